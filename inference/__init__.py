@@ -1,0 +1,1 @@
+"""Transformers of representations, and the algorithms composed of them."""

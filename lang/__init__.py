@@ -1,0 +1,1 @@
+"""From text to a typed program: grammar, syntax tree, names, types, diagnostics."""

@@ -1,0 +1,1 @@
+"""What programs mean: the IR, values, sources of randomness, evaluators and representations."""
