@@ -30,6 +30,11 @@ class Node:
     type: Type
     span: Span | None = field(default=None, compare=False, repr=False, kw_only=True)
 
+    @cached_property
+    def free(self) -> frozenset[str]:
+        """The local variables that occur free."""
+        return _free(self)
+
 
 # ---------------------------------------------------------------------------------------- values
 
@@ -372,3 +377,29 @@ def children(node: Node) -> Iterator[Node]:
             yield from (until, body)
         case _:
             pass
+
+
+def _free(node: Node) -> frozenset[str]:
+    match node:
+        case Var(name=name):
+            return frozenset((name,))
+        case Lam(params=params, body=body):
+            return body.free - {p.name for p in params}
+        case Block(binds=binds, result=result):
+            out = result.free
+            for bind in reversed(binds):
+                out = (out - {bind.name}) | bind.comp.free
+            return out
+        case For(param=param, over=over, body=body, guard=guard):
+            inner = body.free | (guard.free if guard is not None else frozenset())
+            return over.free | (inner - {param.name})
+        case Scan(carry=carry, init=init, param=param, over=over, body=body):
+            return init.free | over.free | (body.free - {carry.name, param.name})
+        case Iterate(carry=carry, init=init, until=until, body=body, limit=limit):
+            outer = init.free | (limit.free if limit is not None else frozenset())
+            return outer | ((until.free | body.free) - {carry.name})
+        case Match(subject=subject, arms=arms):
+            inner = (a.body.free - {p.name for p in a.params} for a in arms)
+            return subject.free.union(*inner)
+        case _:
+            return frozenset().union(*(c.free for c in children(node)))
