@@ -1,0 +1,69 @@
+"""The Density representation: a measure held as a differentiable log density on free coordinates.
+
+A site of the program is a random choice with support S. Its *position* is an array of real numbers
+without constraint, which the program maps onto S while it runs (so a support may depend on other
+sites). A `Density` means the trace measure of its program: `log_density` is the log density of the
+positions with respect to Lebesgue measure, log |Jacobian| of the maps included, data conditioned
+on, finite discrete sites summed out. The measure need not be normalised; its mass is the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ppl.semantics.diagnostics import Span
+
+Position = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SiteInfo:
+    """A continuous site.
+
+    `shape` is the event's shape in the program, plates and time steps leading;
+    `unconstrained_shape` that of its position (a simplex of k has k - 1 free numbers).
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    unconstrained_shape: tuple[int, ...]
+    span: Span | None = None
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Density:
+    """A compiled program as a density; equal when `key` is, so that caches can be keyed by it.
+
+    Functions are pure and may be traced, differentiated (`log_density`) and `vmap`ped over
+    positions. `data` is a pytree and an *argument*, so that new data of the same shapes runs the
+    same compiled code.
+    """
+
+    key: Hashable
+    """Identity of the compiled program: program, shapes, dtypes."""
+    sites: tuple[SiteInfo, ...] = field(compare=False)
+    """In the order they are run; a position has exactly these paths."""
+    log_density: Callable[[Any, Position], Any] = field(compare=False)
+    """(data, position) to a scalar, log |Jacobian| included."""
+    constrain: Callable[[Any, Position, Any], dict[str, Any]] = field(compare=False)
+    """(data, position, key) to the named values of the program: sites, kept values, `result`.
+    The key is used for discrete sites that were summed out, drawn given the position."""
+    log_density_no_jacobian: Callable[[Any, Position], Any] | None = field(
+        default=None, compare=False
+    )
+    """The same density with respect to the program's own coordinates; its mode is what
+    statisticians call the posterior mode."""
+    initial: Callable[[Any, Any], Position] | None = field(default=None, compare=False)
+    """(data, key) to a position, a draw from the prior, if the program can be run forward."""
+    explain: Callable[[Any, Position], dict[str, Any]] | None = field(default=None, compare=False)
+    """(data, position) to the scalar contribution of each site and observation, for messages."""
+
+    @property
+    def size(self) -> int:
+        """The number of free coordinates."""
+        from math import prod
+
+        return sum(prod(s.unconstrained_shape) for s in self.sites)
