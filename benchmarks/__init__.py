@@ -1,0 +1,1 @@
+"""Benchmarks: reference posteriors (`make reference`) and speed (`make bench`)."""
