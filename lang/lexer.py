@@ -1,0 +1,200 @@
+"""From text to tokens: words, numbers, texts, operators, comments and line ends.
+
+One regular expression names every kind of token, so that the time is linear in the text. What
+no program can contain is an error here, with a hint when it is at home in another language.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from ppl.lang import habits
+from ppl.lang.tokens import KEYWORDS, Token
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Source, Span, fail
+
+#: characters of a source file; reading one of this size takes a few seconds
+MAX_CHARACTERS = 1_000_000
+MAX_INT = 2**63 - 1
+#: digits and separators of one number; no double needs more than 767 significant digits
+MAX_NUMBER_LENGTH = 1_000
+
+_FOREIGN = "|".join(map(re.escape, sorted(habits.FOREIGN, key=len, reverse=True)))
+_TOKEN = re.compile(
+    rf"""
+    (?P<space>[ \t\r\f]+)
+  | (?P<newline>\n)
+  | (?P<doc>\#\#[^\n]*)
+  | (?P<comment>\#[^\n]*)
+  | (?P<number>[0-9](?:[eE][+-](?=[0-9])|\.(?=[0-9])|\w)*)
+  | (?P<word>\w+)
+  | (?P<text>"(?:[^"\\\n]|\\[^\n])*(?P<closed>")?)
+  | (?P<foreign>(?!!=(?!=))(?:{_FOREIGN}))
+  | (?P<operator>=>|->|==|!=|<=|>=|//|[-+*/%^@=<>~()\[\]{{}},;:.|?])
+    """,
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"[0-9]+(?:_[0-9]+)*(\.[0-9]+(?:_[0-9]+)*)?([eE][+-]?[0-9]+)?")
+_INDEX = re.compile(r"[0-9]+")
+_ESCAPE = re.compile(r'\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))', re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
+
+
+def scan(source: Source) -> list[Token]:
+    """All tokens, with comments and line ends. Raises DiagnosticError (E001-E003, E005, E006)."""
+    text = source.text
+    if len(text) > MAX_CHARACTERS:
+        raise fail(
+            "E005",
+            f"this file has {len(text):,} characters, more than {MAX_CHARACTERS:,}",
+            span=Span(source, 0, 0),
+            hint="a program holds the model; pass the data as parameters",
+        )
+    tokens: list[Token] = []
+    problems: list[Diagnostic] = []
+    at, after_dot = (1 if text.startswith("\ufeff") else 0), False  # a byte order mark is no text
+    while at < len(text):
+        try:
+            token, at = _next(source, at, after_dot)
+        except DiagnosticError as error:
+            problems += error.diagnostics
+            token, at = None, max(d.span.end for d in error.diagnostics if d.span)
+            if len(problems) == 20:
+                break
+        if token is not None:
+            tokens.append(token)
+            after_dot = token.kind == "."
+    if problems:
+        raise DiagnosticError(*problems)
+    return tokens
+
+
+def _next(source: Source, at: int, after_dot: bool) -> tuple[Token | None, int]:
+    """The token at an offset (None for blanks) and where the next one starts."""
+    text = source.text
+    match = _TOKEN.match(text, at)
+    if match is None:
+        raise _stray(source, at)
+    end = match.end()
+    match match.lastgroup:
+        case "space":
+            return None, end
+        case "number" if after_dot and (index := _INDEX.match(text, at)):
+            return _number(source, at, index.end()), index.end()  # t.0.1 is two fields
+        case "number":
+            return _number(source, at, end), end
+        case "word":
+            return _word(source, at, end, after_dot), end
+        case "text" | "closed":
+            return Token("TEXT", at, end, _text(source, at, end, match["closed"] is not None)), end
+        case "foreign":
+            raise fail(
+                "E103",
+                f"`{match.group()}` is an operator of other languages",
+                span=Span(source, at, end),
+                hint=habits.FOREIGN[match.group()],
+            )
+        case "operator":
+            kind = match.group()
+            return Token("_SEP" if kind == ";" else kind, at, end), end
+        case kind:
+            assert kind is not None
+            return Token(kind.upper(), at, end), end
+
+
+def _word(source: Source, start: int, end: int, after_dot: bool) -> Token:
+    word = source.text[start:end]
+    if not word.isidentifier():
+        bad = next(i for i, c in enumerate(word) if not ("a" + c).isidentifier() or i == 0)
+        raise _stray(source, start + bad)
+    if word in KEYWORDS and not after_dot:
+        return Token(word, start, end)
+    # The same normal form as Python's, so that `µ` (micro) and `μ` (Greek) are one name and
+    # parameters are found under the names Python gives them.
+    return Token("MAX" if word == "max" else "NAME", start, end, unicodedata.normalize("NFKC", word))
+
+
+def _number(source: Source, start: int, end: int) -> Token:
+    text, span = source.text[start:end], Span(source, start, end)
+    match = _NUMBER.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise fail("E003", f"this number is {len(text):,} characters long", span=span)
+    if match is None:
+        hint = habits.number(text)
+        raise fail("E003", f"`{text[:40]}` is not a number", span=span, hint=hint)
+    digits = text.replace("_", "")
+    if match[1] is None and match[2] is None:
+        value = int(digits)
+        if value > MAX_INT:
+            raise fail(
+                "E003",
+                "this integer does not fit in 64 bits",
+                span=span,
+                hint="write it as a real number, with a point or an exponent",
+            )
+        return Token("INT", start, end, value)
+    real = float(digits)
+    if real == float("inf"):
+        raise fail(
+            "E003",
+            "this number is larger than any real number of double precision",
+            span=span,
+            hint="infinity is written `inf`",
+        )
+    if real == 0 and any(c in "123456789" for c in digits.lower().split("e")[0]):
+        raise fail(
+            "E003",
+            "this number is so small that it would be rounded to zero",
+            span=span,
+            hint="work with its logarithm",
+        )
+    return Token("FLOAT", start, end, real)
+
+
+def _text(source: Source, start: int, end: int, closed: bool) -> str:
+    if not closed:
+        raise fail(
+            "E002",
+            "this text has no closing `\"` on its line",
+            span=Span(source, start, end),
+            hint='close it with `"`; a line break within a text is written `\\n`',
+        )
+    text = source.text
+
+    def escape(match: re.Match[str]) -> str:
+        if match[1] is not None:
+            code = int(match[1], 16)
+            if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF:
+                return chr(code)
+        elif match[2] in _ESCAPES:
+            return _ESCAPES[match[2]]
+        raise fail(
+            "E006",
+            f"`{match.group()}` means nothing in a text",
+            span=Span(source, match.start(), match.end()),
+            hint=r'write `\\` for a backslash; others are \n \t \r \" and \u{1F600}',
+        )
+
+    for i in range(start + 1, end - 1):
+        if not text[i].isprintable() and text[i] != "\t" and unicodedata.category(text[i]) in (
+            "Cc",
+            "Cs",
+        ):
+            raise _stray(source, i)
+    body, parts, at = (start + 1, end - 1), [], start + 1
+    for match in _ESCAPE.finditer(text, *body):
+        parts += [text[at : match.start()], escape(match)]
+        at = match.end()
+    return "".join(parts) + text[at : end - 1]
+
+
+def _stray(source: Source, at: int) -> DiagnosticError:
+    c = source.text[at]
+    shown = f"`{c}`" if c.isprintable() else f"U+{ord(c):04X}"
+    name = unicodedata.name(c, "")
+    return fail(
+        "E001",
+        f"{shown}{f' ({name.lower()})' if ord(c) > 127 and name else ''} has no place here",
+        span=Span(source, at, at + 1),
+        hint=habits.character(c),
+    )

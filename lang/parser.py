@@ -1,0 +1,224 @@
+"""From a source text to its syntax tree: lexer, newline filter, LALR(1) automaton, builder.
+
+The automaton is the textbook's (Aho, Lam, Sethi & Ullman, *Compilers*, 2nd ed., algorithm 4.44)
+over Lark's tables. Its stacks are lists, so the depth of a program does not touch Python's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from ppl.lang import lexer, newlines, syntax, tables
+from ppl.lang.builder import Builder
+from ppl.lang.expected import syntax_error
+from ppl.lang.tokens import Token
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Source, Span, fail
+
+#: the depth of a syntax tree; later stages recurse over it
+MAX_DEPTH = 200
+#: syntax errors reported at once
+MAX_ERRORS = 20
+
+_ITEMS = frozenset("model fn guide type import".split())
+
+
+def parse(source: Source) -> syntax.Module:
+    """The syntax tree of a file. Raises DiagnosticError (E0xx, E1xx), with one error an item."""
+    tree = _parse(source, "module")
+    assert isinstance(tree, syntax.Module)
+    return tree
+
+
+def parse_expression(text: str | Source) -> syntax.Expr:
+    """The syntax tree of one expression. Raises DiagnosticError."""
+    tree = _parse(_source(text), "expr")
+    assert isinstance(tree, syntax.Expr)
+    return tree
+
+
+def parse_type(text: str | Source) -> syntax.TypeExpr:
+    """The syntax tree of one type. Raises DiagnosticError."""
+    tree = _parse(_source(text), "type")
+    assert isinstance(tree, syntax.TypeExpr)
+    return tree
+
+
+def _source(text: str | Source) -> Source:
+    return text if isinstance(text, Source) else Source("<text>", text)
+
+
+def _parse(source: Source, start: str) -> syntax.Node:
+    scanned = lexer.scan(source)
+    tokens = newlines.separate(source, scanned)
+    tokens.append(Token(tables.END, len(source.text), len(source.text)))
+    builder = Builder(source, doc_comments(source, scanned))
+    problems: list[Diagnostic] = []
+    at: int | None = 0
+    tree = None
+    while at is not None and len(problems) < MAX_ERRORS:
+        automaton = Automaton(source, tokens, builder, start)
+        try:
+            tree = automaton.run(at)
+            break
+        except DiagnosticError as error:
+            problems += error.diagnostics
+            at = _next_item(source, tokens, automaton.at) if start == "module" else None
+    if problems or tree is None:
+        raise DiagnosticError(*problems)
+    check(tree)
+    return tree
+
+
+class Automaton:
+    """One run over `tokens`, which end with END. `at` is the token it is reading."""
+
+    def __init__(self, source: Source, tokens: Sequence[Token], builder: Builder, start: str):
+        self.at = 0
+        self._source = source
+        self._tokens = tokens
+        self._builder = builder
+        self._start = start
+        self._tables = tables.load()
+
+    def run(self, at: int) -> syntax.Node:
+        """The value of the start symbol. Raises DiagnosticError (E1xx) at the first error."""
+        actions, rules = self._tables.actions, self._tables.rules
+        accept = self._tables.accept[self._start]
+        states = [self._tables.start[self._start]]
+        values: list[object] = []
+        begins: list[int] = []  # where the text of each value begins
+        for self.at in range(at, len(self._tokens)):
+            token = self._tokens[self.at]
+            end = self._tokens[self.at - 1].end if self.at else 0
+            while (action := actions[states[-1]].get(token.kind)) is None or action < 0:
+                if action is None:
+                    raise DiagnosticError(
+                        syntax_error(
+                            self._source,
+                            self._tokens,
+                            self.at,
+                            expected=self.expected(states),
+                        )
+                    )
+                rule = rules[~action]
+                first = len(states) - rule.size
+                children = values[first - 1 :]
+                begin = begins[first - 1] if rule.size else token.start
+                del states[first:], values[first - 1 :], begins[first - 1 :]
+                states.append(self._tables.gotos[states[-1]][rule.origin])
+                values.append(self._value(rule, children, begin, end))
+                begins.append(begin)
+                if states[-1] == accept and token.kind == tables.END:
+                    node = values[-1]
+                    assert isinstance(node, syntax.Node)
+                    return node
+            states.append(action)
+            values.append(token)
+            begins.append(token.start)
+        raise AssertionError("the tokens do not end with END")
+
+    def _value(self, rule: tables.Rule, children: list[object], begin: int, end: int) -> object:
+        shape = rule.shape
+        if rule.action == tables.PASS:
+            return children[shape[0]]
+        if shape and shape[0] >= 0 and isinstance(children[shape[0]], list):
+            out = children[shape[0]]  # grow the list in place: rules that repeat stay linear
+            shape = shape[1:]
+            assert isinstance(out, list)
+        else:
+            out = []
+        for i in shape:
+            child = children[i] if i >= 0 else None
+            if isinstance(child, list):
+                out += child
+            else:
+                out.append(child)
+        if rule.action == tables.SPLICE:
+            return out
+        return getattr(self._builder, rule.action)(Span(self._source, begin, end), *out)
+
+    def expected(self, states: list[int]) -> frozenset[str]:
+        """The terminals that can follow. (The state's row lists more: its lookaheads are merged.)"""
+        row = self._tables.actions[states[-1]]
+        return frozenset(kind for kind in row if self._accepts(states, kind))
+
+    def _accepts(self, states: list[int], kind: str) -> bool:
+        actions, rules = self._tables.actions, self._tables.rules
+        height, top = len(states), []  # the stack is states[:height] + top
+        while True:
+            state = top[-1] if top else states[height - 1]
+            action = actions[state].get(kind)
+            if action is None:
+                return False
+            if action >= 0:
+                return True
+            rule = rules[~action]
+            below = max(0, rule.size - len(top))
+            height -= below
+            del top[len(top) - (rule.size - below) :]
+            state = top[-1] if top else states[height - 1]
+            top.append(self._tables.gotos[state][rule.origin])
+            if kind == tables.END and top[-1] == self._tables.accept[self._start]:
+                return True
+
+
+def _next_item(source: Source, tokens: Sequence[Token], at: int) -> int | None:
+    """The first token after `at` that begins a line and an item."""
+    for i in range(at + 1, len(tokens)):
+        start = tokens[i].start
+        if tokens[i].kind in _ITEMS and source.text[start - 1 : start] == "\n":
+            return i
+    return None
+
+
+def doc_comments(source: Source, tokens: Sequence[Token]) -> dict[int, str]:
+    """The `##` lines directly before a token, by the token's offset."""
+    docs: dict[int, str] = {}
+    lines: list[str] = []
+    blank = True  # whether the line so far is empty
+    for token in tokens:
+        if token.kind == "DOC":
+            lines.append(source.text[token.start : token.end].lstrip("#").strip())
+            blank = False
+        elif token.kind == "NEWLINE":
+            if blank:
+                lines = []
+            blank = True
+        else:
+            if lines and token.kind != "COMMENT":
+                docs[token.start] = "\n".join(lines)
+            lines = []
+            blank = False
+    return docs
+
+
+def check(tree: syntax.Node) -> None:
+    """Refuse a tree that is too deep (E004), and `_` used as a value (E114)."""
+    level: list[syntax.Node] = [tree]
+    for _ in range(MAX_DEPTH):
+        below: list[syntax.Node] = []
+        for node in level:
+            if isinstance(node, syntax.Name) and node.name == "_":
+                raise fail(
+                    "E114",
+                    "`_` has no value",
+                    span=node.span,
+                    hint="`_` stands where a name is bound and not used; give it a name to use it",
+                )
+            parts = [getattr(node, f.name) for f in fields(node) if f.name != "span"]
+            while parts:
+                part = parts.pop()
+                if isinstance(part, syntax.Node):
+                    below.append(part)
+                elif isinstance(part, tuple):
+                    parts += part
+        if not below:
+            return
+        level = below
+    raise fail(
+        "E004",
+        f"more than {MAX_DEPTH} expressions are nested here",
+        span=level[0].span,
+        hint="name parts of this with `let`, use `sum([…])` for a long sum, or make functions",
+    )
