@@ -18,6 +18,228 @@ class Code:
 
 
 CODES: dict[str, Code] = {
+    "E001": Code(
+        "a character that no program has",
+        """
+Programs are made of letters of any alphabet, digits, `_`, operators, brackets and texts in double
+quotes. Operators are written in plain characters; anything may stand in a comment.
+
+    let ok = x ≤ 3
+    let ok = x <= 3
+""",
+    ),
+    "E002": Code(
+        "a text that does not end",
+        r"""
+A text is written in double quotes on one line. A line break within it is `\n`, a quote `\"`.
+
+    let prompt = "Once upon a time
+    let prompt = "Once upon a time\n"
+""",
+    ),
+    "E003": Code(
+        "not a number, or out of range",
+        """
+Numbers are decimal; `_` may separate digits; a real number has digits on both sides of its point, or
+an exponent. Integers have 64 bits and reals double precision: a literal that would overflow or be
+rounded to zero is refused.
+
+    let n = 1__000
+    let n = 1_000
+""",
+    ),
+    "E004": Code(
+        "nested too deeply",
+        """
+At most 200 expressions are nested in each other, and at most 200 brackets. Long sums and products,
+too, are nested: each operator holds all that is left of it.
+
+    let total = x1 + x2 + x3 + …            # a thousand of them
+    let total = sum([x1, x2, x3, …])
+""",
+    ),
+    "E005": Code(
+        "a file that is too large",
+        """
+A program has at most a million characters. It holds the model; the data are its parameters.
+
+    model m() { let y = [1.2, 3.4, …] … }    # a data set within the program
+    model m(y: [real]) { … }
+""",
+    ),
+    "E006": Code(
+        "a backslash that means nothing",
+        r"""
+In a text, `\n`, `\t`, `\r`, `\"`, `\\` and `\u{1F600}` stand for a line break, a tab, a carriage
+return, a quote, a backslash and the character of that number.
+
+    let path = "C:\data"
+    let path = "C:\\data"
+""",
+    ),
+    "E101": Code(
+        "this cannot stand here",
+        """
+The text is not a program from this place on. The message lists what could follow.
+
+    let x 3
+    let x = 3
+""",
+    ),
+    "E102": Code(
+        "brackets that do not match",
+        """
+A bracket is closed by its own kind, innermost first. The place where it was opened is shown.
+
+    x ~ normal(0, max(1, s]
+    x ~ normal(0, max(1, s))
+""",
+    ),
+    "E103": Code(
+        "an operator of another language",
+        """
+Powers are written `^`, the logical operators `and`, `or`, `not`; nothing is ever assigned, so there
+is no `+=`.
+
+    let area = pi * r ** 2
+    let area = pi * r ^ 2
+""",
+    ),
+    "E104": Code(
+        "an assignment",
+        """
+A name is bound once: by `let` to a value, by `~` to a draw. A state that changes is carried by a
+loop: `scan`, `fold` or `iterate`. Equality is `==`.
+
+    s = 3
+    let s = 3
+""",
+    ),
+    "E105": Code(
+        "a condition after its value",
+        """
+A choice begins with `if`, and both values stand in braces.
+
+    let s = 1 if big else 2
+    let s = if big { 1 } else { 2 }
+""",
+    ),
+    "E106": Code(
+        "comparisons that chain",
+        """
+A comparison gives a truth value, which is not compared again.
+
+    condition 0 < x < 1
+    condition 0 < x and x < 1
+""",
+    ),
+    "E107": Code(
+        "where a block begins",
+        """
+A block stands in braces, and `{` on the line of what it belongs to: a line that could be a whole
+statement is one.
+
+    if x > 0
+    { return x } else { return -x }
+
+    if x > 0 { return x } else { return -x }
+""",
+    ),
+    "E108": Code(
+        "a statement that begins with `-`",
+        """
+It might continue the line before. An operator at the end of a line continues it for certain, and
+brackets begin anew.
+
+    let d = a
+      - b
+
+    let d = a -
+      b
+""",
+    ),
+    "E109": Code(
+        "the left of `~` is not a pattern",
+        """
+`~` draws and binds: on its left stands a name, or a tuple or record of names. Data are scored by
+`observe`; an array of draws is drawn as a whole by `for`.
+
+    y[i] ~ normal(mu, s)
+    observe y[i] ~ normal(mu, s)
+""",
+    ),
+    "E110": Code(
+        "a value where a name is bound",
+        """
+Only an arm of `match` may ask for a certain value, since it may be another.
+
+    let (1, x) = pair
+    let (one, x) = pair
+""",
+    ),
+    "E111": Code(
+        "given twice",
+        """
+A record has one field, a call one argument, a declaration one type parameter of a name.
+
+    x ~ normal(mu=0, mu=1)
+    x ~ normal(mu=0, sigma=1)
+""",
+    ),
+    "E112": Code(
+        "an argument without a name after one with a name",
+        """
+Arguments without names are told apart by their places, so they come first.
+
+    x ~ normal(mu=0, 1)
+    x ~ normal(0, sigma=1)
+""",
+    ),
+    "E113": Code(
+        "a constructor begins with a capital letter",
+        """
+That is how a pattern tells a constructor from a name that it binds.
+
+    type shape = circle(pos) | square(pos)
+    type shape = Circle(pos) | Square(pos)
+""",
+    ),
+    "E114": Code(
+        "`_` has no value",
+        """
+`_` stands in a pattern for a part that is not used.
+
+    _ ~ normal(0, 1); return _
+    x ~ normal(0, 1); return x
+""",
+    ),
+    "E080": Code(
+        "the text of an intermediate program cannot be read",
+        """
+`ppl ir` prints programs in a form that can be read back. This text is not of that form: a word is
+missing or unknown, a name is used before it is bound, or a type does not follow from the parts.
+
+    main m
+    def m(): measure[real] = return thunk run normal(0)         # normal takes two arguments
+
+    main m
+    def m(): measure[real] = return thunk run normal(0, 1)
+""",
+    ),
+    "E081": Code(
+        "a program breaks a rule of the intermediate representation",
+        """
+Every pass of the compiler must produce a program whose names are bound once, whose types follow
+from its parts, and whose pure places are pure. This one does not: it is a fault of the compiler
+or of a pass, never of a model. Please report it with the model that shows it.
+
+    main m
+    def m(): measure[real] = return thunk return (x : real)     # `x` is not bound
+
+    main m
+    def m(x: real): measure[real] = return thunk return x
+""",
+    ),
     "E601": Code(
         "a parameter has no data",
         """
