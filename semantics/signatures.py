@@ -239,6 +239,9 @@ _HIGHER_ORDER = [
            "states at increasing times ts > t0 of dy/dt = rhs(t, y), y(t0) = y0; non-stiff (Tsit5)"),
     _plain("ode_stiff", "rhs,y0,t0,ts,rtol=1e-6,atol=1e-6", "((real, a) -> a, a, real, [real], pos, pos) -> [a]",
            "as ode, for stiff systems (Kvaerno5)"),
+    _plain("mem", "f", "(k -> measure[a]) -> measure[k -> a]", "a lazy random function: each value is drawn once, when asked"),
+    _plain("lazy", "m", "(measure[a]) -> measure[a]", "a draw that is made only if its value is used"),
+    _plain("normalize", "m", "(measure[a]) -> measure[a]", "the measure divided by its mass; the method is chosen where it is run"),
     _plain("score_if", "c", "(bool) -> real", "0 if c, else -infinity: what `condition` scores"),
 ]  # fmt: skip
 
@@ -342,6 +345,22 @@ PRIMITIVES: dict[str, Primitive] = {
     for row in table
 }
 
+#: methods and properties of the opaque types; the first parameter is the object before the dot
+METHODS: dict[str, Primitive] = {
+    row.name: row
+    for row in (
+        _plain("lm.context", "lm,text", "(lm, text) -> context", "the state of a model after a prompt"),
+        _plain("lm.next", "lm,context", "(lm, context) -> dist[token]", "the distribution of the next token"),
+        _plain("context.push", "context,token", "(context, token) -> context", "the context with a token added"),
+        _plain("context.text", "context", "(context) -> text", "the text so far, prompt excluded"),
+        _plain("context.ended", "context", "(context) -> bool", "whether the last token ends the text"),
+        _plain("context.length", "context", "(context) -> nat", "how many tokens were added"),
+        _plain("token.text", "token", "(token) -> text", "the token's own text"),
+    )
+}
+#: methods read without parentheses
+PROPERTIES = frozenset({"context.text", "context.ended", "context.length", "token.text"})
+
 #: other spellings, by name and (where it matters) number of arguments
 ALIASES: dict[tuple[str, int | None], str] = {
     ("min", 1): "minimum",
@@ -379,4 +398,4 @@ OPERATORS: dict[str, str] = {
 
 CONSTANTS: dict[str, float] = {"pi": pi, "e": e, "infinity": inf, "inf": inf}
 #: what the elaborator inserts where a number changes kind, and what `as` compiles to
-COERCIONS = ("to_real", "checked_nat", "checked_pos", "checked_prob", "checked_int")
+COERCIONS = ("to_real", "checked_nat", "checked_pos", "checked_prob", "checked_int", "checked_bool")
