@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from ppl.semantics.diagnostics import Span
@@ -64,6 +65,33 @@ class Density:
     @property
     def size(self) -> int:
         """The number of free coordinates."""
-        from math import prod
-
         return sum(prod(s.unconstrained_shape) for s in self.sites)
+
+    def unflatten(self, vector: Any) -> dict[str, Any]:
+        """Vectors (…, size) as positions with the same leading axes; NumPy or JAX arrays."""
+        position, start = {}, 0
+        for site in self.sites:
+            stop = start + prod(site.unconstrained_shape)
+            part = vector[..., start:stop]
+            position[site.path] = part.reshape(*vector.shape[:-1], *site.unconstrained_shape)
+            start = stop
+        return position
+
+    def flatten(self, position: Position) -> Any:
+        """Positions with leading axes as vectors (…, size), the sites in order."""
+        import jax.numpy as jnp
+
+        parts = []
+        for site in self.sites:
+            part = jnp.asarray(position[site.path])
+            lead = part.shape[: part.ndim - len(site.unconstrained_shape)]
+            parts.append(part.reshape(*lead, -1) if part.size else part.reshape(*lead, 0))
+        return jnp.concatenate(parts, axis=-1)
+
+    def site_of(self, coordinate: int) -> SiteInfo:
+        """The site that a coordinate of a flat vector belongs to."""
+        for site in self.sites:
+            coordinate -= prod(site.unconstrained_shape)
+            if coordinate < 0:
+                return site
+        raise IndexError("beyond the last coordinate")

@@ -1,0 +1,399 @@
+"""Running Markov chains: one compiled step program, driven from the host in blocks of steps.
+
+A block is a traced number of steps written into a buffer, so one program serves warm-up, sampling,
+every seed, every number of draws and all data of the same shapes. Draws stay on the device until
+the end. How the chains share the machine is a `Mode`; it never changes which random numbers a chain
+uses: chain c of a seed has the key fold_in(seed, c), and splits it by step.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.inference.initialise import (
+    Point,
+    explain_failure,
+    find_point,
+    find_point_from_prior,
+    is_usable,
+    point_at,
+)
+from ppl.semantics.density import Density, Position
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.precision import Precision, precision
+
+Mode = Literal["auto", "loop", "vectorised", "devices"]
+"""How chains share the machine.
+
+`loop`: one chain a program, as many threads as cores. `vectorised`: one program steps all chains
+together, each step as slow as the slowest chain's. `devices`: vectorised over the chains of each
+JAX device. `auto`: see `choose_mode`."""
+
+Progress = Callable[[int, int, dict[str, Any]], None]
+"""Called with steps done, steps in all (chains times warm-up and sampling), and how it goes:
+`phase`, `divergences` so far. Calls are serialised, though they may come from worker threads."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A Markov kernel on flat positions, with whatever it carries and adapts as its state.
+
+    Pure functions that JAX can trace; equal when `key` is, so that compiled programs are found
+    again.
+    """
+
+    key: Hashable
+    begin: Callable[[Any, Point, Any], Any] = field(compare=False)
+    """(data, point, key) to a state."""
+    step: Callable[[Any, Any], Any] = field(compare=False)
+    """(data, state) to the next state."""
+    read: Callable[[Any], tuple[Any, dict[str, Any]]] = field(compare=False)
+    """A state's flat position, and scalars to keep with each draw."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how many: steps of warm-up, draws kept, chains, steps per kept draw."""
+
+    warmup: int = 1000
+    draws: int = 1000
+    chains: int = 4
+    thin: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("warmup", 0), ("draws", 1), ("chains", 1), ("thin", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise fail("E811", f"{name} = {value}: it must be at least {least}")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chains return, as NumPy arrays with leading axes (chain, draw).
+
+    `position` by site path, in free coordinates; `stats` under ArviZ's names; `mode` and `seconds`
+    tell how it was run.
+    """
+
+    position: Mapping[str, np.ndarray]
+    stats: Mapping[str, np.ndarray]
+    mode: str
+    seconds: float
+
+    @property
+    def divergences(self) -> int:
+        return int(np.sum(self.stats.get("diverging", 0)))
+
+
+def choose_mode(density: Density, chains: int, mode: Mode = "auto") -> Literal[
+    "loop", "vectorised", "devices"
+]:
+    """The faster way to run these chains; a rule, not a measurement, so that a seed's result
+    does not depend on how busy the machine was.
+
+    On a CPU a gradient of a small model costs about as much in dispatch as in arithmetic, and that
+    is all that stepping k chains together saves, while every step then waits for the deepest of k
+    trees and compiling takes twice as long. Threads divide the work by the number of cores at no
+    such price, so together pays only when there are many chains to a core and little arithmetic.
+    An accelerator is idle unless chains are stepped together.
+    """
+    if mode != "auto":
+        return mode
+    devices = len(jax.local_devices())
+    if devices > 1 and chains % devices == 0:
+        return "devices"
+    if jax.default_backend() != "cpu":
+        return "vectorised"
+    crowded = chains > MANY_CHAINS_PER_CORE * _cores()
+    return "vectorised" if crowded and density.size <= SMALL else "loop"
+
+
+MANY_CHAINS_PER_CORE = 8
+SMALL = 50
+_BLOCK_BYTES = 2**24
+_BLOCK_STEPS = 128
+_TICK = 0.2  # seconds between progress reports
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# -- the compiled programs -----------------------------------------------------------------------
+
+
+class _Programs(NamedTuple):
+    start: Callable[..., Any]
+    start_from_prior: Callable[..., Any]
+    start_at: Callable[..., Any]
+    advance: Callable[..., Any]
+
+
+@lru_cache(maxsize=64)
+def _programs(density: Density, kernel: Kernel, mode: str) -> _Programs:
+    """Compiled by `jax.jit` when first called; per chain in `loop` mode, for all otherwise."""
+
+    def begin(data: Any, found: Any, key: Any) -> Any:
+        point, ok = found
+        return _strong((kernel.begin(data, point, jax.random.fold_in(key, 1)), ok))
+
+    def start(data: Any, seed: Any, chain: Any) -> Any:
+        key = jax.random.fold_in(seed, chain)
+        return begin(data, find_point(density, data, jax.random.fold_in(key, 0)), key)
+
+    def start_from_prior(data: Any, seed: Any, chain: Any) -> Any:
+        key = jax.random.fold_in(seed, chain)
+        return begin(data, find_point_from_prior(density, data, jax.random.fold_in(key, 2)), key)
+
+    def start_at(data: Any, seed: Any, chain: Any, z: Any) -> Any:
+        point = point_at(density, data, z)
+        return begin(data, (point, is_usable(point)), jax.random.fold_in(seed, chain))
+
+    def advance(data: Any, state: Any, record: Any, slot: Any, steps: Any, thin: Any) -> Any:
+        """`steps` times `thin` steps; each thin-th state goes into `record` from `slot` on."""
+
+        def one(i: Any, carry: Any) -> Any:
+            state, record = carry
+            state = jax.lax.fori_loop(0, thin, lambda _, s: _strong(kernel.step(data, s)), state)
+            z, stats = kernel.read(state)
+            write = jax.lax.dynamic_update_index_in_dim
+            return state, jax.tree.map(
+                lambda buffer, value: write(buffer, value, slot + i, 0), record, {"z": z, **stats}
+            )
+
+        return jax.lax.fori_loop(0, steps, one, (state, record))
+
+    one_chain = _Programs(start, start_from_prior, start_at, advance)
+    per_chain = _Programs((None, None, 0), (None, None, 0), (None, None, 0, 0),
+                          (None, 0, 0, None, None, None))  # type: ignore[arg-type]
+    if mode != "loop":
+        one_chain = _Programs(*(jax.vmap(f, axes) for f, axes in zip(one_chain, per_chain,
+                                                                     strict=True)))
+    if mode == "devices":
+        from jax.sharding import PartitionSpec
+
+        mesh = jax.make_mesh((len(jax.local_devices()),), ("chain",),
+                             devices=jax.local_devices())
+        one_chain = _Programs(*(
+            jax.shard_map(
+                f,
+                mesh=mesh,
+                in_specs=tuple(PartitionSpec() if a is None else PartitionSpec("chain")
+                               for a in axes),
+                out_specs=PartitionSpec("chain"),
+                check_vma=False,
+            )
+            for f, axes in zip(one_chain, per_chain, strict=True)
+        ))
+    return _Programs(*map(jax.jit, one_chain))
+
+
+def _strong(tree: Any) -> Any:
+    """Without weak types, which would make the second call compile again."""
+    return jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)
+
+
+# -- driving them --------------------------------------------------------------------------------
+
+
+def run_chains(
+    density: Density,
+    kernel: Kernel,
+    data: Any,
+    schedule: Schedule,
+    *,
+    seed: int,
+    mode: Mode = "auto",
+    start: Position | None = None,
+    progress: Progress | None = None,
+    numbers: Precision | None = None,
+) -> Draws:
+    """Run a schedule of chains of a kernel on a density.
+
+    `start` gives a position for every chain (leading axis chain) or one for all; by default each
+    finds its own. `kernel` must count its own warm-up. The result is the same, bit for bit,
+    whatever the progress, the number of threads and the earlier calls; chain c of a seed is also
+    the same however many chains run beside it in `loop` mode. Between modes XLA may round sums
+    differently, and chains part after some steps though their random numbers are the same.
+    Raises E810 if a chain finds no starting point, E811 for a senseless schedule, E814 if there is
+    no continuous site.
+    """
+    if density.size == 0:
+        raise fail(
+            "E814",
+            "there is no continuous site for a gradient method to move",
+            hint="a finite program is solved exactly by the method `exact`",
+        )
+    chosen = choose_mode(density, schedule.chains, mode)
+    began = time.perf_counter()
+    with precision(numbers) as scope:
+        if chosen == "devices" and schedule.chains % len(jax.local_devices()):
+            raise fail(
+                "E811",
+                f"{schedule.chains} chains cannot be shared evenly by "
+                f"{len(jax.local_devices())} devices",
+                hint="use a multiple of the number of devices, or mode = vectorised",
+            )
+        programs = _programs(density, kernel, chosen)
+        data = jax.device_put(data)
+        lanes = list(range(schedule.chains)) if chosen == "loop" else [np.arange(schedule.chains)]
+        starter = _Starter(density, programs, data, _seed_words(seed), start)
+        state_like, _ = starter.shapes(lanes[0])
+        blank = _blank(kernel, state_like, density.size, batched=chosen != "loop")
+        run = _Run(programs.advance, data, blank, schedule, scope, _Report(schedule, progress))
+        with ThreadPoolExecutor(max_workers=min(len(lanes), _cores())) as pool:
+            try:
+                compiled = pool.submit(run.compile, state_like)  # while the starter compiles here
+                states = [starter(lane) for lane in lanes]
+                compiled.result()
+                records = list(pool.map(run.lane, states))
+            except BaseException:
+                run.report.stop.set()
+                raise
+        records = jax.device_get(records)
+    axis = 0 if chosen == "loop" else 1  # of the steps
+    joined = [
+        {name: np.concatenate([block[name] for block in blocks], axis) for name in blocks[0]}
+        for blocks in records
+    ]
+    record = joined[0] if chosen != "loop" else {
+        name: np.stack([chain[name] for chain in joined]) for name in joined[0]
+    }
+    record = {name: value[:, : schedule.draws] for name, value in record.items()}
+    return Draws(
+        position=density.unflatten(record.pop("z")),
+        stats=record,
+        mode=chosen,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _seed_words(seed: int) -> np.ndarray:
+    """A seed of up to 64 bits as a Threefry key; the same in both precisions."""
+    return np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
+
+
+def _blank(kernel: Kernel, state: Any, size: int, *, batched: bool) -> dict[str, Any]:
+    """An empty block of records: steps lead, after the chains if there are several."""
+    steps = max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // (8 * size)))
+    read = jax.vmap(kernel.read) if batched else kernel.read
+    z, stats = jax.eval_shape(read, state)
+    axis = 1 if batched else 0
+    return {
+        name: np.zeros((*x.shape[:axis], steps, *x.shape[axis:]), x.dtype)
+        for name, x in {"z": z, **stats}.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Starter:
+    """Finds each lane's first state; a lane is a chain's number, or an array of all of them."""
+
+    density: Density
+    programs: _Programs
+    data: Any
+    seed: np.ndarray
+    start: Position | None
+
+    def draw(self, lane: Any) -> Any:
+        if self.start is None:
+            return self.programs.start(self.data, self.seed, lane)
+        z = self.density.flatten(self.start)
+        if z.ndim == 2:  # a row for each chain
+            z = z[lane]
+        return self.programs.start_at(
+            self.data, self.seed, lane, jnp.broadcast_to(z, (*np.shape(lane), self.density.size))
+        )
+
+    def shapes(self, lane: Any) -> Any:
+        return jax.eval_shape(self.draw, lane)
+
+    def __call__(self, lane: Any) -> Any:
+        state, ok = self.draw(lane)
+        if not np.all(ok) and self.start is None and self.density.initial is not None:
+            state, ok = self.programs.start_from_prior(self.data, self.seed, lane)
+        if not np.all(ok):
+            raise explain_failure(self.density, self.data, self.seed)
+        return state
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Adds up what lanes tell of their progress; also how they are told to stop."""
+
+    schedule: Schedule
+    progress: Progress | None
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    total: dict[str, int] = field(default_factory=lambda: {"steps": 0, "divergences": 0})
+
+    def __call__(self, steps: int, phase: str, diverging: np.ndarray) -> None:
+        assert self.progress is not None
+        plan = self.schedule
+        with self.lock:
+            self.total["steps"] += steps
+            self.total["divergences"] += int(diverging.sum())
+            self.progress(
+                self.total["steps"],
+                plan.chains * (plan.warmup + plan.draws * plan.thin),
+                {"phase": phase, "divergences": self.total["divergences"]},
+            )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Steps a lane through the schedule, on a thread of its own."""
+
+    advance: Callable[..., Any]
+    data: Any
+    blank: dict[str, Any]
+    schedule: Schedule
+    scope: Precision
+    report: _Report
+
+    def compile(self, state: Any) -> None:
+        """Have the step program compiled, by asking for no steps."""
+        with precision(self.scope):
+            zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
+            self.advance(self.data, zeros, self.blank, 0, 0, 1)
+
+    def lane(self, state: Any) -> list[dict[str, Any]]:
+        """The blocks of kept draws, on the device, the last one perhaps not full."""
+        with precision(self.scope):
+            state, _ = self._steps(state, "warmup", self.schedule.warmup, 1)
+            _, blocks = self._steps(state, "sampling", self.schedule.draws, self.schedule.thin)
+            return jax.block_until_ready(blocks)
+
+    def _steps(self, state: Any, phase: str, total: int, thin: int) -> Any:
+        axis = self.blank["z"].ndim - 2
+        capacity = self.blank["z"].shape[axis]
+        chains = self.blank["z"].shape[0] if axis else 1
+        blocks: list[dict[str, Any]] = []
+        done, slot, pace = 0, capacity, (1 if self.report.progress else capacity)
+        while done < total and not self.report.stop.is_set():
+            if slot == capacity:
+                slot = 0
+                if phase == "sampling" or not blocks:
+                    blocks.append(self.blank)
+            n = min(pace, capacity - slot, total - done)
+            began = time.perf_counter()
+            state, blocks[-1] = self.advance(self.data, state, blocks[-1], slot, n, thin)
+            if self.report.progress:
+                diverging = blocks[-1].get("diverging", np.zeros(()))
+                diverging = np.asarray(diverging)[..., slot : slot + n] * (phase == "sampling")
+                self.report(n * thin * chains, phase, diverging)
+                took = time.perf_counter() - began
+                pace = int(min(capacity, max(1, min(4 * n, n * _TICK / took))))
+            done, slot = done + n, slot + n
+        return state, blocks

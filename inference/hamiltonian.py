@@ -1,0 +1,84 @@
+"""NumPyro's Hamiltonian kernels (NUTS and HMC) on a Density, as a `Kernel` that chains run.
+
+NumPyro's `hmc` keeps what its initialiser decides in a closure. Here the pair is rebuilt inside
+each trace, so that data stay an argument of the compiled program; XLA drops what is not used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
+
+from ppl.inference.chains import Kernel
+from ppl.inference.initialise import Point
+from ppl.semantics.density import Density
+
+
+@dataclass(frozen=True)
+class Hamiltonian:
+    """What fixes the compiled kernel; changing any of these compiles again."""
+
+    algorithm: Literal["NUTS", "HMC"]
+    warmup: int
+    target_accept: float
+    dense_mass: bool
+    step_size: float
+    max_tree_depth: int = 10
+    trajectory_length: float | None = None
+    num_steps: int | None = None
+
+
+def hamiltonian_kernel(density: Density, settings: Hamiltonian) -> Kernel:
+    """The kernel: invariant for the density once its warm-up of `settings.warmup` steps is over.
+
+    Warm-up adapts the step size by dual averaging and the mass matrix in Stan's windows.
+    """
+
+    def build(data: Any, point: Point, key: Any) -> tuple[Any, Any]:
+        def potential(z: Any) -> Any:
+            return -density.log_density(data, density.unflatten(z))
+
+        init, step = hmc(potential, algo=settings.algorithm)
+        state = init(
+            ParamInfo(point.z, -point.log_density, -point.gradient),
+            settings.warmup,
+            step_size=settings.step_size,
+            dense_mass=settings.dense_mass,
+            target_accept_prob=settings.target_accept,
+            max_tree_depth=settings.max_tree_depth,
+            trajectory_length=settings.trajectory_length,
+            num_steps=settings.num_steps,
+            rng_key=key,
+        )
+        return state, step
+
+    def begin(data: Any, point: Point, key: Any) -> Any:
+        state, _ = build(data, point, key)
+        return state._replace(energy=state.potential_energy)  # no momentum has been drawn yet
+
+    def step(data: Any, state: Any) -> Any:
+        here = Point(state.z, -state.potential_energy, -state.z_grad)
+        return build(data, here, state.rng_key)[1](state)
+
+    def read(state: Any) -> tuple[Any, dict[str, Any]]:
+        stats = {
+            "lp": -state.potential_energy,
+            "energy": state.energy,
+            "acceptance_rate": state.accept_prob,
+            "diverging": state.diverging,
+            "n_steps": state.num_steps,
+            "step_size": state.adapt_state.step_size,
+        }
+        if settings.algorithm == "NUTS":
+            # a trajectory of n leapfrog steps fills a binary tree of depth floor(log2 n) + 1
+            depth = 32 - jax.lax.clz(state.num_steps.astype(jnp.int32))
+            stats["tree_depth"] = depth
+            stats["reached_max_treedepth"] = depth >= settings.max_tree_depth
+        return state.z, stats
+
+    return Kernel((density.key, settings), begin, step, read)

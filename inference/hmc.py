@@ -1,0 +1,82 @@
+"""Hamiltonian Monte Carlo with trajectories of a fixed length (Neal 2011), NumPyro's kernel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
+from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+from ppl.inference.nuts import check_hamiltonian
+from ppl.semantics.density import Density, Position
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.precision import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hmc:
+    """Settings of HMC. Contract: `Invariant(density)` once warm-up is over.
+
+    `trajectory_length` is the time a trajectory integrates for, in units where the mass matrix
+    makes the target's scales one. The other settings are those of `Nuts`.
+    """
+
+    warmup: int = 1000
+    draws: int = 1000
+    chains: int = 4
+    thin: int = 1
+    trajectory_length: float = math.pi / 2
+    target_accept: float = 0.8
+    dense_mass: bool = False
+    step_size: float = 1.0
+    mode: Mode = "auto"
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        check_hamiltonian(self.target_accept, self.step_size)
+        if not self.trajectory_length > 0:
+            raise fail("E811", f"trajectory_length = {self.trajectory_length}: it must be positive")
+        self.schedule  # noqa: B018  checks its own numbers
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.warmup, self.draws, self.chains, self.thin)
+
+
+def run_hmc(
+    density: Density,
+    data: Any,
+    settings: Hmc | None = None,
+    *,
+    seed: int,
+    start: Position | None = None,
+    progress: Progress | None = None,
+) -> Draws:
+    """Draws from the density's normalised measure; see `run_chains` for seeds and errors.
+
+    Stats: lp, energy, acceptance_rate, diverging, n_steps, step_size.
+    """
+    settings = settings or Hmc()
+    kernel = hamiltonian_kernel(
+        density,
+        Hamiltonian(
+            algorithm="HMC",
+            warmup=settings.warmup,
+            target_accept=settings.target_accept,
+            dense_mass=settings.dense_mass,
+            step_size=settings.step_size,
+            trajectory_length=settings.trajectory_length,
+        ),
+    )
+    return run_chains(
+        density,
+        kernel,
+        data,
+        settings.schedule,
+        seed=seed,
+        mode=settings.mode,
+        start=start,
+        progress=progress,
+        numbers=settings.precision,
+    )

@@ -1,0 +1,90 @@
+"""The No-U-Turn sampler (Hoffman & Gelman 2014; multinomial, Betancourt 2017), NumPyro's kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
+from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+from ppl.semantics.density import Density, Position
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.precision import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nuts:
+    """Settings of NUTS. Contract: `Invariant(density)` once warm-up is over.
+
+    `target_accept` is the mean acceptance statistic that warm-up tunes the step size to;
+    `dense_mass` adapts a full mass matrix instead of a diagonal; `step_size` is the first one
+    tried; trajectories have at most 2^max_tree_depth - 1 leapfrog steps.
+    """
+
+    warmup: int = 1000
+    draws: int = 1000
+    chains: int = 4
+    thin: int = 1
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+    dense_mass: bool = False
+    step_size: float = 1.0
+    mode: Mode = "auto"
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        check_hamiltonian(self.target_accept, self.step_size)
+        if not 1 <= self.max_tree_depth <= 20:
+            raise fail("E811", f"max_tree_depth = {self.max_tree_depth}: it must be from 1 to 20")
+        self.schedule  # noqa: B018  checks its own numbers
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.warmup, self.draws, self.chains, self.thin)
+
+
+def check_hamiltonian(target_accept: float, step_size: float) -> None:
+    """Raise E811 for settings no Hamiltonian kernel can run with."""
+    if not 0 < target_accept < 1:
+        raise fail("E811", f"target_accept = {target_accept}: it must lie between 0 and 1")
+    if not step_size > 0:
+        raise fail("E811", f"step_size = {step_size}: it must be positive")
+
+
+def run_nuts(
+    density: Density,
+    data: Any,
+    settings: Nuts | None = None,
+    *,
+    seed: int,
+    start: Position | None = None,
+    progress: Progress | None = None,
+) -> Draws:
+    """Draws from the density's normalised measure; see `run_chains` for seeds and errors.
+
+    Stats: lp, energy, acceptance_rate, diverging, n_steps, step_size, tree_depth,
+    reached_max_treedepth.
+    """
+    settings = settings or Nuts()
+    kernel = hamiltonian_kernel(
+        density,
+        Hamiltonian(
+            algorithm="NUTS",
+            warmup=settings.warmup,
+            target_accept=settings.target_accept,
+            dense_mass=settings.dense_mass,
+            step_size=settings.step_size,
+            max_tree_depth=settings.max_tree_depth,
+        ),
+    )
+    return run_chains(
+        density,
+        kernel,
+        data,
+        settings.schedule,
+        seed=seed,
+        mode=settings.mode,
+        start=start,
+        progress=progress,
+        numbers=settings.precision,
+    )
