@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -33,6 +33,5 @@ class Figure:
         )
 
 
-#: the part of a figure's name before the slash, and the function that measures it
-Measure = Callable[[Callable[[str], bool]], Iterator[Figure]]
-"""Given `wanted(name)`, measures and yields the wanted figures only."""
+Measure = Callable[[Sequence[str]], Iterator[Figure]]
+"""Given the names of the figures that are wanted, measures and yields them."""
