@@ -1,0 +1,90 @@
+"""What is doubtful about a posterior's draws, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ppl.posterior import Posterior
+from ppl.semantics.diagnostics import Diagnostic, Note
+
+#: above it, chains have not mixed; below it, a chain's quantiles are not to be trusted
+#: (both: Vehtari et al. 2021)
+R_HAT = 1.01
+ESS_PER_CHAIN = 100
+#: weights worth fewer draws than this (or half of them), or than this share of them, are few
+WEIGHTED_ESS = 100
+WEIGHTED_SHARE = 0.01
+
+
+def advise(posterior: Posterior) -> Iterator[Diagnostic]:
+    """Warnings, gravest first. Exact posteriors have none."""
+    if posterior.exact:
+        return
+    if posterior.log_weights is not None:
+        yield from _weights(posterior)
+        return
+    yield from _divergences(posterior)
+    if "lp" in posterior.stats or "n_steps" in posterior.stats or posterior.shape[0] > 1:
+        yield from _chains(posterior)
+
+
+def _divergences(posterior: Posterior) -> Iterator[Diagnostic]:
+    if "diverging" not in posterior.stats:
+        return
+    diverging = np.asarray(posterior.stats["diverging"])
+    count = int(diverging.sum())
+    if not count:
+        return
+    share = count / diverging.size
+    target = posterior.settings.get("target_accept", 0.8)
+    smaller = f"raise target_accept (it is {target}, try {0.95 if target < 0.95 else 0.99})"
+    outside = "write the model with its scale outside: z ~ normal(0, 1), let theta = mu + tau * z"
+    yield Diagnostic(
+        "W891",
+        f"{count} of {diverging.size} transitions diverged: the draws miss a part of the posterior",
+        hint=f"{smaller} or {outside}" if share < 0.02 else outside,
+    )
+
+
+def _chains(posterior: Posterior) -> Iterator[Diagnostic]:
+    names, check = posterior.scalars[0], posterior.convergence
+    apart = np.flatnonzero(check.r_hat > R_HAT)
+    if len(apart):
+        worst = apart[np.argsort(-check.r_hat[apart])]
+        shown = [f"`{names[i]}` has R-hat {check.r_hat[i]:.3f}" for i in worst[:3]]
+        yield Diagnostic(
+            "W892",
+            f"the chains have not mixed: {_list(shown, len(apart))}",
+            hint="take more warmup and draws; if that does not help, look for several modes",
+        )
+    few = ESS_PER_CHAIN * posterior.shape[0]
+    size = np.minimum(check.ess_bulk, check.ess_tail)
+    low = np.flatnonzero(size < few)
+    if len(low):
+        worst = low[np.argsort(size[low])]
+        shown = [f"`{names[i]}` has {size[i]:.0f}" for i in worst[:3]]
+        more = int(np.ceil(posterior.shape[1] * few / max(1.0, float(size[worst[0]])) / 100) * 100)
+        yield Diagnostic(
+            "W893",
+            f"few effective draws (below {few}): {_list(shown, len(low))}",
+            notes=(Note("draws of a chain are correlated, and tell as much as fewer ones"),),
+            hint=f"take more draws a chain (about {more} at this rate)",
+        )
+
+
+def _weights(posterior: Posterior) -> Iterator[Diagnostic]:
+    size, n = posterior.effective_sample_size, int(np.prod(posterior.shape))
+    if size < min(WEIGHTED_ESS, n / 2) or size < WEIGHTED_SHARE * n:
+        top = float(posterior.weights.max())
+        yield Diagnostic(
+            "W894",
+            f"{n} draws are worth {size:.1f}; the heaviest has {top:.0%} of the weight",
+            notes=(Note("the proposal hardly meets the posterior"),),
+            hint="use `smc` or `nuts`, or a guide as the proposal; more draws help little",
+        )
+
+
+def _list(shown: Sequence[str], n: int) -> str:
+    return ", ".join(shown) + (f" and {n - len(shown)} more" if n > len(shown) else "")

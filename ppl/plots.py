@@ -1,0 +1,106 @@
+"""Posteriors in ArviZ's form, and the plots that come from it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppl.posterior import Posterior, on_host
+from ppl.semantics.diagnostics import fail
+from ppl.storage import file_name
+
+#: rows of a trace plot, so that it stays readable
+ROWS = 12
+
+
+def import_arviz() -> Any:
+    """ArviZ, without its notice about its own next version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        import arviz
+    return arviz
+
+
+def to_arviz(posterior: Posterior):
+    """`InferenceData` with the groups posterior and sample_stats.
+
+    ArviZ knows no weights: weighted draws are resampled to as many equal ones (seed 0).
+    """
+    arviz = import_arviz()
+    if posterior.log_weights is not None:
+        posterior = posterior.resample(int(np.prod(posterior.shape)), seed=0)
+    taken: set[str] = set()
+    draws = {file_name(path, taken): posterior[path] for path in posterior.draws}
+    stats = {name: on_host(array) for name, array in posterior.stats.items()}
+    attributes = {"model": posterior.model, "method": posterior.method}
+    return arviz.from_dict(posterior=draws, sample_stats=stats or None, attrs=attributes)
+
+
+def plot(posterior: Posterior, path: Path, names: list[str] | None) -> None:
+    """One row a scalar, at most `ROWS` of them: its density and, for chains, its trace.
+
+    Raises:
+        DiagnosticError: E891, an unknown name; E894, the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    if posterior.log_weights is not None:
+        equal = posterior.resample(max(1_000, int(np.prod(posterior.shape))), seed=0)
+    else:
+        equal = posterior
+    rows = _rows(equal, names)
+    figure = Figure(figsize=(10, 1.8 * max(1, len(rows))), layout="constrained")
+    traced = posterior.log_weights is None
+    axes = figure.subplots(len(rows), 1 + traced, squeeze=False) if rows else []
+    diverging = on_host(posterior.stats["diverging"]) if "diverging" in posterior.stats else None
+    for (name, draws), row in zip(rows, axes, strict=True):
+        _density(row[0], draws)
+        row[0].set_title(name, fontsize="medium")
+        if traced:
+            _trace(row[1], draws, diverging)
+            row[1].set_title(name, fontsize="medium")
+    total = len(posterior.scalars[0])
+    if names is None and total > len(rows):
+        figure.suptitle(f"the first {len(rows)} of {total} scalars", fontsize="small")
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise fail("E894", f"the plot {path} cannot be written: {error}") from error
+
+
+def _rows(posterior: Posterior, names: list[str] | None) -> list[tuple[str, np.ndarray]]:
+    known, draws = posterior.scalars
+    if names is None:
+        return [(known[i], draws[:, :, i]) for i in range(min(ROWS, len(known)))]
+    chosen = []
+    for name in names:
+        posterior[name]  # an unknown name is an error
+        members = [i for i, k in enumerate(known) if k == name or k.startswith(f"{name}[")]
+        chosen += [(known[i], draws[:, :, i]) for i in members]
+    return chosen[: 10 * ROWS]
+
+
+def _density(axes: Any, draws: np.ndarray) -> None:
+    """A kernel density a chain; bars where there are few distinct values."""
+    arviz = import_arviz()
+    for chain in draws:
+        x = chain[np.isfinite(chain)]
+        values, counts = np.unique(x, return_counts=True)
+        if len(values) < 20:
+            axes.vlines(values, 0, counts / max(1, len(x)), alpha=0.6, linewidth=3)
+        else:
+            grid, density = arviz.kde(x)
+            axes.plot(grid, density, linewidth=1)
+    axes.set_yticks([])
+
+
+def _trace(axes: Any, draws: np.ndarray, diverging: np.ndarray | None) -> None:
+    for chain in draws:
+        axes.plot(chain, linewidth=0.4, alpha=0.8)
+    if diverging is not None and diverging.any():
+        where = np.flatnonzero(diverging.any(axis=0))
+        axes.plot(where, np.full(len(where), np.nanmin(draws)), "|", color="black", markersize=6)
+    axes.margins(x=0)

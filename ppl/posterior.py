@@ -1,0 +1,245 @@
+"""What inference returns: named draws, their weights, the evidence, and what to think of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ppl.semantics.diagnostics import Diagnostic, fail, suggest
+
+if TYPE_CHECKING:
+    from ppl.convergence import Convergence
+    from ppl.summary import Summary
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws from a posterior, all arrays led by (chain, draw).
+
+    Weighted draws (importance sampling, particles, exact enumeration) carry `log_weights`, (chain,
+    draw), whose normaliser is irrelevant; without it all draws weigh the same. A draw that a run
+    did not make (in a branch not taken) is NaN. Arrays may live on a device; they are fetched when
+    they are first read.
+    """
+
+    #: by site path, e.g. "theta", "hs/h"; each (chain, draw, *shape)
+    draws: Mapping[str, Any]
+    #: the model's return value: a tree of arrays (chain, draw, …), or functions over draws
+    result: Any = None
+    #: (chain, draw), by ArviZ's names: diverging, acceptance_rate, tree_depth, n_steps, energy, lp
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    log_weights: Any = None
+    #: the estimate of the logarithm of the total mass, and its standard error, where there is one
+    evidence: float | None = None
+    evidence_se: float | None = None
+    model: str = ""
+    method: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    #: the draws enumerate the whole posterior, with exact weights
+    exact: bool = False
+    #: what the method itself has to warn of
+    remarks: tuple[Diagnostic, ...] = ()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The draws of a site, (chain, draw, *shape), or of an element: `posterior["theta[3]"]`.
+
+        Raises:
+            DiagnosticError: E891, there is no such site or element.
+        """
+        site, _, rest = name.partition("[")
+        if site not in self.draws:
+            known = ", ".join(f"`{n}`" for n in list(self.draws)[:12]) or "none"
+            message = f"the posterior has no draws named `{site}` (it has: {known})"
+            raise fail("E891", message, hint=suggest(site, self.draws))
+        array = self._arrays[site]
+        if not rest:
+            return array
+        try:
+            index = tuple(int(i) for i in rest.removesuffix("]").split(","))
+        except ValueError:
+            raise fail("E891", f"`[{rest}` is not an index such as `[3]` or `[0, 2]`") from None
+        shape = array.shape[2:]
+        if len(index) > len(shape) or any(
+            not -n <= i < n for i, n in zip(index, shape, strict=False)
+        ):
+            sizes = " x ".join(map(str, shape)) or "no"
+            raise fail("E891", f"there is no `{name}`: each draw of `{site}` has {sizes} entries")
+        return array[(slice(None), slice(None), *index)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.draws
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {name: on_host(array) for name, array in self.draws.items()}
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """(chains, draws)."""
+        leaders = [*self.draws.values(), *self.stats.values()]
+        if self.log_weights is not None:
+            leaders.append(self.log_weights)
+        if not leaders:
+            leaders = [leaf for leaf in leaves(self.result) if hasattr(leaf, "shape")]
+        shape = tuple(leaders[0].shape[:2]) if leaders else (0, 0)
+        return shape[0], shape[1]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Normalised weights, (chain, draw)."""
+        if self.log_weights is None:
+            return np.full(self.shape, 1 / max(1, np.prod(self.shape)))
+        log = np.asarray(self.log_weights, dtype=np.float64)
+        top = log.max()
+        if not np.isfinite(top):
+            raise fail(
+                "E895",
+                "every draw has weight zero, so that there is no posterior to summarise",
+                hint="no draw agrees with the observations: look at the model's supports and data",
+            )
+        weights = np.exp(log - top)
+        return weights / weights.sum()
+
+    @property
+    def log_evidence(self) -> float:
+        """The logarithm of the model's total mass.
+
+        Raises:
+            DiagnosticError: E892, the method gives no evidence.
+        """
+        if self.evidence is None:
+            raise fail(
+                "E892",
+                f"`{self.method or 'this method'}` draws from the posterior and gives no evidence",
+                hint="infer with `exact`, `importance` or `smc`",
+            )
+        return self.evidence
+
+    @property
+    def effective_sample_size(self) -> float:
+        """(Σ w)² / Σ w²: how many equally weighted draws the weights are worth (Kish)."""
+        return float(1 / np.sum(self.weights**2))
+
+    @cached_property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is doubtful about the draws and what to do about it."""
+        from ppl.advice import advise
+
+        return (*self.remarks, *advise(self))
+
+    @cached_property
+    def scalars(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """The name of every numeric scalar, and their draws, (chain, draw, scalar), in float64."""
+        from ppl.summary import scalars
+
+        return scalars(self)
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """Bulk and tail effective sample sizes and R-hat of `scalars`, each (scalar,)."""
+        from ppl.convergence import convergence
+
+        return convergence(self.scalars[1])
+
+    def summary(self) -> Summary:
+        """Mean, sd, 5 % and 95 % quantiles; for chains bulk and tail sample sizes and R-hat too.
+
+        It prints as a table; `summary()["theta[3]", "mean"]` is a number.
+        """
+        from ppl.summary import summarise
+
+        return summarise(self)
+
+    def resample(self, n: int, *, seed: int) -> Posterior:
+        """`n` equally weighted draws in one chain, chosen by weight (systematic resampling)."""
+        weights = self.weights.ravel()
+        rng = np.random.default_rng(seed)
+        points = (rng.random() + np.arange(n)) / n
+        chosen = np.minimum(np.searchsorted(np.cumsum(weights), points), len(weights) - 1)
+        chain, draw = np.unravel_index(rng.permutation(chosen), self.shape)
+
+        def take(array: Any) -> np.ndarray:
+            return on_host(array)[chain, draw][None]
+
+        return replace(
+            self,
+            draws={k: take(v) for k, v in self.draws.items()},
+            stats={k: take(v) for k, v in self.stats.items()},
+            result=map_leaves(take, self.result),
+            log_weights=None,
+            exact=False,
+        )
+
+    def to_arviz(self):
+        """As ArviZ's `InferenceData`; `/` in names becomes `.`; weighted draws are resampled."""
+        from ppl.plots import to_arviz
+
+        return to_arviz(self)
+
+    def plot(self, path: str | Path, *, names: list[str] | None = None) -> None:
+        """Write a trace plot (for weighted draws, densities) of the first sites or of `names`."""
+        from ppl.plots import plot
+
+        plot(self, Path(path), names)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything but functions to a NetCDF file, which ArviZ can read as well."""
+        from ppl.storage import save
+
+        save(self, Path(path))
+
+    def __repr__(self) -> str:
+        chains, length = self.shape
+        names = ", ".join(list(self.draws)[:6]) + (", …" if len(self.draws) > 6 else "")
+        of = f"{self.model or 'a model'} by {self.method or 'hand'}"
+        return f"<Posterior of {of}: {chains} x {length} draws of {names}>"
+
+
+def load_posterior(path: str | Path) -> Posterior:
+    """A posterior that `Posterior.save` wrote.
+
+    Raises:
+        DiagnosticError: E893, the file is no saved posterior.
+    """
+    from ppl.storage import load
+
+    return load(Path(path))
+
+
+class Interrupted(KeyboardInterrupt):
+    """Inference was stopped by the user; `posterior` has the draws made so far, if any."""
+
+    def __init__(self, posterior: Posterior | None):
+        self.posterior = posterior
+        super().__init__("stopped by the user")
+
+
+def on_host(array: Any) -> np.ndarray:
+    """As a NumPy array, missing draws as NaN."""
+    if isinstance(array, np.ma.MaskedArray):
+        return array.astype(np.float64).filled(np.nan) if array.mask.any() else array.data
+    return np.asarray(array)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves of a result: what is no tuple, list, dict or None."""
+    if isinstance(tree, Mapping):
+        return [leaf for v in tree.values() for leaf in leaves(v)]
+    if isinstance(tree, (tuple, list)):
+        return [leaf for v in tree for leaf in leaves(v)]
+    return [] if tree is None else [tree]
+
+
+def map_leaves(f: Any, tree: Any) -> Any:
+    """The same tree with `f` applied to its arrays; a leaf that is no array makes it None."""
+    if isinstance(tree, Mapping):
+        return {k: map_leaves(f, v) for k, v in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(map_leaves(f, v) for v in tree)
+    return f(tree) if hasattr(tree, "shape") else None

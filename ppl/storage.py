@@ -1,0 +1,217 @@
+"""Posteriors as NetCDF-4 files, in the groups ArviZ uses and with our own notes beside them.
+
+`posterior` and `sample_stats` are as in ArviZ's schema; `result` holds the leaves of the model's
+return value, and the attribute `quasiborel` of the file everything that is no array. Booleans are
+int8 with the attribute `dtype = "bool"`, as xarray writes them. `/` cannot stand in a variable's name: it
+becomes `.`, and the attribute `path` keeps the site's own name.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppl.posterior import Posterior, leaves, on_host
+from ppl.semantics.diagnostics import Diagnostic, Note, fail
+
+#: of the file format; a reader refuses a newer one
+VERSION = 1
+
+
+class ResultNotSaved(UserWarning):
+    """W895: the result holds something that no file can hold."""
+
+
+def save(posterior: Posterior, path: Path) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        DiagnosticError: E894, the file cannot be written.
+    """
+    import h5netcdf
+
+    tree, result = _flatten(posterior.result)
+    note = {
+        "version": VERSION,
+        "model": posterior.model,
+        "method": posterior.method,
+        "settings": dict(posterior.settings),
+        "seed": posterior.seed,
+        "exact": posterior.exact,
+        "evidence": posterior.evidence,
+        "evidence_se": posterior.evidence_se,
+        "result": tree,
+        "remarks": [_write_diagnostic(d) for d in posterior.remarks],
+    }
+    stats = {k: on_host(v) for k, v in posterior.stats.items()}
+    if posterior.log_weights is not None:
+        stats["log_weight"] = on_host(posterior.log_weights)
+    partial = path.with_name(path.name + ".part")
+    try:
+        with h5netcdf.File(partial, "w") as file:
+            file.attrs["quasiborel"] = json.dumps(_plain(note))
+            _write(file.create_group("posterior"), {k: posterior[k] for k in posterior.draws})
+            if stats:
+                _write(file.create_group("sample_stats"), stats)
+            if result:
+                _write(file.create_group("result"), result)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise fail("E894", f"{path} cannot be written: {error}") from error
+
+
+def load(path: Path) -> Posterior:
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(path, "r") as file:
+            note = json.loads(str(file.attrs["quasiborel"]))
+            if note["version"] > VERSION:
+                raise fail("E893", f"{path} was written by a newer version of quasiborel")
+            draws = _read(file.groups["posterior"])
+            stats = _read(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
+            result = _read(file.groups["result"]) if "result" in file.groups else {}
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        message = f"{path} is not a posterior that `save` wrote"
+        raise fail("E893", message, hint="write one with posterior.save(path)") from error
+    return Posterior(
+        draws=draws,
+        result=None if note["result"] is None else _unflatten(note["result"], result),
+        stats={k: v for k, v in stats.items() if k != "log_weight"},
+        log_weights=stats.get("log_weight"),
+        evidence=_number(note["evidence"]),
+        evidence_se=_number(note["evidence_se"]),
+        remarks=tuple(_read_diagnostic(d) for d in note["remarks"]),
+        **{k: note[k] for k in ("model", "method", "settings", "seed", "exact")},
+    )
+
+
+# --------------------------------------------------------------------------------------- arrays
+
+
+def _write(group: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    import h5py
+
+    taken: set[str] = set()
+    for path, array in arrays.items():
+        name = file_name(path, taken)
+        dimensions = ["chain", "draw", *(f"{name}_dim_{i}" for i in range(array.ndim - 2))]
+        for dimension, size in zip(dimensions, array.shape, strict=True):
+            if dimension not in group.dimensions:
+                group.dimensions[dimension] = size
+                group.create_variable(dimension, (dimension,), data=np.arange(size))
+        if array.dtype.kind in "UO":
+            data = array.astype(object)
+            variable = group.create_variable(name, tuple(dimensions), dtype=h5py.string_dtype())
+            variable[...] = data
+        elif array.dtype == bool:
+            variable = group.create_variable(name, tuple(dimensions), data=array.astype(np.int8))
+            variable.attrs["dtype"] = "bool"
+        else:
+            variable = group.create_variable(name, tuple(dimensions), data=array)
+        variable.attrs["path"] = path
+
+
+def file_name(path: str, taken: set[str]) -> str:
+    """A site's name in files and in ArviZ: without `/`, and not yet taken."""
+    name = path.replace("/", ".")
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _read(group: Any) -> dict[str, np.ndarray]:
+    out: dict[str, np.ndarray] = {}
+    for name, variable in group.variables.items():
+        if name in group.dimensions:
+            continue
+        array = np.asarray(variable[...])
+        if variable.attrs.get("dtype") == "bool":
+            array = array.astype(bool)
+        if array.dtype == object:
+            array = np.array([_text(v) for v in array.flat], dtype=object).reshape(array.shape)
+            array = array.astype(np.str_)
+        out[str(variable.attrs["path"])] = array
+    return out
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+# --------------------------------------------------------------------------------------- results
+
+
+def _flatten(result: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """The shape of a tree as JSON, and its leaves by number; None if a leaf is no array."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def walk(tree: Any) -> Any:
+        if tree is None:
+            return {"none": True}
+        if isinstance(tree, Mapping):
+            return {"dict": [[k, walk(v)] for k, v in tree.items()]}
+        if isinstance(tree, (tuple, list)):
+            return {type(tree).__name__: [walk(v) for v in tree]}
+        arrays[str(len(arrays))] = on_host(tree)
+        return {"leaf": str(len(arrays) - 1)}
+
+    if result is None:
+        return None, {}
+    if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves(result)):
+        warnings.warn(
+            "[W895] the result holds functions, which no file can: it was not saved (draws were)",
+            ResultNotSaved,
+            stacklevel=4,
+        )
+        return None, {}
+    return walk(result), arrays
+
+
+def _unflatten(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    ((kind, value),) = tree.items()
+    if kind == "leaf":
+        return arrays[value]
+    if kind == "none":
+        return None
+    if kind == "dict":
+        return {k: _unflatten(v, arrays) for k, v in value}
+    items = [_unflatten(v, arrays) for v in value]
+    return tuple(items) if kind == "tuple" else items
+
+
+# ----------------------------------------------------------------------------------------- notes
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: infinities are texts, and what has no JSON form is its own text."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _write_diagnostic(d: Diagnostic) -> dict[str, Any]:
+    notes = [n.message for n in d.notes]
+    return {"code": d.code, "message": d.message, "notes": notes, "hint": d.hint}
+
+
+def _read_diagnostic(d: Mapping[str, Any]) -> Diagnostic:
+    return Diagnostic(d["code"], d["message"], None, tuple(map(Note, d["notes"])), d["hint"])
