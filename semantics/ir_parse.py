@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, Source
@@ -306,7 +306,7 @@ class _Parser(TokenReader):
         self.expect("do")
         return self.typed(ir.For(_UNTYPED, param, over, self.comp(), guard))
 
-    def scan(self, keep: ir.OneOf["all", "last"]) -> ir.Scan:
+    def scan(self, keep: Literal["all", "last"]) -> ir.Scan:
         carry = self.param()
         self.expect("=")
         init = self.value()

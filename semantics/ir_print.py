@@ -86,7 +86,10 @@ class _Printer:
                 comma = "," if len(items) < 2 else ""
                 return f"({self.values(items, indent)}{comma})"
             case ir.MakeRecord(names=names, items=items):
-                fields = (f"{quote(n)} = {self.value(i, indent)}" for n, i in zip(names, items))
+                fields = (
+                    f"{quote(n)} = {self.value(i, indent)}"
+                    for n, i in zip(names, items, strict=True)
+                )
                 return f"{{{', '.join(fields)}}}"
             case ir.MakeArray(items=items):
                 return f"[{self.values(items, indent)}]"
