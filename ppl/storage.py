@@ -2,7 +2,7 @@
 
 `posterior` and `sample_stats` are as in ArviZ's schema; `result` holds the leaves of the model's
 return value, and the attribute `quasiborel` of the file everything that is no array. Booleans are
-int8 with the attribute `dtype = "bool"`, as xarray writes them. `/` cannot stand in a variable's name: it
+int8 with the attribute `dtype = "bool"`, as xarray writes them. `/` cannot stand in a name: it
 becomes `.`, and the attribute `path` keeps the site's own name.
 """
 

@@ -324,6 +324,59 @@ NetCDF file is of version 4.
     {"y": [1, 2, 3]}        # right
 """,
     ),
+    "E810": Code(
+        "no starting point",
+        """
+A gradient method starts where the log density and its gradient are finite. None was found among
+random points and draws from the prior. Most often an observation lies outside the support of what
+it is observed from, or an expression is not a number near zero.
+
+    observe -1 ~ exponential(rate)          # impossible whatever `rate` is
+    observe 1 ~ exponential(rate)
+""",
+    ),
+    "E811": Code(
+        "a setting of an inference method out of range",
+        """
+Numbers of draws and chains are at least one, `target_accept` lies between 0 and 1, and so on.
+
+    nuts(chains=0)
+    nuts(chains=4)
+""",
+    ),
+    "E812": Code(
+        "no mode found",
+        """
+The optimiser did not reach a point where the gradient vanishes. The density may have no mode: in a
+hierarchical model it often grows without bound as a scale goes to zero with its effects.
+
+    tau ~ flat(0, inf)
+    theta ~ for _ in range(8) { normal(mu, tau) }      # unbounded as tau -> 0
+    tau ~ gamma(2, 0.1)                                # zero density at 0
+""",
+    ),
+    "E813": Code(
+        "the mode has no Gaussian approximation",
+        """
+The Laplace approximation needs the log density to curve down in every direction at its mode. Where
+it is flat, a combination of sites is not determined by prior and data.
+
+    a ~ flat()
+    b ~ flat()
+    observe y ~ normal(a + b, 1)            # a - b can be anything
+    a ~ normal(0, 10)
+    b ~ normal(0, 10)
+""",
+    ),
+    "E814": Code(
+        "nothing for a gradient method to move",
+        """
+Every site is discrete and can be summed out, so the answer is known exactly without sampling.
+
+    ppl run coins.ppl --method nuts
+    ppl run coins.ppl --method exact
+""",
+    ),
     "E891": Code(
         "a posterior has no draws of that name",
         """
@@ -353,6 +406,26 @@ nothing of its mass.
     ppl.load_posterior("data.nc")           # wrong: some other NetCDF file
     posterior.save("posterior.nc")          # right
     ppl.load_posterior("posterior.nc")
+""",
+    ),
+    "E894": Code(
+        "a result cannot be written",
+        """
+The folder does not exist, or the file may not be written there, or a plot's suffix names no format.
+
+    ppl run model.ppl --data d.json --out missing/folder/posterior.nc      # wrong
+    mkdir -p missing/folder                                                # right: make it first
+""",
+    ),
+    "E895": Code(
+        "every draw has weight zero",
+        """
+Not one draw agrees with the observations: an observed value lies outside its distribution's support,
+a `condition` never holds, or the prior is so far from the data that all weights underflow.
+
+    sigma ~ uniform(0, 1)
+    observe y ~ uniform(0, sigma)        # wrong for y = 3: its density is always zero
+    sigma ~ uniform(0, 10)               # right: some draws can produce y
 """,
     ),
     "W601": Code(
