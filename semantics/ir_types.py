@@ -55,7 +55,7 @@ def derive(node: ir.Node, locals: Mapping[str, Type], functions: Mapping[str, Ty
         case ir.MakeRecord(names=names, items=items):
             if len(names) != len(items) or len(set(names)) != len(names):
                 raise TypeFault(f"a record with fields {names} and {len(items)} values")
-            return Record(tuple(zip(names, (i.type for i in items))))
+            return Record(tuple(zip(names, (i.type for i in items), strict=True)))
         case ir.MakeArray(items=items):
             return Array(_joined(items, "the elements of an array")) if items else None
         case ir.Proj(value=value, index=index):

@@ -166,7 +166,7 @@ class _Verifier:
                     raise _fault(
                         f"a call with {len(args)} arguments instead of {wanted}", node.span
                     )
-                for i, (arg, param) in enumerate(zip(args, fn.type.params)):
+                for i, (arg, param) in enumerate(zip(args, fn.type.params, strict=True)):
                     self.fits(arg, seen(param), f"argument {i + 1}")
             case ir.Observe(dist=dist, value=value):
                 if not isinstance(dist.type, Dist):

@@ -123,7 +123,7 @@ def _scalar_overloads(op: str) -> tuple[tuple[Args, Type], ...]:
 def _overload(op: str, args: Args) -> Type:
     for params, result in _scalar_overloads(op):
         if len(params) == len(args) and all(
-            below(a, p, across_kinds=True) for a, p in zip(args, params)
+            below(a, p, across_kinds=True) for a, p in zip(args, params, strict=True)
         ):
             return result
     raise TypeFault(f"`{op}` does not take {_show(args)}")
@@ -144,7 +144,7 @@ def _plain(op: str, args: Args) -> Type:
     for scheme in _schemes(op):
         variables: dict[str, Type] = {}
         if len(scheme.params) == len(args) and all(
-            _fits(a, p, variables) for a, p in zip(args, scheme.params)
+            _fits(a, p, variables) for a, p in zip(args, scheme.params, strict=True)
         ):
             return _fill(scheme.result, variables)
     raise TypeFault(f"`{op}` does not take {_show(args)}")
@@ -167,10 +167,10 @@ def _fits(arg: Type, param: Type, variables: dict[str, Type]) -> bool:
         case (Array(x), Array(p)) | (Dist(x), Dist(p) | Measure(p)) | (Measure(x), Measure(p)):
             return _fits(x, p, variables)
         case (Tuple(xs), Tuple(ps)) if len(xs) == len(ps):
-            return all(_fits(x, p, variables) for x, p in zip(xs, ps))
+            return all(_fits(x, p, variables) for x, p in zip(xs, ps, strict=True))
         case (Fun(xs, r), Fun(ps, s)) if len(xs) == len(ps):
             # a variable in a parameter is met by what the function accepts or more
-            met = all(_accepts_parameter(x, p, variables) for x, p in zip(xs, ps))
+            met = all(_accepts_parameter(x, p, variables) for x, p in zip(xs, ps, strict=True))
             return met and _fits(r, s, variables)
         case _:
             return below(arg, param, across_kinds=True)

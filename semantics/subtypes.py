@@ -86,7 +86,11 @@ def join(a: Type, b: Type, *, across_kinds: bool = False) -> Type | None:
         case Record(xs), Record(ys) if dict(xs).keys() == dict(ys).keys():
             right = dict(ys)
             items = all_up(tuple(t for _, t in xs), tuple(right[k] for k, _ in xs))
-            return None if items is None else Record(tuple(zip((k for k, _ in xs), items)))
+            return (
+                None
+                if items is None
+                else Record(tuple(zip((k for k, _ in xs), items, strict=True)))
+            )
         case Data(n, xs), Data(m, ys) if n == m:
             items = all_up(xs, ys)
             return None if items is None else Data(n, items)
