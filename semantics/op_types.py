@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 
 from ppl.semantics.ir_tokens import read_type
-from ppl.semantics.signatures import ALIASES, COERCIONS, PRIMITIVES, Distribution
+from ppl.semantics.signatures import ALIASES, COERCIONS, METHODS, PRIMITIVES, Distribution
 from ppl.semantics.subtypes import below, join
 from ppl.semantics.types import (
     BIT,
@@ -46,7 +46,7 @@ def op_type(op: str, args: Args) -> Type:
     """The least type of `op` at these arguments. Raises TypeFault."""
     if op in COERCIONS:
         return _coercion(op, args)
-    row = PRIMITIVES.get(op)
+    row = PRIMITIVES.get(op) or METHODS.get(op)
     if row is None:
         wanted = ALIASES.get((op, len(args))) or ALIASES.get((op, None))
         raise TypeFault(f"no primitive `{op}`" + (f": the IR says `{wanted}`" if wanted else ""))
@@ -134,7 +134,7 @@ def _overload(op: str, args: Args) -> Type:
 
 @cache
 def _schemes(op: str) -> tuple[Fun, ...]:
-    schemes = tuple(read_type(text) for text in PRIMITIVES[op].signatures)
+    schemes = tuple(read_type(text) for text in (PRIMITIVES.get(op) or METHODS[op]).signatures)
     if not all(isinstance(s, Fun) for s in schemes):
         raise TypeFault(f"the row of `{op}` is not a function type")
     return schemes  # type: ignore[return-value]

@@ -57,7 +57,7 @@ def below(a: Type, b: Type, *, across_kinds: bool = False) -> bool:
 
 
 def join(a: Type, b: Type, *, across_kinds: bool = False) -> Type | None:
-    """The least type above both, or None. Functions that differ have a join only if one is above."""
+    """The least type above both, or None; of two functions, the one that is above the other."""
     if a == b or below(a, b, across_kinds=across_kinds):
         return b
     if below(b, a, across_kinds=across_kinds):

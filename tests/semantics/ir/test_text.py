@@ -70,7 +70,7 @@ def test_every_scheme_of_the_table_is_a_type():
 
 
 class Nonsense:
-    """Random programs, most of them ill typed: the text needs no sense. Deterministic in the seed."""
+    """Random programs, most of them ill typed: the text needs no sense."""
 
     def __init__(self, seed: int):
         self.rng = random.Random(seed)
