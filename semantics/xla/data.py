@@ -1,0 +1,92 @@
+"""Python data as run-time values, by the declared types of a model's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.values import HostFn, Rec, RValue, Seq
+
+
+def to_runtime(value: Any, type: T.Type) -> RValue:
+    """A value of the declared type (already checked by `ppl.data`) as the evaluator holds it.
+
+    Arrays of tuples and records become one structure of arrays. Numbers become arrays, to be
+    passed as arguments of compiled code.
+    """
+    match type:
+        case T.Option(item=item):
+            return to_runtime(value, item)
+        case T.Base(name="unit"):
+            return None
+        case T.Base(name="text"):
+            return str(value)
+        case T.Tuple(items=items):
+            return tuple(to_runtime(v, t) for v, t in zip(value, items, strict=True))
+        case T.Record(fields=fields):
+            return Rec(tuple(k for k, _ in fields), tuple(to_runtime(value[k], t) for k, t in fields))
+        case T.Array(item=item):
+            return _array(value, item)
+        case T.Fun():
+            return value if not callable(value) or hasattr(value, "code") else HostFn(value)
+        case _ if T.is_number(type) or type == T.BOOL:
+            return Arr(jnp.asarray(np.asarray(value, _dtype(type))))
+    raise fail("E706", f"data of type `{type}` cannot be passed to XLA", hint="use engine='machine'")
+
+
+def _dtype(t: T.Type) -> Any:
+    kind = bool if t == T.BOOL else float if T.is_real(t) else int
+    return jnp.result_type(kind) if kind is not bool else np.bool_
+
+
+def _array(value: Any, item: T.Type) -> RValue:
+    element = item
+    while isinstance(element, T.Array):
+        element = element.item
+    if T.is_number(element) or element == T.BOOL:
+        data = np.asarray(value, _dtype(element))
+        if data.ndim < T.rank(T.Array(item)):  # nested empty arrays
+            data = data.reshape(data.shape + (0,) * (T.rank(T.Array(item)) - data.ndim))
+        return Arr(jnp.asarray(data))
+    match item:
+        case T.Tuple(items=parts):
+            columns = tuple(_array([v[i] for v in value], t) for i, t in enumerate(parts))
+            return Seq(tuple(_items(c) for c in columns), len(value))
+        case T.Record(fields=fields):
+            values = tuple(_items(_array([v[k] for v in value], t)) for k, t in fields)
+            return Seq(Rec(tuple(k for k, _ in fields), values), len(value))
+        case T.Array():
+            raise fail("E706", "arrays of arrays of records are not supported as data on XLA")
+    raise fail("E706", f"an array of `{item}` cannot be passed to XLA", hint="use engine='machine'")
+
+
+def _items(array: RValue) -> RValue:
+    return array.items if isinstance(array, Seq) else array
+
+
+def split_static(
+    values: Mapping[str, Any], types: Mapping[str, T.Type], static: frozenset[str]
+) -> tuple[tuple[tuple[str, Any], ...], dict[str, RValue]]:
+    """The parameters that are part of the code (sizes, texts, functions), and the data."""
+    fixed, data = [], {}
+    for name, type in types.items():
+        v = values[name]
+        if name in static:
+            fixed.append((name, _constant(v, type)))
+        elif type == T.TEXT:
+            fixed.append((name, str(v)))
+        else:
+            data[name] = to_runtime(v, type)
+    return tuple(fixed), data
+
+
+def _constant(value: Any, type: T.Type) -> Any:
+    if isinstance(type, T.Base) and (T.is_number(type) or type == T.BOOL):
+        return bool(value) if type == T.BOOL else float(value) if T.is_real(type) else int(value)
+    return value

@@ -1,0 +1,121 @@
+"""Distributions of the language as NumPyro distributions over named axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpyro.distributions as nd
+
+from ppl.semantics import distributions as D
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.signatures import PRIMITIVES, Distribution
+from ppl.semantics.xla.axes import Arr, Axes, Axis, align, full, union
+from ppl.semantics.xla.values import (
+    Dist,
+    RValue,
+    Seq,
+    Static,
+    Union,
+    length,
+    open_array,
+    to_arr,
+    varies_along,
+)
+
+Apply = Callable[..., RValue]
+
+COMBINATORS = ("mixture", "truncate", "iid", "transform", "dirac")
+
+
+@cache
+def _float_params(name: str) -> tuple[bool, ...]:
+    """Which parameters of an elementary distribution are held in floating point."""
+    text = PRIMITIVES[name].signatures[-1].rpartition("->")[0].strip()
+    parts = text[1:-1] if text.startswith("(") else text
+    return tuple(not any(k in p for k in ("nat", "int", "bool")) for p in parts.split(","))
+
+
+def event_rank(dist: Dist) -> int:
+    """Dimensions of one draw."""
+    item = dist.type.item
+    return T.rank(item)
+
+
+def realise(dist: RValue, axes: Axes, apply: Apply, span: Span | None = None) -> nd.Distribution:
+    """The NumPyro distribution whose batch dimensions are those of `axes` (or 1)."""
+    if isinstance(dist, Union):
+        raise fail(
+            "E705",
+            "a distribution chosen at random among different families inside another distribution",
+            span=span,
+            hint="choose with `if` outside, or write a `mixture`",
+        )
+    match dist.name:
+        case "mixture":
+            return _mixture(dist, axes, apply, span)
+        case "truncate":
+            base, lower, upper = dist.args
+            bounds = (align(to_arr(b), axes) for b in (lower, upper))
+            return D.truncate(realise(base, axes, apply, span), *bounds)
+        case "iid":
+            n, base = dist.args
+            return D.iid(realise(base, axes, apply, span), n.value)
+        case "transform":
+            base, forward, backward = dist.args
+            lift = lambda f: lambda x: align(to_arr(apply(f, Arr(x, _of_shape(x, axes)))), axes)  # noqa: E731
+            return D.transform(realise(base, axes, apply, span), lift(forward), lift(backward))
+        case "dirac":
+            x = to_arr(dist.args[0])
+            return D.dirac(align(x, axes), event_dim=x.event_rank)
+        case _:
+            return _elementary(dist, axes)
+
+
+def _of_shape(x: Any, axes: Axes) -> Axes:
+    return axes if jnp.shape(x) == tuple(a.size for a in axes) else ()
+
+
+def _elementary(dist: Dist, axes: Axes) -> nd.Distribution:
+    row = PRIMITIVES[dist.name]
+    assert isinstance(row, Distribution)
+    product = event_rank(dist) if row.kind == "elementwise" else 0
+    args = []
+    for arg, real in zip(dist.args, _float_params(dist.name), strict=True):
+        if isinstance(arg, Static):
+            args.append(arg.value)
+            continue
+        data = align(to_arr(arg), axes, product if row.kind == "elementwise" else None)
+        args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
+    made = D.make(dist.name, tuple(args))
+    return D.product(made, product) if product else made
+
+
+def _mixture(dist: Dist, axes: Axes, apply: Apply, span: Span | None) -> nd.Distribution:
+    weights, components = dist.args
+    k = length(components)
+    inner = Axis(1 + max((a.order for a in axes), default=0), "component", k)
+    w = align(to_arr(weights), axes)
+    opened = open_array(components, inner)
+    if not isinstance(opened, Union):
+        return D.mixture(w, realise(opened, (*axes, inner), apply, span))
+    from ppl.semantics.xla.arrays import index
+
+    tags = [int(t) for t in jnp.asarray(components.items.tag.data)]
+    each = [index(Seq(o, k), i) for i, o in ((i, components.items.options[t]) for i, t in enumerate(tags))]
+    return D.mixture_general(w, [realise(d, axes, apply, span) for d in each])
+
+
+def log_prob(dist: RValue, x: RValue, apply: Apply, span: Span | None = None) -> Arr:
+    """The log density of `dist` at `x`, varying along the axes of either."""
+    if isinstance(dist, Dist) and dist.name == "iid" and not isinstance(x, Arr):
+        pass
+    value = to_arr(x)
+    axes = union(varies_along(dist), value.axes)
+    made = realise(dist, axes, apply, span)
+    rank = event_rank(dist)
+    lp = made.log_prob(align(value, axes, rank))
+    return full(lp, axes)

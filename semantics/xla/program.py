@@ -1,0 +1,154 @@
+"""A program read as each of the representations: forward simulation, density, exact sums.
+
+Everything here is a pure function of arrays, to be jitted, differentiated or `vmap`ped; the
+program, the static values of its parameters and the number of lanes are fixed while tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.semantics import ir
+from ppl.semantics.density import Density, SiteInfo
+from ppl.semantics.omega import Key
+from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
+from ppl.semantics.xla.elimination import draw_back, eliminate
+from ppl.semantics.xla.run import run, run_measure
+from ppl.semantics.xla.sites import Chosen, Discover, Free, draw
+from ppl.semantics.xla.state import Scope, SiteRule, State, total
+from ppl.semantics.xla.summing import Summed, Summing
+from ppl.semantics.xla.values import RValue
+
+ALL = frozenset(("sites", "kept", "observed"))
+NOTHING: frozenset[str] = frozenset()
+Data = Mapping[str, RValue]
+
+
+def particles(n: int) -> Axis:
+    """The axis of n independent runs."""
+    return Axis(0, "particle", n)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A program and the values of its parameters that are part of the code (sizes, texts)."""
+
+    program: ir.Program
+    static: tuple[tuple[str, Any], ...] = ()
+
+    def execute(
+        self,
+        data: Data,
+        *,
+        rule: SiteRule,
+        omega: Any = None,
+        axes: Axes = (),
+        given: Mapping[str, Any] | None = None,
+        record: frozenset[str] = NOTHING,
+        smooth: bool = False,
+        predict: bool = False,
+    ) -> tuple[RValue, State]:
+        """Run the program once for every lane of `axes`."""
+        env = {**dict(self.static), **data}
+        entry = self.program.entry
+        scope = Scope(
+            self.program,
+            rule,
+            axes=axes,
+            given=given or {},
+            record=record,
+            smooth=smooth,
+            predict=predict,
+        )
+        state = State(omega, extra=Summed())
+        local = {p.name: env[p.name] for p in entry.params}
+        measure, state = run(entry.body, local, state, scope)
+        return run_measure(measure, state, scope, entry.span)
+
+    # ----------------------------------------------------------------------- forward simulation
+
+    def forward(
+        self, data: Data, omega: Any, axes: Axes, *, record: frozenset[str] = ALL
+    ) -> tuple[RValue, Arr, State]:
+        """Draw every site; (result, log-weight along `axes`, state). Law: `Measure`, properly
+        weighted: E[exp(log-weight) f(result)] is the integral of f under the program's measure."""
+        result, state = self.execute(data, rule=draw, omega=omega, axes=axes, record=record)
+        return result, total((f.score for f in state.scores), axes), state
+
+    # ------------------------------------------------------------------------------ the density
+
+    def sites(self, data: Data) -> tuple[SiteInfo, ...]:
+        """The free coordinates, found without computing anything (finite sites are summed)."""
+        discover = Discover()
+
+        def probe(data: Data) -> Mapping[str, RValue]:
+            _, state = self.execute(data, rule=Summing(discover), record=frozenset(("sites",)))
+            return state.sites
+
+        shapes = jax.eval_shape(probe, dict(data))
+        return tuple(
+            SiteInfo(path, x.data.shape, u.data.shape, found.span, found.family)
+            for path, (x, u) in shapes.items()
+            for found in (discover.found[path],)
+        )
+
+    def log_density(self, data: Data, position: Mapping[str, Any], *, jacobian: bool = True) -> Any:
+        """The log density of unconstrained coordinates, finite sites summed out."""
+        given = {k: Arr(u) for k, u in position.items()}
+        rule = Summing(Free(jacobian))
+        _, state = self.execute(data, rule=rule, given=given, smooth=True)
+        scores, _ = eliminate(state.scores, state.extra.chains)
+        return total(scores, ()).data
+
+    def contributions(self, data: Data, position: Mapping[str, Any]) -> dict[str, Any]:
+        """The log density of each observation and the value of each site, for messages."""
+        given = {k: Arr(u) for k, u in position.items()}
+        record = frozenset(("observed",))
+        _, state = self.execute(data, rule=Summing(Free()), given=given, record=record)
+        return {k: jnp.sum(v.data) for k, v in state.observed.items()}
+
+    def recover(
+        self,
+        data: Data,
+        position: Mapping[str, Any],
+        key: Any,
+        axes: Axes,
+        *,
+        predict: bool = False,
+    ) -> tuple[RValue, State]:
+        """The whole execution at given coordinates (which vary along `axes`): summed sites are
+        drawn from their exact conditional law; with `predict`, observations are drawn too."""
+        given = {k: Arr(u, axes) for k, u in position.items()}
+        _, state = self.execute(data, rule=Summing(Free()), axes=axes, given=given)
+        _, steps = eliminate(state.scores, state.extra.chains)
+        omega, at = draw_back(steps, Key(key), axes)
+        for name, axis in state.extra.sites:
+            chosen = at[axis]
+            for plate in reversed(axis.plates):
+                chosen = close_event(chosen, plate)
+            given[name] = chosen
+        return self.execute(
+            data, rule=Chosen(Free()), omega=omega, axes=axes, given=given, record=ALL, predict=predict
+        )
+
+    def density(self, data: Data, key: Any) -> Density:
+        """The Density representation; `key` identifies program, static values and shapes."""
+
+        def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
+            result, state = self.recover(data, position, key, ())
+            return {**state.sites, **state.kept, "result": result}
+
+        return Density(
+            key,
+            self.sites(data),
+            self.log_density,
+            constrain,
+            lambda data, position: self.log_density(data, position, jacobian=False),
+            None,
+            self.contributions,
+        )

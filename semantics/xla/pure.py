@@ -1,0 +1,368 @@
+"""Values of the IR: one rule a node."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from ppl.semantics import functions as F
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import DiagnosticError, Span, fail
+from ppl.semantics.signatures import PRIMITIVES, Distribution
+from ppl.semantics.xla import arrays
+from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
+from ppl.semantics.xla.lanes import lanes
+from ppl.semantics.xla.state import Env, Scope
+from ppl.semantics.xla.values import (
+    Closure,
+    Code,
+    Dist,
+    GlobalFn,
+    Rec,
+    RValue,
+    Seq,
+    Static,
+    Suspension,
+    elements,
+    is_constant,
+    length,
+    map_leaves,
+    to_arr,
+)
+
+
+def value(node: ir.Value, env: Env, scope: Scope) -> RValue:
+    """Evaluate a pure node."""
+    try:
+        return _RULES[type(node)](node, env, scope)
+    except Coupled as error:
+        raise coupled(error, node.span) from None
+
+
+def coupled(error: Coupled, span: Span | None) -> DiagnosticError:
+    return fail(
+        "E805",
+        f"the choices of `{error.plate.name}` cannot be summed out: this mixes different elements "
+        "of their array",
+        span=span,
+        hint="use each element only inside a `for` over the array, or sample the sites "
+        "(importance, smc, mcmc)",
+    )
+
+
+def _lit(node: ir.Lit, env: Env, scope: Scope) -> RValue:
+    return node.value
+
+
+def _var(node: ir.Var, env: Env, scope: Scope) -> RValue:
+    return env[node.name]
+
+
+def _global(node: ir.Global, env: Env, scope: Scope) -> RValue:
+    return GlobalFn(node.name)
+
+
+def _lam(node: ir.Lam, env: Env, scope: Scope) -> RValue:
+    names = tuple(sorted(node.free))
+    return Closure(Code(node), names, tuple(env[n] for n in names))
+
+
+def _thunk(node: ir.Thunk, env: Env, scope: Scope) -> RValue:
+    names = tuple(sorted(node.free))
+    return Suspension(Code(node.body), names, tuple(env[n] for n in names))
+
+
+def _tuple(node: ir.MakeTuple, env: Env, scope: Scope) -> RValue:
+    return tuple(value(v, env, scope) for v in node.items)
+
+
+def _record(node: ir.MakeRecord, env: Env, scope: Scope) -> RValue:
+    return Rec(node.names, tuple(value(v, env, scope) for v in node.items))
+
+
+def _array(node: ir.MakeArray, env: Env, scope: Scope) -> RValue:
+    assert isinstance(node.type, T.Array)
+    return arrays.stack([value(v, env, scope) for v in node.items], node.type.item, node.span)
+
+
+def _proj(node: ir.Proj, env: Env, scope: Scope) -> RValue:
+    return value(node.value, env, scope)[node.index]
+
+
+def _get(node: ir.Get, env: Env, scope: Scope) -> RValue:
+    return value(node.value, env, scope).get(node.name)
+
+
+def _make(node: ir.Make, env: Env, scope: Scope) -> RValue:
+    raise fail(
+        "E706",
+        f"values of inductive types (`{node.constructor}`) do not run on XLA",
+        span=node.span,
+        hint="run with engine='machine'",
+    )
+
+
+def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
+    args = [value(v, env, scope) for v in node.args]
+    if node.op in _SPECIAL:
+        return _SPECIAL[node.op](node, args, scope)
+    row = PRIMITIVES[node.op]
+    if isinstance(row, Distribution):
+        for k in row.static:
+            args[k] = Static(arrays.static_int(args[k], f"argument {k + 1} of `{node.op}`", node.span))
+        return Dist(node.op, tuple(args), node.type)
+    return apply_primitive(node.op, args, node.span)
+
+
+def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:
+    """A numeric primitive on run-time values; constants are folded."""
+    if op in _FOLD and all(isinstance(a, (bool, int, float)) for a in args):
+        try:
+            return _FOLD[op](*args)
+        except (ArithmeticError, ValueError):
+            pass  # let the array version give inf or nan
+    if op in F.ELEMENTWISE:
+        return elementwise(F.ELEMENTWISE[op], *map(to_arr, args))
+    if op in F.REDUCTIONS:
+        return _reduce(op, to_arr(args[0]))
+    arrs = [to_arr(a) for k, a in enumerate(args) if k not in PRIMITIVES[op].static]
+    if op in F.EINSUM:
+        return einsum(F.EINSUM[op](*(a.event_rank for a in arrs)), *arrs)
+    static = {
+        k: arrays.static_int(args[k], f"argument {k + 1} of `{op}`", span)
+        for k in PRIMITIVES[op].static
+    }
+
+    def call(*data: Any) -> Any:
+        it = iter(data)
+        return F.BATCHED[op](*(static[k] if k in static else next(it) for k in range(len(args))))
+
+    return batched(call, *arrs) if arrs else Arr(call())
+
+
+def _reduce(op: str, x: Arr) -> Arr:
+    refuse_closed(x)
+    k = len(x.axes)
+    return full(F.REDUCTIONS[op](x.data, tuple(range(k, k + x.event_rank))), x.axes)
+
+
+# ---------------------------------------------------------------------------------- constants
+
+
+def _fold_pow(a: float, b: float) -> float:
+    out = a**b
+    if isinstance(out, complex):
+        raise ValueError
+    return out
+
+
+#: primitives on Python numbers: sizes and literals stay known while compiling
+_FOLD: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+    "pow": _fold_pow,
+    "neg": operator.neg,
+    "lt": operator.lt,
+    "gt": operator.gt,
+    "le": operator.le,
+    "ge": operator.ge,
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "not": operator.not_,
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "square": lambda a: a * a,
+    "indicator": int,
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
+}
+
+
+# ------------------------------------------------------------------------------ structural rules
+
+
+def equal(a: RValue, b: RValue, span: Span | None) -> RValue:
+    """`==` on any comparable values."""
+    match a, b:
+        case (str(), str()) | (None, None):
+            return a == b
+        case tuple(), tuple():
+            parts = [equal(x, y, span) for x, y in zip(a, b, strict=True)]
+        case Rec(names=names), Rec():
+            parts = [equal(a.get(n), b.get(n), span) for n in names]
+        case _ if is_constant(a) and is_constant(b):
+            return a == b
+        case _:
+            x, y = to_arr(a), to_arr(b)
+            if x.event_shape != y.event_shape and x.event_rank and y.event_rank:
+                return False
+            same = elementwise(jnp.equal, x, y)
+            return _reduce("all", same) if same.event_rank else same
+    out: RValue = True
+    for p in parts:
+        out = apply_primitive("and", [out, p], span)
+    return out
+
+
+def _index(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    return arrays.index(args[0], args[1], node.span)
+
+
+def _bounds(node: ir.Op, args: list[RValue]) -> tuple[int, int]:
+    lo, hi = (arrays.static_int(a, "the end of a slice", node.span) for a in args)
+    return lo, hi
+
+
+def _columns_slice(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    flipped = arrays.slice_array(arrays.transpose(args[0]), *_bounds(node, args[1:]), node.span)
+    return arrays.transpose(flipped)
+
+
+def _range(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    ends = [arrays.static_int(a, "the size of a range", node.span) for a in args]
+    return arrays.arange(*(ends if len(ends) == 2 else (0, ends[0])))
+
+
+def _enumerate(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    n = length(args[0])
+    return Seq((arrays.arange(0, n), elements(args[0])), n)
+
+
+def _repeat(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    return arrays.repeat(args[0], arrays.static_int(args[1], "the number of copies", node.span))
+
+
+def _reverse(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    from ppl.semantics.xla.values import map_elements
+
+    return map_elements(lambda d: d[::-1], args[0], length(args[0]))
+
+
+def _arith_index(op: str) -> Callable[[ir.Op, list[RValue], Scope], RValue]:
+    """Adding a constant to the loop's own index keeps it a known position."""
+
+    def rule(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+        out = apply_primitive(op, args, node.span)
+        a, b = args
+        if isinstance(a, Arr) and a.index is not None and type(b) is int:
+            k = a.index[1] + (b if op == "add" else -b)
+            return Arr(out.data, out.axes, (a.index[0], k))
+        if op == "add" and isinstance(b, Arr) and b.index is not None and type(a) is int:
+            return Arr(out.data, out.axes, (b.index[0], b.index[1] + a))
+        return out
+
+    return rule
+
+
+def _to_real(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    a = args[0]
+    if isinstance(a, (bool, int)):
+        return float(a)
+    return map_leaves(lambda x: Arr(jnp.asarray(x.data, jnp.result_type(float)), x.axes), a)
+
+
+def _checked(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    return args[0]
+
+
+def _checked_int(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    a = args[0]
+    if is_constant(a):
+        return int(a)
+    return map_leaves(lambda x: Arr(jnp.asarray(x.data, jnp.result_type(int)), x.axes), a)
+
+
+def _checked_bool(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    a = args[0]
+    if is_constant(a):
+        return bool(a)
+    return map_leaves(lambda x: Arr(x.data != 0, x.axes), a)
+
+
+def _score_if(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    if isinstance(args[0], bool):
+        return 0.0 if args[0] else -math.inf
+    return elementwise(lambda c: jnp.where(c, 0.0, -jnp.inf), to_arr(args[0]))
+
+
+def _ode(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    from ppl.semantics.xla.run import apply
+
+    rhs, y0, t0, ts, rtol, atol = args
+    times = length(ts)
+
+    def solve(rhs: RValue, y0: RValue, t0: RValue, ts: Arr, rtol: RValue, atol: RValue) -> RValue:
+        def field(t: Any, y: RValue) -> RValue:
+            return map_leaves(lambda a: a, apply(rhs, (Arr(t), y), scope))
+
+        start = map_leaves(lambda a: Arr(jnp.asarray(a.data, jnp.result_type(float))), y0)
+        return F.solve_ode(
+            field,
+            start,
+            to_arr(t0).data,
+            ts.data,
+            to_arr(rtol).data,
+            to_arr(atol).data,
+            stiff=node.op == "ode_stiff",
+        )
+
+    return arrays.as_array(lanes(solve, rhs, y0, t0, ts, rtol, atol), times)
+
+
+_SPECIAL: dict[str, Callable[[ir.Op, list[RValue], Scope], RValue]] = {
+    "add": _arith_index("add"),
+    "sub": _arith_index("sub"),
+    "eq": lambda node, args, scope: equal(args[0], args[1], node.span),
+    "ne": lambda node, args, scope: apply_primitive(
+        "not", [equal(args[0], args[1], node.span)], node.span
+    ),
+    "index": _index,
+    "slice": lambda node, args, scope: arrays.slice_array(args[0], *_bounds(node, args[1:]), node.span),
+    "columns": lambda node, args, scope: arrays.columns(args[0], args[1], node.span),
+    "columns_slice": _columns_slice,
+    "zip": lambda node, args, scope: arrays.zip_arrays(args, node.span),
+    "len": lambda node, args, scope: length(args[0]),
+    "range": _range,
+    "range_from": _range,
+    "enumerate": _enumerate,
+    "concat": lambda node, args, scope: arrays.concat(args[0], args[1]),
+    "reverse": _reverse,
+    "repeat": _repeat,
+    "transpose": lambda node, args, scope: arrays.transpose(args[0]),
+    "flatten": lambda node, args, scope: arrays.flatten(to_arr(args[0])),
+    "to_real": _to_real,
+    "checked_nat": _checked,
+    "checked_pos": _checked,
+    "checked_prob": _checked,
+    "checked_int": _checked_int,
+    "checked_bool": _checked_bool,
+    "score_if": _score_if,
+    "ode": _ode,
+    "ode_stiff": _ode,
+}
+
+_RULES: dict[type, Callable[[Any, Env, Scope], RValue]] = {
+    ir.Lit: _lit,
+    ir.Var: _var,
+    ir.Global: _global,
+    ir.Lam: _lam,
+    ir.Thunk: _thunk,
+    ir.Op: _op,
+    ir.MakeTuple: _tuple,
+    ir.MakeRecord: _record,
+    ir.MakeArray: _array,
+    ir.Proj: _proj,
+    ir.Get: _get,
+    ir.Make: _make,
+}

@@ -1,0 +1,261 @@
+"""Computations of the IR: one rule a node, `run(comp, env, state, scope) -> (value, state)`.
+
+Loops are in `loops`. A branch on a random condition runs both sides under masks and joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.signatures import PRIMITIVES
+from ppl.semantics.xla.axes import Arr, Axes, Coupled, elementwise, open_event
+from ppl.semantics.xla.dists import log_prob
+from ppl.semantics.xla.join import choose, join
+from ppl.semantics.xla.lanes import lanes
+from ppl.semantics.xla.pure import coupled, value
+from ppl.semantics.xla.sites import draw
+from ppl.semantics.xla.state import Env, Scope, Site, State, masked
+from ppl.semantics.xla.values import (
+    Closure,
+    Dist,
+    GlobalFn,
+    HostFn,
+    RValue,
+    Suspension,
+    Union,
+    leaves,
+    map_leaves,
+    to_arr,
+)
+
+Result = tuple[RValue, State]
+
+#: calls nested deeper than this while tracing are recursion without a static bound
+CALL_LIMIT = 128
+
+
+def run(comp: ir.Comp, env: Env, state: State, scope: Scope) -> Result:
+    """The meaning of a computation as a function of its environment and the state it threads."""
+    try:
+        return _RULES[type(comp)](comp, env, state, scope)
+    except Coupled as error:
+        raise coupled(error, comp.span) from None
+
+
+def _return(node: ir.Return, env: Env, state: State, scope: Scope) -> Result:
+    return value(node.value, env, scope), state
+
+
+def _block(node: ir.Block, env: Env, state: State, scope: Scope) -> Result:
+    local = dict(env)
+    for bind in node.binds:
+        local[bind.name], state = run(bind.comp, local, state, scope)
+    return run(node.result, local, state, scope)
+
+
+def _call(node: ir.Call, env: Env, state: State, scope: Scope) -> Result:
+    fn = value(node.fn, env, scope)
+    args = tuple(value(a, env, scope) for a in node.args)
+    return apply(fn, args, scope, node.span), state
+
+
+def apply(fn: RValue, args: tuple[RValue, ...], scope: Scope, span: Span | None = None) -> RValue:
+    """Apply a function value. Pure, so no state is threaded."""
+    match fn:
+        case Closure(code=code, names=names, values=values):
+            lam = code.node
+            assert isinstance(lam, ir.Lam)
+            env = dict(zip(names, values, strict=True))
+            env.update(zip((p.name for p in lam.params), args, strict=True))
+            return _body(lam.body, env, scope, span)
+        case GlobalFn(name=name):
+            function = scope.program.by_name[name]
+            env = dict(zip((p.name for p in function.params), args, strict=True))
+            return _body(function.body, env, scope, span)
+        case Union():
+            return choose(fn, lambda f, mask: apply(f, args, scope.under(mask), span), span)
+        case HostFn(call=call):
+            return _call_host(call, args)
+    raise TypeError(f"not a function: {fn!r}")
+
+
+def _body(body: ir.Comp, env: Env, scope: Scope, span: Span | None) -> RValue:
+    if scope.depth > CALL_LIMIT:
+        raise fail(
+            "E707",
+            "this call nests without a bound that is known while compiling",
+            span=span,
+            hint="recursion whose end depends on random values runs with engine='machine'",
+        )
+    out, _ = run(body, env, State(), replace(scope, depth=scope.depth + 1))
+    return out
+
+
+def _call_host(call: Callable[..., Any], args: tuple[RValue, ...]) -> RValue:
+    def once(*xs: RValue) -> RValue:
+        raw = [map_leaves(lambda a: a, x) for x in xs]
+        plain = [jax.tree.map(lambda a: a.data, x, is_leaf=lambda v: isinstance(v, Arr)) for x in raw]
+        return jax.tree.map(lambda d: Arr(jnp.asarray(d)), call(*plain))
+
+    return lanes(once, *args)
+
+
+def _run(node: ir.Run, env: Env, state: State, scope: Scope) -> Result:
+    return run_measure(value(node.measure, env, scope), state, scope, node.span)
+
+
+def run_measure(measure: RValue, state: State, scope: Scope, span: Span | None) -> Result:
+    """Run a value of type `measure[A]` at the current path."""
+    match measure:
+        case Dist(name="dirac", args=(x,)):
+            return x, state
+        case Dist():
+            return scope.site(Site(scope.path, measure, span), scope, state)
+        case Suspension(code=code, names=names, values=values):
+            assert isinstance(code.node, ir.Comp)
+            env = dict(zip(names, values, strict=True))
+            return run(code.node, env, state, replace(scope, depth=scope.depth + 1))
+        case Union(tag=tag, options=options):
+            out: RValue = None
+            for k, option in enumerate(options):
+                mask = elementwise(lambda t, k=k: t == k, tag)
+                inner = scope.under(mask).at(f"option{k}")
+                result, state = run_measure(option, state, inner, span)
+                out = result if k == 0 else join(mask, result, out, span)
+            return out, state
+    raise TypeError(f"not a measure: {measure!r}")
+
+
+def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
+    dist = value(node.dist, env, scope)
+    if scope.predict:
+        drawing = replace(scope.at(f"predict {node.name}"), site=draw)
+        drawn, state = run_measure(dist, state, drawing, node.span)
+        return None, state.observing(node.name, drawn)
+    x = value(node.value, env, scope)
+    dist, x, pending = _by_element(dist, x)
+
+    def density(d: RValue) -> Arr:
+        return log_prob(d, x, lambda f, *a: apply(f, a, scope), node.span)
+
+    if isinstance(dist, Union):
+        score = to_arr(choose(dist, lambda d, mask: density(d), node.span))
+    else:
+        score = density(dist)
+    score = masked(scope, score)
+    if "observed" in scope.record:
+        state = state.observing(node.name, score)
+    return None, state.scored(score, pending)
+
+
+def _by_element(dist: RValue, x: RValue) -> tuple[RValue, RValue, Axes]:
+    """An independent product whose parameters are summed choices, as one factor an element."""
+    plate = next((a.closed[0] for a in (*leaves(dist), *leaves(x)) if a.closed), None)
+    if plate is None or not isinstance(dist, Dist):
+        return dist, x, ()
+    item = dist.type.item
+    if PRIMITIVES[dist.name].kind != "elementwise" or not isinstance(item, T.Array):
+        raise Coupled(plate)
+
+    def open_up(v: RValue) -> RValue:
+        return map_leaves(lambda a: open_event(a, plate) if a.event_rank else a, v)
+
+    one = Dist(dist.name, open_up(dist.args), T.Dist(item.item))
+    return one, open_up(x), (plate,)
+
+
+def _score(node: ir.Score, env: Env, state: State, scope: Scope) -> Result:
+    return None, state.scored(masked(scope, to_arr(value(node.value, env, scope))))
+
+
+def _at(node: ir.At, env: Env, state: State, scope: Scope) -> Result:
+    inner = scope.at(node.step)
+    out, state = run(node.body, env, state, inner)
+    if node.keep and "kept" in scope.record:
+        state = state.keeping(inner.path, missing_where_dead(out, scope))
+    return out, state
+
+
+def missing_where_dead(result: RValue, scope: Scope) -> RValue:
+    """What results show: numbers of lanes that did not run are missing (nan)."""
+    if scope.mask is None:
+        return result
+    mask = scope.mask
+    real = jnp.result_type(float)
+    return map_leaves(
+        lambda a: elementwise(lambda m, x: jnp.where(m, jnp.asarray(x, real), jnp.nan), mask, a), result
+    )
+
+
+def _if(node: ir.If, env: Env, state: State, scope: Scope) -> Result:
+    cond = value(node.cond, env, scope)
+    if isinstance(cond, bool):
+        return run(node.then if cond else node.other, env, state, scope)
+    cond = to_arr(cond)
+    negated = elementwise(jnp.logical_not, cond)
+    yes, no = scope.under(cond), scope.under(negated)
+    a, state = run(node.then, _guarded(env, node.then, cond, scope), state, yes)
+    b, state = run(node.other, _guarded(env, node.other, negated, scope), state, no)
+    return join(cond, a, b, node.span), state
+
+
+def _guarded(env: Env, arm: ir.Comp, mask: Arr, scope: Scope) -> Env:
+    """Captured values, with no derivative in the lanes that do not take the arm.
+
+    Without this a function that is undefined there (log of a negative number) would multiply
+    its infinite derivative with zero.
+    """
+    if not scope.smooth:
+        return env
+
+    def guard(a: Arr) -> Arr:
+        if not jnp.issubdtype(jnp.result_type(a.data), jnp.floating):
+            return a
+        return elementwise(lambda m, x: jnp.where(m, x, jax.lax.stop_gradient(x)), mask, a)
+
+    local = dict(env)
+    for name in arm.free & env.keys():
+        local[name] = map_leaves(guard, env[name])
+    return local
+
+
+def _match(node: ir.Match, env: Env, state: State, scope: Scope) -> Result:
+    raise fail(
+        "E706",
+        "`match` on an inductive type does not run on XLA",
+        span=node.span,
+        hint="run with engine='machine'",
+    )
+
+
+def _loop(name: str) -> Callable[[Any, Env, State, Scope], Result]:
+    def rule(node: Any, env: Env, state: State, scope: Scope) -> Result:
+        from ppl.semantics.xla import loops
+
+        return getattr(loops, name)(node, env, state, scope)
+
+    return rule
+
+
+_RULES: Mapping[type, Callable[[Any, Env, State, Scope], Result]] = {
+    ir.Return: _return,
+    ir.Block: _block,
+    ir.Call: _call,
+    ir.Run: _run,
+    ir.Observe: _observe,
+    ir.Score: _score,
+    ir.At: _at,
+    ir.If: _if,
+    ir.Match: _match,
+    ir.For: _loop("plate"),
+    ir.Scan: _loop("scan"),
+    ir.Iterate: _loop("iterate"),
+}

@@ -1,0 +1,162 @@
+"""What running a distribution means. Each rule is one reading of the same program.
+
+- `draw`: forward simulation from Ω.
+- `Given`: values from a trace; the score is their log density.
+- `Free`: unconstrained coordinates, mapped through the site's current support; the score is the
+  log density with log |Jacobian|. A lane that is not taken keeps a standard normal reference, so
+  that the target stays normalised there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+
+from ppl.semantics import distributions as D
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.xla.arrays import index
+from ppl.semantics.xla.axes import Arr, align, elementwise, full, narrow, union
+from ppl.semantics.xla.dists import event_rank, log_prob, realise
+from ppl.semantics.xla.state import Scope, Site, State, masked
+from ppl.semantics.xla.values import RValue, to_arr, varies_along
+
+Result = tuple[RValue, State]
+
+
+def _applier(scope: Scope) -> Callable[..., RValue]:
+    from ppl.semantics.xla.run import apply
+
+    return lambda f, *args: apply(f, args, scope)
+
+
+def _typed(data: Any, site: Site) -> Any:
+    """Draws in the dtype of their type (NumPyro draws booleans as integers)."""
+    item = site.dist.type.item
+    while isinstance(item, T.Array):
+        item = item.item
+    if item == T.BOOL:
+        return jnp.asarray(data, bool)
+    kind = float if T.is_real(item) else int
+    return jnp.asarray(data, jnp.result_type(kind))
+
+
+def _recorded(state: State, site: Site, x: RValue, scope: Scope) -> State:
+    if "sites" not in scope.record:
+        return state
+    return state.with_site(site.path, x, site.span)
+
+
+def draw(site: Site, scope: Scope, state: State) -> Result:
+    """Forward simulation: law of the site given what came before. The score is unchanged."""
+    axes = union(scope.axes, varies_along(site.dist))
+    made = realise(site.dist, axes, _applier(scope), site.span)
+    if not D.has_sampler(made):
+        raise fail(
+            "E801",
+            f"`{site.name}` has a density but no sampler (`{site.dist.name}` is not a "
+            "probability distribution)",
+            span=site.span,
+            hint="use a method that needs only the density, such as nuts, or give a proper prior",
+        )
+    where = None if scope.mask is None else align(scope.mask, axes)
+    omega, data = state.omega.draw(site.path, made, tuple(a.size for a in axes), where=where)
+    x = Arr(_typed(data, site), axes)
+    from dataclasses import replace
+
+    return x, _recorded(replace(state, omega=omega), site, x, scope)
+
+
+def given(site: Site, scope: Scope, state: State) -> Result:
+    """The value from the trace, scored by its density."""
+    if site.name not in scope.given:
+        raise fail("E802", f"the trace has no value for `{site.name}`", span=site.span)
+    x = scope.given[site.name]
+    score = masked(scope, log_prob(site.dist, x, _applier(scope), site.span))
+    return x, _recorded(state.scored(score), site, x, scope)
+
+
+@dataclass(frozen=True)
+class Free:
+    """Unconstrained coordinates. With `jacobian=False` the density is with respect to the
+    site's own coordinates."""
+
+    jacobian: bool = True
+
+    def __call__(self, site: Site, scope: Scope, state: State) -> Result:
+        u = scope.given[site.name]
+        axes = union(scope.axes, u.axes, varies_along(site.dist))
+        made = realise(site.dist, axes, _applier(scope), site.span)
+        to_support = D.bijection(made)
+        position = align(u, axes)
+        x = to_support(position)
+        score = made.log_prob(x)
+        if self.jacobian:
+            score = score + to_support.log_abs_det_jacobian(position, x)
+        lp = narrow(score, axes)
+        if scope.mask is not None:
+            reference = -0.5 * (position**2 + jnp.log(2 * jnp.pi))
+            reference = jnp.sum(reference, axis=tuple(range(len(axes), position.ndim)))
+            lp = elementwise(jnp.where, scope.mask, lp, full(reference, axes))
+        out = narrow(x, axes)
+        return out, _recorded(state.scored(lp), site, out, scope)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A continuous site met while discovering a program's coordinates."""
+
+    family: str
+    span: Span | None
+
+
+@dataclass
+class Discover:
+    """Finds the free coordinates: every site takes the image of 0, and records (value, 0).
+
+    Only for abstract evaluation; `found` maps paths to what is known of the site.
+    """
+
+    found: dict[str, Found] = field(default_factory=dict)
+
+    def __call__(self, site: Site, scope: Scope, state: State) -> Result:
+        axes = union(scope.axes, varies_along(site.dist))
+        made = realise(site.dist, axes, _applier(scope), site.span)
+        if D.is_discrete(made):
+            raise fail(
+                "E803",
+                f"`{site.name}` is discrete, and this method needs continuous random choices",
+                span=site.span,
+                hint="use exact, importance or smc, or let the site be summed out",
+            )
+        batch = tuple(a.size for a in axes)
+        shape = D.unconstrained_shape(made)
+        u = jnp.zeros((*batch, *shape), jnp.result_type(float))
+        x = D.bijection(made)(u)
+        self.found[site.name] = Found(site.dist.name, site.span)
+        value = Arr(jnp.broadcast_to(x, (*batch, *jnp.shape(x)[len(batch) :])), axes)
+        return value, state.with_site(site.path, (value, Arr(u, axes)), site.span)
+
+
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Finite sites take the option whose number the trace gives; others are treated by `rest`."""
+
+    rest: Any
+
+    def __call__(self, site: Site, scope: Scope, state: State) -> Result:
+        axes = union(scope.axes, varies_along(site.dist))
+        made = realise(site.dist, axes, _applier(scope), site.span)
+        if not D.is_discrete(made):
+            return self.rest(site, scope, state)
+        option = scope.given[site.name]
+        values, _ = D.support_values(made)
+        table = narrow(jnp.moveaxis(jnp.asarray(values), 0, -1), axes)
+        x = index(table, option)
+        out = Arr(_typed(x.data, site), x.axes)
+        return out, _recorded(state, site, out, scope)

@@ -1,0 +1,122 @@
+"""Finite discrete sites summed out: a reading of the program over enumeration axes.
+
+A summed site is a position along a fresh enumeration axis, so it passes through calls, closures,
+gathers and branches like any other value. What mentions it becomes a factor over its axis, and
+`elimination` sums it. A scan whose state is summed becomes a chain: the body runs once, with time
+as a plate, from a state that is a position along an in-axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.semantics import distributions as D
+from ppl.semantics import ir
+from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, full, position, union
+from ppl.semantics.xla.dists import realise
+from ppl.semantics.xla.elimination import Chain, Link
+from ppl.semantics.xla.pure import value
+from ppl.semantics.xla.sites import _applier
+from ppl.semantics.xla.state import Env, Scope, Site, SiteRule, State
+from ppl.semantics.xla.values import (
+    RValue,
+    close_array,
+    elements,
+    leaves,
+    length,
+    map_leaves,
+    open_array,
+    to_arr,
+    varies_along,
+)
+
+Result = tuple[RValue, State]
+
+
+@dataclass(frozen=True)
+class Summed:
+    """What summing threads through a run: how many axes exist, and the chains met."""
+
+    count: int = 0
+    chains: tuple[Chain, ...] = ()
+    sites: tuple[tuple[str, Axis], ...] = ()
+
+    def fresh(self, name: str, size: int, plates: Axes) -> tuple[Axis, Summed]:
+        axis = Axis(-1 - self.count, name, size, plates)
+        return axis, replace(self, count=self.count + 1)
+
+
+def plates_of(scope: Scope) -> Axes:
+    return tuple(a for a in scope.axes if a.order > 0)
+
+
+@dataclass(frozen=True)
+class Summing:
+    """Sum out finite discrete sites, treat the others by `rest`."""
+
+    rest: SiteRule
+
+    def __call__(self, site: Site, scope: Scope, state: State) -> Result:
+        dims = union(scope.axes, varies_along(site.dist))
+        made = realise(site.dist, dims, _applier(scope), site.span)
+        if not D.is_discrete(made):
+            return self.rest(site, scope, state)
+        if not D.is_finite(made):
+            raise fail(
+                "E803",
+                f"`{site.name}` is discrete without a bound (`{site.dist.name}`), so it cannot be "
+                "summed out for a gradient method",
+                span=site.span,
+                hint="use importance, smc or mcmc, or truncate it: `truncate(d, 0, 50)`",
+            )
+        values, log_p = D.support_values(made)  # (K, *batch, *event), (K, *batch)
+        if values.ndim > log_p.ndim:
+            raise fail(
+                "E803",
+                f"`{site.name}` draws whole arrays, which are not summed out",
+                span=site.span,
+                hint="draw the elements one by one: `for`",
+            )
+        summed: Summed = state.extra
+        axis, summed = summed.fresh(site.name, values.shape[0], plates_of(scope))
+        summed = replace(summed, sites=(*summed.sites, (site.name, axis)))
+        score = full(log_p, (axis, *dims)) if dims else Arr(log_p, (axis,))
+        score = Arr(jnp.transpose(score.data, _order(score.axes)), tuple(sorted(score.axes)))
+        score = _drop_constant(score, log_p.shape, (axis, *dims))
+        if scope.mask is not None:
+            score = elementwise(lambda m, s: jnp.where(m, s, -jnp.log(axis.size)), scope.mask, score)
+        return self._value(site, values, axis, dims), replace(state.scored(score), extra=summed)
+
+    def _value(self, site: Site, values: Any, axis: Axis, dims: Axes) -> Arr:
+        from ppl.semantics.xla.sites import _typed
+
+        counts = site.dist.name in COUNTED
+        typed = _typed(values, site)
+        if counts:
+            return position(axis, 0, like=typed)
+        out = full(typed, (axis, *dims))
+        return Arr(jnp.transpose(out.data, _order(out.axes)), tuple(sorted(out.axes)))
+
+
+#: families whose k-th value is k
+COUNTED = (
+    "bernoulli", "bernoulli_logit", "categorical", "categorical_logit", "ordered_logistic",
+    "binomial", "binomial_logit", "beta_binomial",
+)  # fmt: skip
+
+
+def _order(axes: Axes) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=lambda i: axes[i]))
+
+
+def _drop_constant(score: Arr, shape: tuple[int, ...], axes: Axes) -> Arr:
+    """Undo the broadcast along axes that the probabilities do not vary along."""
+    same = {a for a, n in zip(axes, shape, strict=True) if n == 1 and a.size > 1}
+    where = tuple(0 if a in same else slice(None) for a in score.axes)
+    return Arr(score.data[where], tuple(a for a in score.axes if a not in same))

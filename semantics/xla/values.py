@@ -1,0 +1,214 @@
+"""What programs compute at run time, all of it pytrees.
+
+None, bool, int, float and str are themselves: constants, known while tracing. Other numbers are
+`Arr`. An array of numbers is an `Arr` with event dimensions; an array of anything else is a `Seq`,
+one value whose leaves have one more leading event dimension (a structure of arrays). Functions and
+measures are code (a pointer into the IR, static) with the environment it captured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.semantics import ir
+from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, open_event, spread, union
+
+RValue = Any  # one of the classes below, a tuple, or a constant
+
+register = jax.tree_util.register_dataclass
+
+
+class Code:
+    """A pointer to IR, compared by identity (structural comparison of code would be slow)."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: ir.Lam | ir.Comp):
+        self.node = node
+
+    def __hash__(self) -> int:
+        return id(self.node)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Code) and other.node is self.node
+
+    def __repr__(self) -> str:
+        return f"<code at {self.node.span!r}>"
+
+
+@partial(register, data_fields=["items"], meta_fields=["names"])
+@dataclass(frozen=True)
+class Rec:
+    names: tuple[str, ...]
+    items: tuple[RValue, ...]
+
+    def get(self, name: str) -> RValue:
+        return self.items[self.names.index(name)]
+
+
+@partial(register, data_fields=["items"], meta_fields=["length"])
+@dataclass(frozen=True)
+class Seq:
+    """An array of things that are not numbers."""
+
+    items: RValue
+    length: int
+
+
+@partial(register, data_fields=["values"], meta_fields=["code", "names"])
+@dataclass(frozen=True)
+class Closure:
+    """A function: `code.node` is a `Lam`, the environment binds its free variables."""
+
+    code: Code
+    names: tuple[str, ...]
+    values: tuple[RValue, ...]
+
+
+@partial(register, data_fields=["values"], meta_fields=["code", "names"])
+@dataclass(frozen=True)
+class Suspension:
+    """A measure that is not a distribution: a computation and its environment."""
+
+    code: Code
+    names: tuple[str, ...]
+    values: tuple[RValue, ...]
+
+
+@partial(register, data_fields=[], meta_fields=["value"])
+@dataclass(frozen=True)
+class Static:
+    """An argument used as a shape, part of the code rather than the data."""
+
+    value: int
+
+
+@partial(register, data_fields=["args"], meta_fields=["name", "type"])
+@dataclass(frozen=True)
+class Dist:
+    """A distribution (or base measure): a row of the table and its arguments."""
+
+    name: str
+    args: tuple[RValue, ...]
+    type: Any
+
+
+@partial(register, data_fields=[], meta_fields=["name"])
+@dataclass(frozen=True)
+class GlobalFn:
+    """A top-level function."""
+
+    name: str
+
+
+@partial(register, data_fields=[], meta_fields=["name"])
+@dataclass(frozen=True)
+class PrimFn:
+    """A primitive used as a value."""
+
+    name: str
+
+
+@partial(register, data_fields=[], meta_fields=["call"])
+@dataclass(frozen=True)
+class HostFn:
+    """A Python function given as data: arrays (leading batch dimensions) in, an array out."""
+
+    call: Callable[..., Any]
+
+
+@partial(register, data_fields=["tag", "options"], meta_fields=[])
+@dataclass(frozen=True)
+class Union:
+    """One of finitely many values of different structure; `tag` is an integer `Arr`."""
+
+    tag: Arr
+    options: tuple[RValue, ...]
+
+
+def is_constant(v: RValue) -> bool:
+    return v is None or isinstance(v, (bool, int, float, str))
+
+
+def _arr_leaf(v: Any) -> bool:
+    return isinstance(v, Arr)
+
+
+def map_leaves(f: Callable[[Arr], Any], value: RValue) -> RValue:
+    """Apply `f` to every `Arr`; numeric constants become scalars first."""
+    return jax.tree.map(
+        lambda v: v if isinstance(v, str) else f(to_arr(v)), value, is_leaf=_arr_leaf
+    )
+
+
+def leaves(value: RValue) -> list[Arr]:
+    found = jax.tree.leaves(value, is_leaf=_arr_leaf)
+    return [to_arr(v) for v in found if not isinstance(v, str)]
+
+
+def varies_along(value: RValue) -> Axes:
+    return union(*(a.axes for a in leaves(value)))
+
+
+def to_arr(v: Any) -> Arr:
+    """A number or boolean as an `Arr` without axes."""
+    if isinstance(v, Arr):
+        return v
+    if isinstance(v, bool):
+        return Arr(jnp.asarray(v))
+    if isinstance(v, int):
+        return Arr(jnp.asarray(v, jnp.result_type(int)))
+    if isinstance(v, float):
+        return Arr(jnp.asarray(v, jnp.result_type(float)))
+    if isinstance(v, str):
+        raise TypeError("text has no array form")
+    return Arr(jnp.asarray(v))
+
+
+# -------------------------------------------------------------------------------------- arrays
+
+
+def length(array: RValue) -> int:
+    """The static length of the first dimension."""
+    return array.length if isinstance(array, Seq) else array.event_shape[0]
+
+
+def elements(array: RValue) -> RValue:
+    """An array seen as its element type with one more leading event dimension."""
+    return array.items if isinstance(array, Seq) else array
+
+
+def as_array(items: RValue, n: int) -> RValue:
+    """The inverse of `elements`: arrays of numbers are `Arr`, others `Seq`."""
+    return items if isinstance(items, Arr) else Seq(items, n)
+
+
+def open_array(array: RValue, axis: Axis) -> RValue:
+    """The element at every position at once: its leaves vary along `axis`."""
+    return map_leaves(lambda a: open_event(a, axis), elements(array))
+
+
+def close_array(value: RValue, axis: Axis) -> RValue:
+    """The array of the values along `axis`."""
+    return as_array(map_leaves(lambda a: close_event(a, axis), value), axis.size)
+
+
+def map_elements(f: Callable[[Any], Any], array: RValue, n: int) -> RValue:
+    """Apply `f` to the data of each leaf with the array's dimension first."""
+
+    def at(a: Arr) -> Arr:
+        k = len(a.axes)
+        return Arr(jnp.moveaxis(f(jnp.moveaxis(a.data, k, 0)), 0, k), a.axes)
+
+    return as_array(map_leaves(at, elements(array)), n)
+
+
+def spread_value(value: RValue, axes: Axes) -> RValue:
+    """Every leaf made to vary along `axes`."""
+    return map_leaves(lambda a: spread(a, axes), value)
