@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from ppl.lang import habits
+from ppl.lang.recognise import hint, recognise
 from ppl.lang.tokens import KEYWORDS, Token
 from ppl.lang.tables import END
 from ppl.semantics.diagnostics import Diagnostic, Note, Source, Span
 
 _EXPRESSION = frozenset("NAME MAX INT FLOAT TEXT true false ( [ { not - fn if match for scan".split())
 _STATEMENT = frozenset("let observe factor condition return checkpoint".split())
-_ITEM = frozenset("model fn guide type import".split())
+ITEMS = frozenset("model fn guide type import".split())
 _PATTERN = frozenset("NAME MAX INT FLOAT TEXT true false - ( {".split())
 _TYPE = frozenset("NAME MAX ( [ {".split())
 _OPERATORS = frozenset("== != < > <= >= + - * / // % @ ^ and or as".split())
@@ -30,7 +30,7 @@ def describe(expected: Set[str]) -> str:
     rest = set(expected)
     words = []
     for kinds, phrase in (
-        (_ITEM | {END}, "`model`, `fn`, `guide`, `type` or `import`"),
+        (ITEMS | {END}, "`model`, `fn`, `guide`, `type` or `import`"),
         (_EXPRESSION | _STATEMENT, "a statement"),
         (_EXPRESSION, "an expression"),
         (_PATTERN, "a pattern"),
@@ -40,12 +40,12 @@ def describe(expected: Set[str]) -> str:
         if kinds - {END} <= rest and (END not in kinds or "{" not in rest):
             rest -= kinds | {"param", "iterate", "fold"}
             words.append(phrase)
-            if phrase == "an operator":
-                rest -= _AFTER_VALUE
     rest.discard("MAX")
     if "_SEP" in rest:
         rest.discard(END)
-    if "an operator" in words and len(rest) > 0:
+    if words or rest - _AFTER_VALUE:
+        rest -= _AFTER_VALUE
+    if rest and "an operator" in words:
         words.remove("an operator")
     order = sorted(rest, key=lambda k: (k == "_SEP", k.isalpha(), k))
     words += [_WORDS.get(kind, f"`{kind}`") for kind in order]
@@ -64,43 +64,46 @@ def found(source: Source, token: Token) -> str:
 
 
 def syntax_error(
-    source: Source,
-    tokens: Sequence[Token],
-    at: int,
-    *,
-    expected: Set[str],
+    source: Source, tokens: Sequence[Token], at: int, expected: Set[str]
 ) -> Diagnostic:
-    """The diagnostic for a token that cannot stand where it does."""
+    """The diagnostic for `tokens[at]`, where only `expected` terminals could stand."""
     token = tokens[at]
-    habit = habits.recognise(source, tokens, at, expected)
-    span = Span(source, token.start, max(token.end, token.start))
+    span = Span(source, token.start, token.end)
+    open_ = _open_bracket(tokens, at)
+    if token.kind == "UNMATCHED":
+        return _unmatched(source, token, open_)
+    notes = ()
+    if open_ is not None:
+        place = Span(source, open_.start, open_.end)
+        on_earlier_line = "\n" in source.text[open_.end : token.start]
+        if token.kind in ITEMS | {END} or (open_.kind != "{" and on_earlier_line):
+            notes = (Note(f"`{open_.kind}` is not closed", place),)
+    habit = recognise(source, tokens, at, expected)
     if habit is not None:
-        begin = tokens[habit.first] if habit.first is not None else token
-        return Diagnostic(
-            habit.code, habit.message, Span(source, begin.start, token.end), (), habit.hint
-        )
+        return Diagnostic(habit.code, habit.message, span, notes, habit.hint)
     message = f"expected {describe(expected)}, found {found(source, token)}"
-    hint = None
-    if token.kind in KEYWORDS and "NAME" in expected:
+    if token.kind in KEYWORDS and "NAME" in expected and not _STATEMENT <= expected:
         message += ", a word of the language"
-    previous = tokens[at - 1] if at else None
-    for word in (token, previous):
-        if hint is None and word is not None and word.kind == "NAME":
-            hint = habits.word(str(word.value))
-    return Diagnostic("E101", message, span, _open_brackets(source, tokens, at), hint)
+    return Diagnostic("E101", message, span, notes, hint(tokens, at, expected))
 
 
-def _open_brackets(source: Source, tokens: Sequence[Token], at: int) -> tuple[Note, ...]:
-    """Where the innermost open bracket is, if an item or the end came before it was closed."""
-    if tokens[at].kind not in _ITEM | {END}:
-        return ()
-    open_: list[Token] = []
-    for token in tokens[:at]:
-        if token.kind in ("(", "[", "{"):
-            open_.append(token)
-        elif token.kind in (")", "]", "}"):
-            open_.pop()
-    if not open_:
-        return ()
-    last = open_[-1]
-    return (Note(f"`{last.kind}` is not closed", Span(source, last.start, last.end)),)
+def _open_bracket(tokens: Sequence[Token], at: int) -> Token | None:
+    """The bracket that is open at `tokens[at]`, innermost."""
+    closed = 0
+    for token in reversed(tokens[:at]):
+        if token.kind in (")", "]", "}"):
+            closed += 1
+        elif token.kind in ("(", "[", "{"):
+            if closed == 0:
+                return token
+            closed -= 1
+    return None
+
+
+def _unmatched(source: Source, token: Token, open_: Token | None) -> Diagnostic:
+    span = Span(source, token.start, token.end)
+    if open_ is None:
+        return Diagnostic("E102", f"this `{span.text}` closes nothing", span)
+    closing = {"(": ")", "[": "]", "{": "}"}[open_.kind]
+    note = Note(f"`{open_.kind}` was opened", Span(source, open_.start, open_.end))
+    return Diagnostic("E102", f"expected `{closing}`, found `{span.text}`", span, (note,))

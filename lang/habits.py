@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from typing import NamedTuple
-
-from ppl.lang.tokens import Token
-from ppl.semantics.diagnostics import Source
-
 #: operators of other languages -> what to write here; none can occur in a program
 FOREIGN = {
     "**": "a power is written `x ^ y`",
@@ -32,7 +26,7 @@ FOREIGN = {
 }
 
 _CHARACTERS = {
-    "'": 'a text is written in double quotes, "…"',
+    "'": 'a text is written in double quotes, "…"; names have no `\'`',
     "“": 'a text is written in double quotes, "…"',
     "”": 'a text is written in double quotes, "…"',
     "‘": 'a text is written in double quotes, "…"',
@@ -121,57 +115,4 @@ def number(text: str) -> str | None:
         return "an exponent follows the `e`, as in `1e-3`"
     if text[digits:].isidentifier():
         return f"write `{text[:digits]} * {text[digits:]}` for a product; a name begins with a letter"
-    return None
-
-
-class Habit(NamedTuple):
-    """What was recognised; `first` is the token its span begins with, if not the one in error."""
-
-    code: str
-    message: str
-    hint: str
-    first: int | None = None
-
-
-def recognise(
-    source: Source, tokens: Sequence[Token], at: int, expected: Set[str]
-) -> Habit | None:
-    """The habit behind a syntax error at `tokens[at]`, where `expected` could stand."""
-
-    def kind(i: int) -> str:
-        return tokens[i].kind if 0 <= i < len(tokens) else ""
-
-    def text(i: int) -> str:
-        return source.text[tokens[i].start : tokens[i].end]
-
-    here = kind(at)
-    statement_may_end = "_SEP" in expected or "}" in expected
-    comparisons = ("==", "!=", "<", ">", "<=", ">=")
-    if here == "=" and statement_may_end and kind(at - 1) in ("NAME", "MAX", "]"):
-        name = text(at - 1) if kind(at - 2) in ("_SEP", "{") and kind(at - 1) != "]" else "x"
-        return Habit(
-            "E104",
-            "nothing is assigned here",
-            f"write `let {name} = e` for a value, `{name} ~ d` for a draw, `==` to compare",
-        )
-    if here == "if" and kind(at - 1) not in ("_SEP", "{", "}") and "as" in expected:
-        return Habit(
-            "E105",
-            "an expression is followed by `if`",
-            "a choice is written `if c { a } else { b }`",
-        )
-    if here in comparisons and "and" in expected:
-        return Habit(
-            "E106",
-            "comparisons do not chain",
-            "write `a < b and b < c`",
-        )
-    if "{" in expected and here == ":":
-        return Habit("E107", "a block begins with `{`", "write `{ … }` around it, not `:`")
-    if "{" in expected and here == "_SEP" and kind(at + 1) == "{":
-        return Habit(
-            "E107",
-            "the line ends where a block begins",
-            "put `{` at the end of this line",
-        )
     return None

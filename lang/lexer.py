@@ -13,11 +13,13 @@ from ppl.lang import habits
 from ppl.lang.tokens import KEYWORDS, Token
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Source, Span, fail
 
-#: characters of a source file; reading one of this size takes a few seconds
-MAX_CHARACTERS = 1_000_000
+#: characters of a source file; one of this size is read in a few seconds
+MAX_CHARACTERS = 250_000
 MAX_INT = 2**63 - 1
 #: digits and separators of one number; no double needs more than 767 significant digits
 MAX_NUMBER_LENGTH = 1_000
+#: errors reported at once
+MAX_ERRORS = 20
 
 _FOREIGN = "|".join(map(re.escape, sorted(habits.FOREIGN, key=len, reverse=True)))
 _TOKEN = re.compile(
@@ -29,13 +31,14 @@ _TOKEN = re.compile(
   | (?P<number>[0-9](?:[eE][+-](?=[0-9])|\.(?=[0-9])|\w)*)
   | (?P<word>\w+)
   | (?P<text>"(?:[^"\\\n]|\\[^\n])*(?P<closed>")?)
+  | (?P<quoted>'[^'\n]*')
   | (?P<foreign>(?!!=(?!=))(?:{_FOREIGN}))
   | (?P<operator>=>|->|==|!=|<=|>=|//|[-+*/%^@=<>~()\[\]{{}},;:.|?])
     """,
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"[0-9]+(?:_[0-9]+)*(\.[0-9]+(?:_[0-9]+)*)?([eE][+-]?[0-9]+)?")
-_INDEX = re.compile(r"[0-9]+")
+_INDEX = re.compile(r"(?P<number>[0-9]+)")
 _ESCAPE = re.compile(r'\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
@@ -53,40 +56,41 @@ def scan(source: Source) -> list[Token]:
     tokens: list[Token] = []
     problems: list[Diagnostic] = []
     at, after_dot = (1 if text.startswith("\ufeff") else 0), False  # a byte order mark is no text
-    while at < len(text):
+    while at < len(text) and len(problems) < MAX_ERRORS:
+        match = _TOKEN.match(text, at)
+        if match is not None and match.lastgroup == "number" and after_dot:
+            match = _INDEX.match(text, at) or match  # t.0.1 is two fields
         try:
-            token, at = _next(source, at, after_dot)
+            token = _token(source, at, match, after_dot)
         except DiagnosticError as error:
             problems += error.diagnostics
-            token, at = None, max(d.span.end for d in error.diagnostics if d.span)
-            if len(problems) == 20:
-                break
+            token = None
         if token is not None:
             tokens.append(token)
             after_dot = token.kind == "."
+        at = match.end() if match else at + 1
     if problems:
         raise DiagnosticError(*problems)
     return tokens
 
 
-def _next(source: Source, at: int, after_dot: bool) -> tuple[Token | None, int]:
-    """The token at an offset (None for blanks) and where the next one starts."""
-    text = source.text
-    match = _TOKEN.match(text, at)
+def _token(source: Source, at: int, match: re.Match[str] | None, after_dot: bool) -> Token | None:
+    """The token at an offset; None for blanks."""
     if match is None:
         raise _stray(source, at)
     end = match.end()
     match match.lastgroup:
         case "space":
-            return None, end
-        case "number" if after_dot and (index := _INDEX.match(text, at)):
-            return _number(source, at, index.end()), index.end()  # t.0.1 is two fields
+            return None
         case "number":
-            return _number(source, at, end), end
+            return _number(source, at, end)
         case "word":
-            return _word(source, at, end, after_dot), end
+            return _word(source, at, end, after_dot)
         case "text" | "closed":
-            return Token("TEXT", at, end, _text(source, at, end, match["closed"] is not None)), end
+            return Token("TEXT", at, end, _text(source, at, end, match["closed"] is not None))
+        case "quoted":
+            hint = habits.character("'")
+            raise fail("E001", "`'` has no place here", span=Span(source, at, end), hint=hint)
         case "foreign":
             raise fail(
                 "E103",
@@ -96,10 +100,9 @@ def _next(source: Source, at: int, after_dot: bool) -> tuple[Token | None, int]:
             )
         case "operator":
             kind = match.group()
-            return Token("_SEP" if kind == ";" else kind, at, end), end
+            return Token("_SEP" if kind == ";" else kind, at, end)
         case kind:
-            assert kind is not None
-            return Token(kind.upper(), at, end), end
+            return Token(str(kind).upper(), at, end)
 
 
 def _word(source: Source, start: int, end: int, after_dot: bool) -> Token:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ppl.lang.tokens import Token
-from ppl.semantics.diagnostics import DiagnosticError, Note, Source, Span, fail
+from ppl.semantics.diagnostics import Source, Span, fail
 
 MAX_NESTING = 200
 
@@ -28,17 +28,18 @@ _CONTINUE = _OPERATORS | frozenset("} ) ] , . in else as by until".split())
 def separate(source: Source, tokens: Iterable[Token]) -> list[Token]:
     """The tokens the parser reads: no comments, and of the line ends only those that separate.
 
-    Raises DiagnosticError: E102 for brackets that do not match, E004 for more than 200 open ones.
+    A bracket that does not close the last one opened becomes UNMATCHED, which no rule has. Raises
+    DiagnosticError (E004) for more than 200 open brackets.
     """
     out: list[Token] = []
-    open_: list[Token] = []
+    open_: list[str] = []
     pending: Token | None = None  # a line end not yet known to separate
     for token in tokens:
         kind = token.kind
         if kind in ("COMMENT", "DOC"):
             continue
         if kind == "NEWLINE":
-            inside = open_ and open_[-1].kind != "{"
+            inside = open_ and open_[-1] != "{"
             if out and not inside and out[-1].kind not in _NEED_MORE:
                 pending = pending or Token("_SEP", token.start, token.end)
             continue
@@ -50,34 +51,16 @@ def separate(source: Source, tokens: Iterable[Token]) -> list[Token]:
             out.append(pending)
         pending = None
         if kind in _CLOSES:
-            if len(open_) == MAX_NESTING:
+            open_.append(kind)
+            if len(open_) > MAX_NESTING:
                 raise fail(
                     "E004",
                     f"more than {MAX_NESTING} brackets are open here",
                     span=Span(source, token.start, token.end),
                     hint="name parts of this with `let`, or make functions of them",
                 )
-            open_.append(token)
         elif kind in (")", "]", "}"):
-            _close(source, open_, token)
+            if not open_ or _CLOSES[open_.pop()] != kind:
+                token = token._replace(kind="UNMATCHED")
         out.append(token)
     return out
-
-
-def _close(source: Source, open_: list[Token], token: Token) -> None:
-    span = Span(source, token.start, token.end)
-    if not open_:
-        raise fail("E102", f"this `{token.kind}` closes nothing", span=span)
-    opened = open_.pop()
-    if _CLOSES[opened.kind] != token.kind:
-        raise _mismatch(source, opened, token)
-
-
-def _mismatch(source: Source, opened: Token, token: Token) -> DiagnosticError:
-    where = Span(source, opened.start, opened.end)
-    return fail(
-        "E102",
-        f"expected `{_CLOSES[opened.kind]}`, found `{token.kind}`",
-        span=Span(source, token.start, token.end),
-        notes=[Note(f"`{opened.kind}` was opened", where)],
-    )

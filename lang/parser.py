@@ -50,63 +50,70 @@ def _source(text: str | Source) -> Source:
 
 def _parse(source: Source, start: str) -> syntax.Node:
     scanned = lexer.scan(source)
-    tokens = newlines.separate(source, scanned)
-    tokens.append(Token(tables.END, len(source.text), len(source.text)))
     builder = Builder(source, doc_comments(source, scanned))
     problems: list[Diagnostic] = []
-    at: int | None = 0
+    first: int | None = 0
     tree = None
-    while at is not None and len(problems) < MAX_ERRORS:
-        automaton = Automaton(source, tokens, builder, start)
+    while first is not None and len(problems) < MAX_ERRORS:
+        tokens = newlines.separate(source, scanned[first:])
+        end = tokens[-1].end if tokens else 0
+        automaton = Automaton(source, [*tokens, Token(tables.END, end, end)], builder, start)
         try:
-            tree = automaton.run(at)
+            tree = automaton.run()
             break
-        except DiagnosticError as error:
+        except DiagnosticError as error:  # go on with the next item
             problems += error.diagnostics
-            at = _next_item(source, tokens, automaton.at) if start == "module" else None
+            first = _next_item(source, scanned, first + 1, automaton.token.start)
     if problems or tree is None:
         raise DiagnosticError(*problems)
     check(tree)
     return tree
 
 
+def _next_item(source: Source, scanned: Sequence[Token], first: int, offset: int) -> int | None:
+    """The first token, from both a number and an offset on, that begins a line and an item."""
+    for i in range(first, len(scanned)):
+        token = scanned[i]
+        if token.kind in _ITEMS and token.start >= max(1, offset):
+            if source.text[token.start - 1] == "\n":
+                return i
+    return None
+
+
 class Automaton:
-    """One run over `tokens`, which end with END. `at` is the token it is reading."""
+    """One run over `tokens`, which end with END. `token` is the one being read."""
 
     def __init__(self, source: Source, tokens: Sequence[Token], builder: Builder, start: str):
-        self.at = 0
+        self.token = tokens[0]
         self._source = source
         self._tokens = tokens
         self._builder = builder
         self._start = start
         self._tables = tables.load()
 
-    def run(self, at: int) -> syntax.Node:
+    def run(self) -> syntax.Node:
         """The value of the start symbol. Raises DiagnosticError (E1xx) at the first error."""
-        actions, rules = self._tables.actions, self._tables.rules
+        actions, gotos, rules = self._tables.actions, self._tables.gotos, self._tables.rules
         accept = self._tables.accept[self._start]
         states = [self._tables.start[self._start]]
         values: list[object] = []
         begins: list[int] = []  # where the text of each value begins
-        for self.at in range(at, len(self._tokens)):
-            token = self._tokens[self.at]
-            end = self._tokens[self.at - 1].end if self.at else 0
+        end = 0  # where the text of the last one ends
+        for at, token in enumerate(self._tokens):
+            self.token = token
             while (action := actions[states[-1]].get(token.kind)) is None or action < 0:
                 if action is None:
-                    raise DiagnosticError(
-                        syntax_error(
-                            self._source,
-                            self._tokens,
-                            self.at,
-                            expected=self.expected(states),
-                        )
-                    )
+                    expected = self._expected(states)
+                    raise DiagnosticError(syntax_error(self._source, self._tokens, at, expected))
                 rule = rules[~action]
-                first = len(states) - rule.size
-                children = values[first - 1 :]
-                begin = begins[first - 1] if rule.size else token.start
-                del states[first:], values[first - 1 :], begins[first - 1 :]
-                states.append(self._tables.gotos[states[-1]][rule.origin])
+                if rule.size == 1 and rule.action == tables.PASS:  # most reductions; for speed
+                    states[-1] = gotos[states[-2]][rule.origin]
+                    continue
+                first = len(values) - rule.size
+                children = values[first:]
+                begin = begins[first] if rule.size else token.start
+                del states[first + 1 :], values[first:], begins[first:]
+                states.append(gotos[states[-1]][rule.origin])
                 values.append(self._value(rule, children, begin, end))
                 begins.append(begin)
                 if states[-1] == accept and token.kind == tables.END:
@@ -116,6 +123,7 @@ class Automaton:
             states.append(action)
             values.append(token)
             begins.append(token.start)
+            end = token.end
         raise AssertionError("the tokens do not end with END")
 
     def _value(self, rule: tables.Rule, children: list[object], begin: int, end: int) -> object:
@@ -138,7 +146,7 @@ class Automaton:
             return out
         return getattr(self._builder, rule.action)(Span(self._source, begin, end), *out)
 
-    def expected(self, states: list[int]) -> frozenset[str]:
+    def _expected(self, states: list[int]) -> frozenset[str]:
         """The terminals that can follow. (The state's row lists more: its lookaheads are merged.)"""
         row = self._tables.actions[states[-1]]
         return frozenset(kind for kind in row if self._accepts(states, kind))
@@ -161,15 +169,6 @@ class Automaton:
             top.append(self._tables.gotos[state][rule.origin])
             if kind == tables.END and top[-1] == self._tables.accept[self._start]:
                 return True
-
-
-def _next_item(source: Source, tokens: Sequence[Token], at: int) -> int | None:
-    """The first token after `at` that begins a line and an item."""
-    for i in range(at + 1, len(tokens)):
-        start = tokens[i].start
-        if tokens[i].kind in _ITEMS and source.text[start - 1 : start] == "\n":
-            return i
-    return None
 
 
 def doc_comments(source: Source, tokens: Sequence[Token]) -> dict[int, str]:

@@ -61,7 +61,7 @@ too, are nested: each operator holds all that is left of it.
     "E005": Code(
         "a file that is too large",
         """
-A program has at most a million characters. It holds the model; the data are its parameters.
+A program has at most 250,000 characters, some 6,000 lines. It holds the model; the data are its parameters.
 
     model m() { let y = [1.2, 3.4, …] … }    # a data set within the program
     model m(y: [real]) { … }
@@ -75,6 +75,15 @@ return, a quote, a backslash and the character of that number.
 
     let path = "C:\data"
     let path = "C:\\data"
+""",
+    ),
+    "E007": Code(
+        "a model file that cannot be read",
+        """
+The file is not there, or may not be read, or is not text in UTF-8. Older editors write other
+encodings, in which letters with accents are other bytes.
+
+    iconv -f latin1 -t utf-8 old.ppl > model.ppl      # right: as UTF-8
 """,
     ),
     "E101": Code(
