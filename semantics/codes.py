@@ -429,8 +429,8 @@ The folder does not exist, or the file may not be written there, or a plot's suf
     "E895": Code(
         "every draw has weight zero",
         """
-Not one draw agrees with the observations: an observed value lies outside its distribution's support,
-a `condition` never holds, or the prior is so far from the data that all weights underflow.
+Not one draw agrees with the observations: an observed value lies outside its distribution's
+support, a `condition` never holds, or the prior is so far from the data that all weights underflow.
 
     sigma ~ uniform(0, 1)
     observe y ~ uniform(0, sigma)        # wrong for y = 3: its density is always zero

@@ -1,0 +1,133 @@
+"""`ppl run FILE [MODEL] --data D.json`: fit a model to data."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ppl.cli.report import json_option, show, wants_json
+from ppl.semantics.diagnostics import suggest
+
+if TYPE_CHECKING:
+    from ppl.posterior import Posterior
+
+#: what a shell reports for a process that was interrupted
+INTERRUPTED = 130
+
+
+@click.command("run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("model", required=False)
+@click.option(
+    "--data", type=click.Path(exists=True, dir_okay=False), help="JSON, CSV, NPZ or NetCDF."
+)
+@click.option("--method", default="nuts", show_default=True, help="How to infer.")
+@click.option("--chains", type=click.IntRange(min=1), help="Markov chains.")
+@click.option("--draws", type=click.IntRange(min=1), help="Draws to keep (a chain).")
+@click.option("--warmup", type=click.IntRange(min=0), help="Draws to tune on (a chain).")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another setting.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
+@click.option("--progress/--no-progress", default=None, help="Default: on a terminal.")
+@json_option
+def command(
+    file: str,
+    model: str | None,
+    data: str | None,
+    method: str,
+    seed: int,
+    settings: tuple[str, ...],
+    out: str | None,
+    plot: str | None,
+    progress: bool | None,
+    **common: int | None,
+) -> None:
+    """Fit the MODEL in FILE (its only one by default) and print the posterior table."""
+    import ppl
+    from ppl.files import Fields, read_data
+    from ppl.methods import METHODS
+    from ppl.posterior import Interrupted
+    from ppl.progress import progress_bar
+
+    for path in (out, plot):
+        if path and not Path(path).resolve().parent.is_dir():
+            raise click.UsageError(f"there is no folder for {path}")
+    make = _choose("method", method, METHODS)
+    given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))
+    configured = make(**_accepted(method, make, given))
+    models = ppl.load(file).models
+    chosen = _choose("model", model, models) if model else _only(file, models)
+    fields = read_data(data) if data else Fields({}, "the data (there is no --data)")
+    target = chosen.bind(fields)
+    if target.warnings and not wants_json():
+        show(target.warnings)
+    code = 0
+    with progress_bar(progress) as report:
+        try:
+            posterior = ppl.infer(target, configured, seed=seed, progress=report)
+        except Interrupted as stop:
+            posterior, code = stop.posterior, INTERRUPTED
+    if posterior is None:
+        click.echo("interrupted before the first draw", err=True)
+        click.get_current_context().exit(code)
+    if code:
+        click.echo("interrupted: what follows are the draws made so far", err=True)
+    _report(posterior, target.warnings, out, plot)
+    click.get_current_context().exit(code)
+
+
+def _report(
+    posterior: Posterior, warnings: Iterable[Any], out: str | None, plot: str | None
+) -> None:
+    if wants_json():
+        show([*warnings, *posterior.warnings])
+    else:
+        click.echo(str(posterior.summary()))
+    if out:
+        posterior.save(out)
+        click.echo(f"posterior: {out}", err=True)
+    if plot:
+        posterior.plot(plot)
+        click.echo(f"plot: {plot}", err=True)
+
+
+def _only(file: str, models: Mapping[str, Any]) -> Any:
+    if len(models) == 1:
+        return next(iter(models.values()))
+    if not models:
+        raise click.UsageError(f"{file} declares no model")
+    raise click.UsageError(f"{file} has several models: name one of {', '.join(models)}")
+
+
+def _choose(what: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name in known:
+        return known[name]
+    hint = suggest(name, known) or f"there are: {', '.join(known)}"
+    raise click.UsageError(f"there is no {what} `{name}`; {hint}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """`target_accept=0.95`: the value as JSON, or as a text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.UsageError(f"--set takes key=value, not `{text}`")
+    try:
+        return key.replace("-", "_"), json.loads(value)
+    except ValueError:
+        return key.replace("-", "_"), {"True": True, "False": False, "None": None}.get(value, value)
+
+
+def _accepted(method: str, make: Callable[..., Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings, all of which the method must have."""
+    known = inspect.signature(make).parameters
+    for name in given:
+        if name not in known:
+            hint = suggest(name, known) or f"its settings are: {', '.join(known)}"
+            raise click.UsageError(f"the method `{method}` has no setting `{name}`; {hint}")
+    return given
