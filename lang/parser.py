@@ -7,7 +7,6 @@ over Lark's tables. Its stacks are lists, so the depth of a program does not tou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 from ppl.lang import lexer, newlines, syntax, tables
 from ppl.lang.builder import Builder
@@ -205,13 +204,7 @@ def check(tree: syntax.Node) -> None:
                     span=node.span,
                     hint="`_` stands where a name is bound and not used; give it a name to use it",
                 )
-            parts = [getattr(node, f.name) for f in fields(node) if f.name != "span"]
-            while parts:
-                part = parts.pop()
-                if isinstance(part, syntax.Node):
-                    below.append(part)
-                elif isinstance(part, tuple):
-                    parts += part
+            below += syntax.children(node)
         if not below:
             return
         level = below

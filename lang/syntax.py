@@ -6,6 +6,7 @@ them (names, types). `same` compares structure and ignores places.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Literal as OneOf
 
@@ -402,6 +403,28 @@ class Import(Item):
 @dataclass(frozen=True, eq=False)
 class Module(Node):
     items: tuple[Item, ...]
+
+
+def children(node: Node) -> list[Node]:
+    """The nodes directly below."""
+    below: list[Node] = []
+    parts: list[object] = [getattr(node, f.name) for f in reversed(fields(node))]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Node):
+            below.append(part)
+        elif isinstance(part, tuple):
+            parts += reversed(part)
+    return below
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A node and all below it, in the order of the source."""
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += reversed(children(node))
 
 
 def same(a: object, b: object) -> bool:

@@ -68,8 +68,12 @@ def from_json(text: str) -> Tables:
     )
 
 
-def build() -> str:
-    """The tables of `grammar.lark` as JSON. Needs Lark; raises its GrammarError on a conflict."""
+def grammar() -> str:
+    return (files("ppl.lang") / "grammar.lark").read_text("utf-8")
+
+
+def build(grammar: str) -> str:
+    """The tables of a grammar as JSON. Needs Lark; raises its GrammarError on a conflict."""
     from lark import Lark
     from lark.lexer import Lexer, PatternStr
     from lark.parsers.lalr_analysis import Shift
@@ -83,7 +87,6 @@ def build() -> str:
         def lex(self, lexer_state: Any, parser_state: Any) -> Any:
             raise NotImplementedError
 
-    grammar = (files("ppl.lang") / "grammar.lark").read_text("utf-8")
     built = Lark(grammar, parser="lalr", lexer=Elsewhere, start=list(STARTS), strict=True)
     table = built.parser.parser._parse_table
     text = {t.name: t.pattern.value for t in built.terminals if isinstance(t.pattern, PatternStr)}
@@ -182,4 +185,4 @@ def _value(rule: Any) -> tuple[str, list[int]]:
 if __name__ == "__main__":
     from pathlib import Path
 
-    Path(str(files("ppl.lang") / "grammar.json")).write_text(build(), "utf-8")
+    Path(str(files("ppl.lang") / "grammar.json")).write_text(build(grammar()), "utf-8")
