@@ -30,9 +30,7 @@ def measure(wanted: Sequence[str]) -> Iterator[Figure]:
         with jax.enable_x64(True):
             density, data = density_of(problem)
             rng = np.random.default_rng(1)
-            start = {
-                s.path: 0.1 * rng.normal(size=s.unconstrained_shape) for s in density.sites
-            }
+            start = {s.path: 0.1 * rng.normal(size=s.unconstrained_shape) for s in density.sites}
             by_hand_data = jax.device_put({k: jnp.asarray(v) for k, v in problem.data.items()})
             ours = _loop(density.log_density, data, start, n)
             theirs = _loop(problem.by_hand, by_hand_data, start, n)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import optax
 from jax.scipy.special import gammaln, logsumexp
 
 MODELS = Path(__file__).parent / "models"
@@ -31,10 +32,28 @@ class Problem:
     data: Mapping[str, np.ndarray]
     by_hand: Callable[[Any, Any], jax.Array]
     numpyro_model: Callable[..., None]
+    shapes: Mapping[str, tuple[int, ...]]
+    """Of the unconstrained coordinates."""
 
     @property
     def source(self) -> Path:
         return MODELS / f"{self.name}.ppl"
+
+
+def mode(problem: Problem, steps: int = 2_000) -> dict[str, jax.Array]:
+    """A point near the mode on unconstrained coordinates, by Adam from near zero."""
+    rng = np.random.default_rng(1)
+    start = {k: 0.1 * rng.normal(size=s) for k, s in problem.shapes.items()}
+    optimiser = optax.adam(0.02)
+
+    def step(_: Any, carry: Any) -> Any:
+        p, state = carry
+        gradient = jax.grad(lambda p: -problem.by_hand(problem.data, p))(p)
+        updates, state = optimiser.update(gradient, state)
+        return optax.apply_updates(p, updates), state
+
+    run = jax.jit(lambda p: jax.lax.fori_loop(0, steps, step, (p, optimiser.init(p)))[0])
+    return run(jax.tree.map(jnp.asarray, start))
 
 
 HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
@@ -156,7 +175,20 @@ PROBLEMS = {
         },
         _eight_schools_by_hand,
         _eight_schools_numpyro,
+        {"mu": (), "tau": (), "z": (8,)},
     ),
-    "logistic": Problem("logistic", _logistic_data(), _logistic_by_hand, _logistic_numpyro),
-    "hmm": Problem("hmm", _hmm_data(), _hmm_by_hand, _hmm_numpyro),
+    "logistic": Problem(
+        "logistic",
+        _logistic_data(),
+        _logistic_by_hand,
+        _logistic_numpyro,
+        {"intercept": (), "beta": (25,)},
+    ),
+    "hmm": Problem(
+        "hmm",
+        _hmm_data(),
+        _hmm_by_hand,
+        _hmm_numpyro,
+        {"theta": (3, 2), "mu": (3,), "sigma": ()},
+    ),
 }

@@ -1,4 +1,4 @@
-"""Timing that survives a busy machine: contestants take turns, and the median of the rounds counts."""
+"""Timing that survives a busy machine: contestants take turns, and the median round counts."""
 
 from __future__ import annotations
 

@@ -10,19 +10,13 @@ from numpyro.infer.util import potential_energy
 
 from benchmarks.problems import PROBLEMS
 
-SHAPES = {
-    "eight_schools": {"mu": (), "tau": (), "z": (8,)},
-    "logistic": {"intercept": (), "beta": (25,)},
-    "hmm": {"theta": (3, 2), "mu": (3,), "sigma": ()},
-}
-
-
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_by_hand_agrees_with_numpyro(name):
     problem, rng = PROBLEMS[name], np.random.default_rng(7)
-    points = {k: rng.normal(size=(4, *shape)) for k, shape in SHAPES[name].items()}
+    points = {k: rng.normal(size=(4, *shape)) for k, shape in problem.shapes.items()}
     with jax.enable_x64(True):
+
         def gap(p):
             potential = potential_energy(problem.numpyro_model, (), dict(problem.data), p)
             return problem.by_hand(problem.data, p) + potential

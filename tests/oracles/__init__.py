@@ -1,1 +1,1 @@
-"""Independent answers: closed forms and hand-written densities that tests compare the system with."""
+"""Independent answers that tests compare the system with: closed forms, hand-written densities."""

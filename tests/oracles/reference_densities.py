@@ -1,4 +1,4 @@
-"""The reference models as plain JAX: an independent log density for each, and its parameters' supports.
+"""The reference models as plain JAX: an independent log density for each, and its supports.
 
 Nothing here goes through the language or NumPyro's distributions. Each density is a function of
 (data, parameters), with respect to Lebesgue measure on the constrained parameters (on the simplex:
@@ -273,8 +273,10 @@ REFERENCES: dict[str, Reference] = {
     "log_earnings": Reference(log_earnings, _regression_supports(4)),
     "lotka_volterra": Reference(
         lotka_volterra,
-        lambda d: {k: ("positive", ()) for k in ("birth", "predation", "death", "growth")}
-        | {"z_init": ("positive", (2,)), "sigma": ("positive", (2,))},
+        lambda d: (
+            {k: ("positive", ()) for k in ("birth", "predation", "death", "growth")}
+            | {"z_init": ("positive", (2,)), "sigma": ("positive", (2,))}
+        ),
     ),
     "mesquite": Reference(mesquite, _regression_supports(7)),
     "nes1980": Reference(nes1980, _regression_supports(9)),
