@@ -38,7 +38,9 @@ def test_agrees_with_arviz(kind, shape):
         assert ours.ess_bulk[v] == pytest.approx(arviz.ess(x, method="bulk"), rel=1e-10)
         tail = arviz.ess(x, method="tail", prob=(0.05, 0.95))
         assert ours.ess_tail[v] == pytest.approx(tail, rel=1e-10)
-        if shape[0] > 1:  # ArviZ gives none for one chain, whose halves can be compared all the same
+        if (
+            shape[0] > 1
+        ):  # ArviZ gives none for one chain, whose halves can be compared all the same
             assert ours.r_hat[v] == pytest.approx(arviz.rhat(x), rel=1e-10)
 
 
