@@ -8,6 +8,7 @@ order, …) is refused here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 from ppl.lang import patterns
@@ -229,17 +230,17 @@ class Builder:
         return s.Cast(span, value, type_)
 
     def call(self, span, function, arguments):
-        args = [a for a in arguments if isinstance(a, s.Node)]
+        args = tuple(takewhile(lambda a: isinstance(a, s.Expr), arguments))
         named = arguments[len(args) :]
-        for argument in arguments[: len(args)]:
-            if not isinstance(argument, s.Node):
+        for argument in named:
+            if isinstance(argument, s.Expr):
                 raise fail(
                     "E112",
                     "an argument without a name follows one with a name",
-                    span=args[-1].span,
+                    span=argument.span,
                     hint="named arguments come last",
                 )
-        return s.Call(span, function, tuple(args), self._fields(named, "argument"))
+        return s.Call(span, function, args, self._fields(named, "argument"))
 
     def arguments(self, span, *arguments):
         return arguments

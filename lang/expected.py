@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from ppl.lang.recognise import hint, recognise
-from ppl.lang.tokens import KEYWORDS, Token
 from ppl.lang.tables import END
+from ppl.lang.tokens import KEYWORDS, Token
 from ppl.semantics.diagnostics import Diagnostic, Note, Source, Span
 
-_EXPRESSION = frozenset("NAME MAX INT FLOAT TEXT true false ( [ { not - fn if match for scan".split())
+_EXPRESSION = frozenset(
+    "NAME MAX INT FLOAT TEXT true false ( [ { not - fn if match for scan".split()
+)
 _STATEMENT = frozenset("let observe factor condition return checkpoint".split())
 ITEMS = frozenset("model fn guide type import".split())
 _PATTERN = frozenset("NAME MAX INT FLOAT TEXT true false - ( {".split())

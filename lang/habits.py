@@ -114,5 +114,6 @@ def number(text: str) -> str | None:
     if lower[digits:] == "e":
         return "an exponent follows the `e`, as in `1e-3`"
     if text[digits:].isidentifier():
-        return f"write `{text[:digits]} * {text[digits:]}` for a product; a name begins with a letter"
+        product = f"{text[:digits]} * {text[digits:]}"
+        return f"write `{product}` for a product; a name begins with a letter"
     return None

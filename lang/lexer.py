@@ -39,7 +39,9 @@ _TOKEN = re.compile(
 )
 _NUMBER = re.compile(r"[0-9]+(?:_[0-9]+)*(\.[0-9]+(?:_[0-9]+)*)?([eE][+-]?[0-9]+)?")
 _INDEX = re.compile(r"(?P<number>[0-9]+)")
-_ESCAPE = re.compile(r'\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))", re.DOTALL)
+#: control characters other than a tab, and halves of characters: none of them can be seen
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
 
@@ -114,7 +116,8 @@ def _word(source: Source, start: int, end: int, after_dot: bool) -> Token:
         return Token(word, start, end)
     # The same normal form as Python's, so that `µ` (micro) and `μ` (Greek) are one name and
     # parameters are found under the names Python gives them.
-    return Token("MAX" if word == "max" else "NAME", start, end, unicodedata.normalize("NFKC", word))
+    name = unicodedata.normalize("NFKC", word)
+    return Token("MAX" if name == "max" else "NAME", start, end, name)
 
 
 def _number(source: Source, start: int, end: int) -> Token:
@@ -158,7 +161,7 @@ def _text(source: Source, start: int, end: int, closed: bool) -> str:
     if not closed:
         raise fail(
             "E002",
-            "this text has no closing `\"` on its line",
+            'this text has no closing `"` on its line',
             span=Span(source, start, end),
             hint='close it with `"`; a line break within a text is written `\\n`',
         )
@@ -175,17 +178,13 @@ def _text(source: Source, start: int, end: int, closed: bool) -> str:
             "E006",
             f"`{match.group()}` means nothing in a text",
             span=Span(source, match.start(), match.end()),
-            hint=r'write `\\` for a backslash; others are \n \t \r \" and \u{1F600}',
+            hint=r"write `\\` for a backslash; others are \n \t \r \" and \u{1F600}",
         )
 
-    for i in range(start + 1, end - 1):
-        if not text[i].isprintable() and text[i] != "\t" and unicodedata.category(text[i]) in (
-            "Cc",
-            "Cs",
-        ):
-            raise _stray(source, i)
-    body, parts, at = (start + 1, end - 1), [], start + 1
-    for match in _ESCAPE.finditer(text, *body):
+    if control := _CONTROL.search(text, start, end):
+        raise _stray(source, control.start())
+    parts, at = [], start + 1
+    for match in _ESCAPE.finditer(text, start + 1, end - 1):
         parts += [text[at : match.start()], escape(match)]
         at = match.end()
     return "".join(parts) + text[at : end - 1]

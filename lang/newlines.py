@@ -18,8 +18,8 @@ _CLOSES = {"(": ")", "[": "]", "{": "}"}
 _OPERATORS = frozenset("* / // % @ ^ + == != < > <= >= = ~ -> => : | and or".split())
 #: after these the statement goes on
 _NEED_MORE = _OPERATORS | frozenset(
-    "_SEP { ( [ , . - as by condition else factor fn fold for guide if import in iterate let match model"
-    " not observe param return scan type until".split()
+    "_SEP { ( [ , . - as by condition else factor fn fold for guide if import in iterate let match"
+    " model not observe param return scan type until".split()
 )
 #: before these it went on
 _CONTINUE = _OPERATORS | frozenset("} ) ] , . in else as by until".split())

@@ -146,7 +146,7 @@ class Automaton:
         return getattr(self._builder, rule.action)(Span(self._source, begin, end), *out)
 
     def _expected(self, states: list[int]) -> frozenset[str]:
-        """The terminals that can follow. (The state's row lists more: its lookaheads are merged.)"""
+        """The terminals that can follow. (The row lists more: its lookaheads are merged.)"""
         row = self._tables.actions[states[-1]]
         return frozenset(kind for kind in row if self._accepts(states, kind))
 

@@ -67,16 +67,15 @@ def first_literal(pattern: s.Pattern) -> s.PLit | None:
 
 
 def _no_pattern(e: s.Expr) -> DiagnosticError:
+    text = e.span.text if len(e.span.text) <= 40 and "\n" not in e.span.text else "e"
     match e:
         case s.Index() | s.Field():
             message = "`~` binds a name, and this is a part of something"
-            hint = f"write `observe {e.span.text} ~ …` for data, or `x ~ for … {{ … }}` for an array"
+            hint = f"write `observe {text} ~ …` for data, `x ~ for … {{ … }}` for an array of draws"
         case s.Lit() | s.Unary():
             message = "`~` binds a name, and this is a value"
-            hint = f"write `observe {e.span.text} ~ …` to condition on it"
+            hint = f"write `observe {text} ~ …` to condition on it"
         case _:
             message = "the left of `~` is a name or a pattern of names"
             hint = "write `observe e ~ d` to condition on the value of `e`"
-    if "\n" in e.span.text or len(e.span.text) > 40:
-        hint = "write `observe e ~ d` to condition on the value of `e`"
     return fail("E109", message, span=e.span, hint=hint)

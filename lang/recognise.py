@@ -27,9 +27,7 @@ def _ends_line(source: Source, token: Token) -> bool:
     return source.text[token.end : token.end + 100].lstrip(" \t\r")[:1] in ("\n", "#", "")
 
 
-def recognise(
-    source: Source, tokens: Sequence[Token], at: int, expected: Set[str]
-) -> Habit | None:
+def recognise(source: Source, tokens: Sequence[Token], at: int, expected: Set[str]) -> Habit | None:
     """The habit behind a syntax error at `tokens[at]`, if it has a code of its own."""
     here, before, after = (_kind(tokens, i) for i in (at, at - 1, at + 1))
     in_block = "_SEP" in expected or "}" in expected

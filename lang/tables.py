@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Any
 
 STARTS = ("module", "expr", "type")
@@ -54,7 +54,14 @@ class Tables:
 @cache
 def load() -> Tables:
     """The committed tables."""
-    return from_json((files("ppl.lang") / "grammar.json").read_text("utf-8"))
+    return from_json(_data("grammar.json"))
+
+
+def _data(name: str) -> str:
+    """A file of this package. (`importlib.resources` takes longer to import than this to run.)"""
+    data = get_data("ppl.lang", name)
+    assert data is not None
+    return data.decode()
 
 
 def from_json(text: str) -> Tables:
@@ -69,7 +76,8 @@ def from_json(text: str) -> Tables:
 
 
 def grammar() -> str:
-    return (files("ppl.lang") / "grammar.lark").read_text("utf-8")
+    """The text of `grammar.lark`."""
+    return _data("grammar.lark")
 
 
 def build(grammar: str) -> str:
@@ -185,4 +193,4 @@ def _value(rule: Any) -> tuple[str, list[int]]:
 if __name__ == "__main__":
     from pathlib import Path
 
-    Path(str(files("ppl.lang") / "grammar.json")).write_text(build(grammar()), "utf-8")
+    Path(__file__).with_name("grammar.json").write_text(build(grammar()), "utf-8")
