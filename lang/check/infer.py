@@ -1,0 +1,479 @@
+"""The shapes of one function's body: a walk over its syntax that states what must be equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ppl.lang import syntax as s
+from ppl.lang.check import calls
+from ppl.lang.check import terms as t
+from ppl.lang.check.broadcast import Each, Equality, Observed, Spread
+from ppl.lang.check.patterns import bind_pattern
+from ppl.lang.check.report import Place, quote
+from ppl.lang.check.scope import ConstructorRef, Constant, Facts, Global, Local
+from ppl.lang.check.solver import Constraint, Solver
+from ppl.lang.check.structure import HasField, Indexed, LoopBody, Product
+from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune
+from ppl.semantics.diagnostics import Diagnostic, Note
+from ppl.semantics.signatures import OPERATORS
+
+if TYPE_CHECKING:
+    from ppl.lang.check.templates import Functions
+
+_LITERALS: dict[type, Con] = {bool: BOOL, int: NUM, float: NUM, str: TEXT, type(None): UNIT}
+_LOGIC = ("and", "or")
+
+
+class Body:
+    """A function's body at one tuple of argument shapes, or with its arguments unknown.
+
+    `site` is the call that made an instance of a template necessary: its errors are shown there.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        item: s.Function | s.Guide,
+        params: list[Term],
+        result: Term,
+        variables: dict[str, Term],
+        site: Place | None = None,
+    ):
+        self.functions, self.item, self.site = functions, item, site
+        self.facts: Facts = functions.facts
+        self.solver: Solver = functions.solver
+        self.params, self.result = params, result
+        #: the function's type variables
+        self.variables = variables
+        self.types: dict[s.Node, Term] = {}
+        self.locals: dict[Local, Term] = {}
+        #: references to top-level functions, with the type they have here
+        self.calls: dict[s.Node, tuple[str, Con]] = {}
+        self.primitive: dict[s.Node, str] = {}
+        self.arguments: dict[s.Call, tuple[s.Expr | None, ...]] = {}
+        self.constructors: dict[s.Node, str] = {}
+        #: numbers observed where a boolean is drawn
+        self.bool_casts: set[s.Node] = set()
+        #: empty arms that stand for `return ()`
+        self.unit_blocks: set[s.Block] = set()
+        self.constraints: list[Constraint] = []
+        #: whether an error was found here, so that nothing can be built on it
+        self.broken = False
+
+    # ------------------------------------------------------------------------- helpers
+
+    def report(self, d: Diagnostic) -> None:
+        self.broken = True
+        body, depth = self, 0
+        while body.site is not None and depth < 3:
+            site = body.site
+            note = Note(f"in `{body.item.name}`, as it is used here", d.span)
+            d = Diagnostic(d.code, d.message, site.node.span, (note, *d.notes), d.hint)
+            body, depth = site.body, depth + 1
+            body.broken = True
+        self.functions.report(d)
+
+    def equal(self, actual: Term, expected: Term, node: s.Node, why: str) -> None:
+        actual_, expected_ = prune(actual), prune(expected)
+        if actual_ is not expected_:
+            self.solver.equal(actual_, expected_, Place(self, node), node, why)
+
+    def annotated(self, node: s.TypeExpr) -> Term:
+        """The shape of a written type."""
+        return t.from_type(self.facts.annotations[node], self.variables)
+
+    # ---------------------------------------------------------------------- the function
+
+    def walk(self) -> None:
+        item = self.item
+        for p, term in zip(item.params, self.params, strict=True):
+            self.types[p] = term
+            bind_pattern(self, p.pattern, term)
+            if p.default is not None:
+                self.equal(self.expr(p.default), term, p.default, "the default")
+        actual = self.expr(item.body)
+        if isinstance(item, s.Function) and item.result is not None:
+            known, wanted = prune(actual), prune(self.result)
+            if (
+                isinstance(known, Con)
+                and known.head == "measure"
+                and isinstance(wanted, Con)
+                and wanted.head not in ("measure", "error")
+            ):
+                self._effect_in_pure(item)
+                return
+            self.equal(actual, self.result, _tail(item.body), f"the result of `{item.name}`")
+        else:
+            self.solver.same(actual, self.result)
+        if isinstance(item, s.Guide) or item.kind == "model":
+            what = "model" if isinstance(item, s.Function) else "guide"
+            place = Place(self, item.body)
+            self.solver.measured(
+                actual, place, _tail(item.body), f"the result of {what} `{item.name}`", "E509"
+            )
+
+    def _effect_in_pure(self, item: s.Function) -> None:
+        assert item.result is not None
+        effect: s.Node = item.body
+        if isinstance(item.body, s.Block):
+            for st in item.body.statements:
+                if not isinstance(st, s.Let):
+                    effect = st
+                    break
+        written = item.result.span.text
+        self.report(
+            Diagnostic(
+                "E510",
+                f"`{item.name}` is declared to give `{written}`, but its body is a measure",
+                effect.span,
+                (Note("the declared result", item.result.span),),
+                f"declare `-> measure[{written}]`, and run it with `~` where it is used",
+            )
+        )
+
+    # ----------------------------------------------------------------------- expressions
+
+    def expr(self, e: s.Expr) -> Term:
+        term = _RULES[type(e)](self, e)
+        self.types[e] = term
+        return term
+
+    def lit(self, e: s.Lit) -> Term:
+        return _LITERALS[type(e.value)]
+
+    def name(self, e: s.Name) -> Term:
+        meaning = self.facts.meaning.get(e)
+        if type(meaning) is Local:
+            return self.locals.get(meaning, ERROR)
+        if isinstance(meaning, Global):
+            return self.functions.reference(meaning.name, self, e) or ERROR
+        if isinstance(meaning, Constant):
+            return NUM
+        if isinstance(meaning, ConstructorRef):
+            return calls.constructor_value(self, e, meaning.name)
+        if meaning is None:
+            return ERROR
+        return calls.primitive_value(self, e, meaning.name)
+
+    def binary(self, e: s.Binary) -> Term:
+        left, right = self.expr(e.left), self.expr(e.right)
+        op = OPERATORS[e.op]
+        self.primitive[e] = op
+        if op == "matmul":
+            result: Term = Meta()
+            self.solver.add(Product(Place(self, e), left, right, result))
+            return prune(result)
+        if op in ("eq", "ne"):
+            result = Meta()
+            self.solver.add(Equality(Place(self, e), left, right, result))
+            return prune(result)
+        element = BOOL if op in _LOGIC else NUM
+        out = NUM if element is NUM and op not in ("lt", "gt", "le", "ge") else BOOL
+        l_, r_ = prune(left), prune(right)
+        if l_ is element and r_ is element:  # by far the most common case
+            return out
+        result = Meta()
+        each = Each(Place(self, e), op, [l_, r_], [e.left, e.right], [element, element], out, result)
+        self.solver.add(each)
+        return prune(result)
+
+    def unary(self, e: s.Unary) -> Term:
+        op = "neg" if e.op == "-" else "not"
+        self.primitive[e] = op
+        element = NUM if op == "neg" else BOOL
+        arg = prune(self.expr(e.value))
+        if arg is element:
+            return element
+        result = Meta()
+        self.solver.add(Each(Place(self, e), op, [arg], [e.value], [element], element, result))
+        return prune(result)
+
+    def tuple(self, e: s.Tuple) -> Term:
+        return Con("tuple", tuple([self.expr(i) for i in e.items])) if e.items else UNIT
+
+    def record(self, e: s.Record) -> Term:
+        names = tuple([k for k, _ in e.fields])
+        return Con(("record", names), tuple([self.expr(v) for _, v in e.fields]))
+
+    def array(self, e: s.ArrayLit) -> Term:
+        item: Term = Meta()
+        for i, x in enumerate(e.items):
+            term = self.expr(x)
+            if i == 0:
+                item = term
+            else:
+                self.equal(term, item, x, "each element of an array has the shape of the first: it")
+        return t.array(item)
+
+    def call(self, e: s.Call) -> Term:
+        return calls.call(self, e)
+
+    def index(self, e: s.Index) -> Term:
+        value = self.expr(e.value)
+        items: list[Term | None] = []
+        for i in e.items:
+            if isinstance(i, s.Slice):
+                for end in (i.lo, i.hi):
+                    if end is not None:
+                        self.equal(self.expr(end), NUM, end, "an end of a slice")
+                items.append(None)
+            else:
+                items.append(self.expr(i))
+        self.primitive[e] = "slice" if items and items[0] is None else "index"
+        if len(items) > 1 and any(i is None for i in items):
+            self.primitive[e] = "columns"
+        result: Term = Meta()
+        self.solver.add(Indexed(Place(self, e), value, items, result))
+        return prune(result)
+
+    def field(self, e: s.Field) -> Term:
+        value, result = self.expr(e.value), Meta()
+        self.solver.add(HasField(Place(self, e), value, e.name, result, e.value))
+        return prune(result)
+
+    def cast(self, e: s.Cast) -> Term:
+        wanted = self.annotated(e.type)
+        actual = self.expr(e.value)
+        self.equal(actual, wanted, e.value, "what `as` converts")
+        return wanted
+
+    def lambda_(self, e: s.Lambda) -> Term:
+        params: list[Term] = []
+        for p in e.params:
+            term: Term = Meta() if p.type is None else self.annotated(p.type)
+            params.append(term)
+            self.types[p] = term
+            bind_pattern(self, p.pattern, term)
+        result = self.expr(e.body)
+        if e.result is not None:
+            wanted = self.annotated(e.result)
+            self.equal(result, wanted, _tail(e.body), "the result of this function")
+            result = wanted
+        return t.fun(params, result)
+
+    def if_(self, e: s.If) -> Term:
+        self.equal(self.expr(e.cond), BOOL, e.cond, "the condition of `if`")
+        then = self.expr(e.then)
+        if e.other is None:
+            then = self._empty_arm(e.then, then, t.measure(UNIT))
+            known = prune(then)
+            if isinstance(known, Con) and known.head == "measure":
+                self.equal(then, t.measure(UNIT), _tail(e.then), "a branch without `else`")
+            elif known is not ERROR:
+                place = Place(self, e)
+                item = self.solver.measured(
+                    then, place, _tail(e.then), "a branch without `else`", "E511"
+                )
+                self.equal(item, UNIT, e.then, "a branch without `else`")
+            return t.measure(UNIT)
+        other = self.expr(e.other)
+        then = self._empty_arm(e.then, then, other)
+        other = self._empty_arm(e.other, other, then)
+        self.equal(other, then, _tail(e.other), "`else` has the shape of the other branch: it")
+        return then
+
+    def _empty_arm(self, arm: s.Expr, term: Term, sibling: Term) -> Term:
+        """`{}` beside an effectful branch is `return ()`."""
+        sibling = prune(sibling)
+        if isinstance(arm, s.Block) and not arm.statements:
+            if isinstance(sibling, Con) and sibling.head == "measure":
+                self.unit_blocks.add(arm)
+                self.types[arm] = t.measure(UNIT)
+                return self.types[arm]
+        return term
+
+    def match(self, e: s.Match) -> Term:
+        subject = self.expr(e.subject)
+        result: Term | None = None
+        terms: list[Term] = []
+        for arm in e.arms:
+            bind_pattern(self, arm.pattern, subject)
+            if arm.guard is not None:
+                self.equal(self.expr(arm.guard), BOOL, arm.guard, "the guard of an arm")
+            terms.append(self.expr(arm.body))
+        for arm, term in zip(e.arms, terms, strict=True):
+            for sibling in terms:
+                term = self._empty_arm(arm.body, term, sibling)
+            if result is None:
+                result = term
+            else:
+                self.equal(
+                    term, result, _tail(arm.body), "each arm has the shape of the first: it"
+                )
+        return ERROR if result is None else result
+
+    # ------------------------------------------------------------------------------ loops
+
+    def elements(self, over: s.Expr, word: str) -> Term:
+        """What a loop over an expression goes through."""
+        term = prune(self.expr(over))
+        if isinstance(term, Con) and term.head == "array":
+            return term.args[0]
+        if term is NUM:
+            self.report(
+                Diagnostic(
+                    "E301",
+                    f"{word} goes over an array, and `{quote(over)}` is a number",
+                    over.span,
+                    (),
+                    f"to repeat it: `in range({quote(over)})`",
+                )
+            )
+            return ERROR
+        item = Meta()
+        self.equal(term, t.array(item), over, f"what {word} goes over")
+        return item
+
+    def for_(self, e: s.For) -> Term:
+        bind_pattern(self, e.pattern, self.elements(e.over, "`for`"))
+        body = self.expr(e.body)
+        item = self.solver.measured(
+            body, Place(self, e.body), _tail(e.body), "the body of `for`", "E512"
+        )
+        return t.measure(t.array(item))
+
+    def comprehension(self, e: s.Comprehension) -> Term:
+        bind_pattern(self, e.pattern, self.elements(e.over, "a comprehension"))
+        if e.guard is not None:
+            self.equal(self.expr(e.guard), BOOL, e.guard, "the condition of a comprehension")
+        return t.array(self.expr(e.item))
+
+    def scan(self, e: s.Scan) -> Term:
+        word = "scan" if e.keep == "all" else "fold"
+        carry = self.expr(e.init)
+        item = self.elements(e.over, f"`{word}`")
+        bind_pattern(self, e.carry, carry)
+        bind_pattern(self, e.pattern, item)
+        return self._loop(e, e.body, carry, word, keep_all=e.keep == "all")
+
+    def iterate(self, e: s.Iterate) -> Term:
+        carry = self.expr(e.init)
+        if e.limit is not None:
+            self.equal(self.expr(e.limit), NUM, e.limit, "the limit of `iterate`")
+        bind_pattern(self, e.carry, carry)
+        self.equal(self.expr(e.until), BOOL, e.until, "the condition of `until`")
+        return self._loop(e, e.body, carry, "iterate", keep_all=False)
+
+    def _loop(
+        self, e: s.Expr, block: s.Block, carry: Term, word: str, *, keep_all: bool
+    ) -> Term:
+        result: Term = Meta()
+        body = self.expr(block)
+        place = Place(self, e)
+        self.solver.add(
+            LoopBody(place, body, carry, result, keep_all=keep_all, word=word, tail=_tail(block))
+        )
+        return prune(result)
+
+    # ------------------------------------------------------------------------- statements
+
+    def block(self, block: s.Block) -> Term:
+        effectful = block in self.facts.measure_blocks
+        last = len(block.statements) - 1
+        result: Term = UNIT
+        for i, st in enumerate(block.statements):
+            if type(st) is s.ExprStmt:
+                term = self.expr(st.expr)
+                if not effectful:
+                    result = term
+                elif i < last:
+                    why = "an expression that stands as a statement"
+                    self.solver.measured(term, Place(self, st), st.expr, why, "E508")
+                else:
+                    why = "the end of a block with effects"
+                    result = self.solver.measured(term, Place(self, st), st.expr, why, "E503")
+            elif type(st) is s.Return:
+                term = self.expr(st.value)
+                if i == last:
+                    result = term
+            else:
+                _STATEMENTS[type(st)](self, st)
+            self.solver.run_soon()
+        return t.measure(result) if effectful else result
+
+    def draw(self, st: s.Draw) -> None:
+        term = self.expr(st.expr)
+        item = self.solver.measured(term, Place(self, st), st.expr, "the right of `~`", "E502")
+        bind_pattern(self, st.pattern, item)
+
+    def let(self, st: s.Let) -> None:
+        term = self.expr(st.expr)
+        if st.type is not None:
+            wanted = self.annotated(st.type)
+            self.equal(term, wanted, st.expr, "the declared type of this variable")
+            term = wanted
+        bind_pattern(self, st.pattern, term)
+
+    def observe(self, st: s.Observe) -> None:
+        value = self.expr(st.value)
+        dist = st.dist
+        if isinstance(dist, s.Call) and calls.is_elementwise_distribution(self, dist):
+            one, drawn = calls.call(self, dist), Meta()
+            item = self.solver.measured(one, Place(self, st), dist, "the right of `~`", "E502")
+            self.types[dist] = t.measure(drawn)
+            self.solver.add(Spread(Place(self, st), item, value, drawn))
+        else:
+            term = self.expr(dist)
+            drawn = self.solver.measured(term, Place(self, st), dist, "the right of `~`", "E502")
+        self.solver.add(Observed(Place(self, st.value), value, drawn, st.value))
+
+    def factor(self, st: s.Factor) -> None:
+        self.equal(self.expr(st.value), NUM, st.value, "what `factor` adds to the log weight")
+
+    def condition(self, st: s.Condition) -> None:
+        self.equal(self.expr(st.value), BOOL, st.value, "what `condition` requires")
+
+    def checkpoint(self, st: s.Checkpoint) -> None:
+        pass
+
+    def param(self, st: s.ParamStmt) -> None:
+        wanted = self.annotated(st.type)
+        self.equal(self.expr(st.init), wanted, st.init, f"the initial value of `{st.name}`")
+        self.types[st] = wanted
+        self.locals[self.facts.binders[st]] = wanted
+
+
+def _tail(e: s.Expr) -> s.Expr:
+    """The expression that gives a block its value, for a caret that points at it."""
+    while isinstance(e, s.Block) and e.statements:
+        last = e.statements[-1]
+        if isinstance(last, s.ExprStmt):
+            e = last.expr
+        elif isinstance(last, s.Return):
+            return last.value
+        else:
+            break
+    return e
+
+
+_RULES: dict[type, Callable[[Body, Any], Term]] = {
+    s.Lit: Body.lit,
+    s.Name: Body.name,
+    s.Binary: Body.binary,
+    s.Unary: Body.unary,
+    s.Tuple: Body.tuple,
+    s.Record: Body.record,
+    s.ArrayLit: Body.array,
+    s.Call: Body.call,
+    s.Index: Body.index,
+    s.Field: Body.field,
+    s.Cast: Body.cast,
+    s.Lambda: Body.lambda_,
+    s.Block: Body.block,
+    s.If: Body.if_,
+    s.Match: Body.match,
+    s.For: Body.for_,
+    s.Comprehension: Body.comprehension,
+    s.Scan: Body.scan,
+    s.Iterate: Body.iterate,
+}
+_STATEMENTS: dict[type, Callable[[Body, Any], None]] = {
+    s.Draw: Body.draw,
+    s.Let: Body.let,
+    s.Observe: Body.observe,
+    s.Factor: Body.factor,
+    s.Condition: Body.condition,
+    s.Checkpoint: Body.checkpoint,
+    s.ParamStmt: Body.param,
+}

@@ -1,0 +1,116 @@
+"""Diagnostics of the shape phase: where one arises, and how it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ppl.lang import syntax as s
+from ppl.lang.check.scope import Local
+from ppl.lang.check.terms import Con, Mismatch, Term, prune, show
+from ppl.semantics.diagnostics import Diagnostic, Note
+
+if TYPE_CHECKING:
+    from ppl.lang.check.infer import Body
+
+
+def quote(node: s.Node, limit: int = 44) -> str:
+    """The text of a node in one line, shortened."""
+    text = " ".join(node.span.text[: 4 * limit].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def origin(node: s.Expr, body: Body) -> tuple[str, object]:
+    meaning = body.facts.meaning.get(node)
+    if isinstance(meaning, Local):
+        return "bound here", meaning.span
+    return "", node.span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The expression that a constraint is about, in the body it belongs to."""
+
+    body: Body
+    node: s.Node
+
+    def shape_note(self, node: s.Expr, term: Term) -> Note:
+        """`xs` is [number], and where it comes from."""
+        meaning = self.body.facts.meaning.get(node)
+        span = meaning.span if isinstance(meaning, Local) else node.span
+        return Note(f"`{quote(node)}` is {show(term)}", span)
+
+    def not_a_measure(self, term: Term, node: s.Expr, why: str, code: str) -> Diagnostic:
+        hint = "`let x = …` binds a value; `~` runs a measure, such as `normal(0, 1)`"
+        if isinstance(term, Con) and term.head == "fun":
+            hint = "this is a function: call it, as in `f(…)`"
+        elif code == "E503":
+            hint = f"write `return {quote(node)}`"
+        elif code == "E508":
+            hint = f"its value is dropped: `let x = {quote(node)}`, or remove the line"
+        elif isinstance(node, s.Comprehension):
+            hint = "to run measures in a loop use `for … in … { … }`"
+        elif isinstance(term, Con) and term.head == "array":
+            hint = "to draw each element: `x ~ for d in … { d }`"
+        return Diagnostic(
+            code,
+            f"{why} must be a measure, and `{quote(node)}` is {show(term)}",
+            node.span,
+            (),
+            hint,
+        )
+
+
+def mismatch(
+    m: Mismatch, actual: Term, expected: Term, place: Place, node: s.Node, why: str
+) -> Diagnostic:
+    """The best account of two shapes that differ."""
+    left, right = prune(actual), prune(expected)
+    notes = [Note(f"{why} must be {show(right)}")]
+    if isinstance(left, Con) and left.head == "measure" and not _is(right, "measure"):
+        return Diagnostic(
+            "E501",
+            f"`{quote(node)}` is a measure, used as a value",
+            node.span,
+            tuple(notes),
+            f"did you mean to draw from it? `x ~ {quote(node)}`, then use `x`",
+        )
+    if _is(right, "measure") and not _is(left, "measure"):
+        return Diagnostic(
+            "E509",
+            f"`{quote(node)}` must be a measure, and is {show(left)}",
+            node.span,
+            tuple(notes),
+            "end a block with `return e` to make it a measure",
+        )
+    if m.why is not None:
+        notes.append(Note(m.why))
+    elif prune(m.left) is not left:
+        notes.append(Note(f"{show(m.left)} is not {show(m.right)}"))
+    return Diagnostic(
+        "E301",
+        f"expected {show(right)}, but `{quote(node)}` is {show(left)}",
+        node.span,
+        tuple(notes),
+        _hint(left, right),
+    )
+
+
+def _is(t: Term, head: object) -> bool:
+    return isinstance(t, Con) and t.head == head
+
+
+def _hint(left: Term, right: Term) -> str | None:
+    if _is(left, "bool") and _is(right, "num"):
+        return "`indicator(c)` is 1 if c holds, else 0"
+    if _is(left, "num") and _is(right, "bool"):
+        return "compare it: `x > 0`, `x == 1`"
+    if _is(left, "array") and _is(right, "num"):
+        return "index it (`x[i]`), reduce it (`sum(x)`), or loop over it"
+    if _is(left, "num") and _is(right, "array"):
+        return "`[x]` is an array of one element; `repeat(x, n)` of n"
+    if _is(left, "fun") and not _is(right, "fun"):
+        return "this is a function: call it, as in `f(…)`"
+    if _is(left, "unit"):
+        return "a block without a last expression has the value `()`"
+    return None
