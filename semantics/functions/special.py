@@ -83,3 +83,30 @@ def _continued_fraction(a: Array, b: Array, x: Array) -> Array:
 def _broadcast(*xs: Array) -> tuple[Array, ...]:
     dtype = jnp.result_type(*xs)
     return tuple(jnp.broadcast_arrays(*(jnp.asarray(x, dtype) for x in xs)))
+
+
+@jax.custom_jvp
+def log_ndtri(log_p: Array) -> Array:
+    """x with log Phi(x) = log_p, for log_p <= 0, also where p underflows.
+
+    Far in the tail: Newton steps on log Phi from the first term of its asymptotic expansion.
+    """
+    far = log_p < -20.0
+    near_p = jnp.exp(jnp.where(far, -1.0, log_p))
+    deep = jnp.where(far, log_p, -20.0)
+    x = -jnp.sqrt(-2 * deep - jnp.log(-2 * deep) - 1.8378770664093453)
+    for _ in range(4):
+        x = x - (jsp.log_ndtr(x) - deep) * jnp.exp(jsp.log_ndtr(x) - _log_normal(x))
+    x = jnp.where(log_p == -jnp.inf, -jnp.inf, x)
+    return jnp.where(far, x, jsp.ndtri(near_p))
+
+
+@log_ndtri.defjvp
+def _log_ndtri_jvp(primals, tangents):
+    (log_p,), (t,) = primals, tangents
+    x = log_ndtri(log_p)
+    return x, jnp.exp(log_p - _log_normal(x)) * t
+
+
+def _log_normal(x: Array) -> Array:
+    return -0.5 * x * x - 0.9189385332046727
