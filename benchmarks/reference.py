@@ -85,7 +85,8 @@ def fit(name: str, *, seed: int) -> tuple[float, list[Match]]:
     matches = []
     for parameter, summary in reference["summary"].items():
         site, index = site_of(parameter, reference.get("sites", {}))
-        draws = np.asarray(posterior[site])[(slice(None), slice(None), *index)]
+        draws = posterior[site] if site in posterior else posterior.result[site]
+        draws = np.asarray(draws)[(slice(None), slice(None), *index)]
         matches.append(compare(draws, parameter, summary))
     return perf_counter() - start, matches
 
