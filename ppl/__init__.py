@@ -18,6 +18,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ppl.data import bind as bind
     from ppl.files import read_data as read_data
+    from ppl.infer import infer as infer
+    from ppl.inference.exact import Exact as exact
+    from ppl.inference.hmc import Hmc as hmc
+    from ppl.inference.importance import Importance as importance
+    from ppl.inference.laplace import Laplace as laplace
+    from ppl.inference.map import Map as map
+    from ppl.inference.nuts import Nuts as nuts
+    from ppl.model import Model as Model
+    from ppl.model import Models as Models
+    from ppl.model import Target as Target
+    from ppl.model import compile as compile
+    from ppl.model import load as load
+    from ppl.posterior import Interrupted as Interrupted
     from ppl.posterior import Posterior as Posterior
     from ppl.posterior import load_posterior as load_posterior
     from ppl.semantics.diagnostics import Diagnostic as Diagnostic
@@ -25,14 +38,27 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: where each public name lives
+#: where each public name is made: a module, and its name there
 _HOME = {
-    "bind": "ppl.data",
-    "read_data": "ppl.files",
-    "Posterior": "ppl.posterior",
-    "load_posterior": "ppl.posterior",
-    "Diagnostic": "ppl.semantics.diagnostics",
-    "DiagnosticError": "ppl.semantics.diagnostics",
+    "bind": ("ppl.data", "bind"),
+    "compile": ("ppl.model", "compile"),
+    "exact": ("ppl.inference.exact", "Exact"),
+    "hmc": ("ppl.inference.hmc", "Hmc"),
+    "importance": ("ppl.inference.importance", "Importance"),
+    "infer": ("ppl.infer", "infer"),
+    "laplace": ("ppl.inference.laplace", "Laplace"),
+    "load": ("ppl.model", "load"),
+    "load_posterior": ("ppl.posterior", "load_posterior"),
+    "map": ("ppl.inference.map", "Map"),
+    "nuts": ("ppl.inference.nuts", "Nuts"),
+    "read_data": ("ppl.files", "read_data"),
+    "Diagnostic": ("ppl.semantics.diagnostics", "Diagnostic"),
+    "DiagnosticError": ("ppl.semantics.diagnostics", "DiagnosticError"),
+    "Interrupted": ("ppl.posterior", "Interrupted"),
+    "Model": ("ppl.model", "Model"),
+    "Models": ("ppl.model", "Models"),
+    "Posterior": ("ppl.posterior", "Posterior"),
+    "Target": ("ppl.model", "Target"),
 }
 _PACKAGES = ("inference", "lang", "semantics")
 
@@ -41,7 +67,8 @@ __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+        module, attribute = _HOME[name]
+        value = getattr(import_module(module), attribute)
     elif name in _PACKAGES:
         value = import_module(f"ppl.{name}")
     else:

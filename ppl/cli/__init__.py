@@ -35,7 +35,9 @@ class Commands(click.Group):
             from ppl.semantics.diagnostics import suggest
 
             hint = suggest(args[0], COMMANDS)
-            raise click.UsageError(error.message + (f" {hint}" if hint else ""), ctx) from None
+            raise click.UsageError(
+                error.message + (f" {hint.capitalize()}" if hint else ""), ctx
+            ) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

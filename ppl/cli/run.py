@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ppl.cli.choose import choose, only
 from ppl.cli.report import json_option, show, wants_json
 from ppl.semantics.diagnostics import suggest
 
@@ -34,7 +35,7 @@ INTERRUPTED = 130
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another setting.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
-@click.option("--progress/--no-progress", default=None, help="Default: on a terminal.")
+@click.option("--progress/--no-progress", default=True, help="A bar, on terminals.")
 @json_option
 def command(
     file: str,
@@ -45,34 +46,33 @@ def command(
     settings: tuple[str, ...],
     out: str | None,
     plot: str | None,
-    progress: bool | None,
+    progress: bool,
     **common: int | None,
 ) -> None:
     """Fit the MODEL in FILE (its only one by default) and print the posterior table."""
     import ppl
     from ppl.files import Fields, read_data
-    from ppl.methods import METHODS
     from ppl.posterior import Interrupted
-    from ppl.progress import progress_bar
 
     for path in (out, plot):
         if path and not Path(path).resolve().parent.is_dir():
             raise click.UsageError(f"there is no folder for {path}")
-    make = _choose("method", method, METHODS)
-    given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))
-    configured = make(**_accepted(method, make, given))
-    models = ppl.load(file).models
-    chosen = _choose("model", model, models) if model else _only(file, models)
+    models = {m.name: m for m in ppl.load(file)}
+    chosen = choose("model", model, models) if model else only(file, models)
     fields = read_data(data) if data else Fields({}, "the data (there is no --data)")
-    target = chosen.bind(fields)
+    target = chosen.on(fields)
     if target.warnings and not wants_json():
         show(target.warnings)
+    from ppl.infer import METHODS  # imports JAX: after all that can go wrong without it
+
+    make = choose("method", method, METHODS)
+    given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))
+    configured = make(**_accepted(method, make, given))
     code = 0
-    with progress_bar(progress) as report:
-        try:
-            posterior = ppl.infer(target, configured, seed=seed, progress=report)
-        except Interrupted as stop:
-            posterior, code = stop.posterior, INTERRUPTED
+    try:
+        posterior = ppl.infer(target, configured, seed=seed, progress=progress)
+    except Interrupted as stop:
+        posterior, code = stop.posterior, INTERRUPTED
     if posterior is None:
         click.echo("interrupted before the first draw", err=True)
         click.get_current_context().exit(code)
@@ -95,21 +95,6 @@ def _report(
     if plot:
         posterior.plot(plot)
         click.echo(f"plot: {plot}", err=True)
-
-
-def _only(file: str, models: Mapping[str, Any]) -> Any:
-    if len(models) == 1:
-        return next(iter(models.values()))
-    if not models:
-        raise click.UsageError(f"{file} declares no model")
-    raise click.UsageError(f"{file} has several models: name one of {', '.join(models)}")
-
-
-def _choose(what: str, name: str, known: Mapping[str, Any]) -> Any:
-    if name in known:
-        return known[name]
-    hint = suggest(name, known) or f"there are: {', '.join(known)}"
-    raise click.UsageError(f"there is no {what} `{name}`; {hint}")
 
 
 def _setting(text: str) -> tuple[str, Any]:
