@@ -1,0 +1,1 @@
+"""The verification kit: state the law of a transformer, kernel or algorithm, and have it tested."""

@@ -1,0 +1,371 @@
+"""Typed generation of measures: blocks of draws, scores and loops, within a budget of paths.
+
+Every block has positive mass whatever came before it, by construction: scores are positive, except
+those on a draw made just before them for the purpose, of whose options some always remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ppl.verify.finite_types import (
+    Array,
+    Bool,
+    Dist,
+    Fun,
+    Measure,
+    Nat,
+    Prob,
+    Tuple,
+    Type,
+    fits,
+)
+from ppl.verify.terms import Env, Terms, Text, head, indent, operand
+
+
+@dataclass
+class Frame:
+    """A block in the making: its lines, what is in scope, how many paths are left and used."""
+
+    env: Env
+    paths: int
+    used: int
+    size: int
+    lines: list[str]
+
+    def spend(self, paths: int) -> None:
+        assert paths <= self.paths, "over the budget of paths"
+        self.paths //= paths
+        self.used *= paths
+
+
+class Blocks(Terms):
+    """Generation of statements and measures."""
+
+    # -- measures
+
+    def measure(self, t: Measure, env: Env, size: int) -> str:
+        return self.run(t.item, env, size, t.paths)[0]
+
+    def run(self, item: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
+        """The text of a measure on `item`, and a bound on its paths, at most `paths`."""
+        cost = 1
+        ways: list[tuple[int, Text]] = []
+
+        def costing(make, *args):
+            def way() -> str:
+                nonlocal cost
+                text, cost = make(*args)
+                return text
+
+            return way
+
+        dist = Dist(item, paths)
+        if self.drawable(dist) or (isinstance(item, Array) and self.on("iid") and paths >= 8):
+            bound = paths if not isinstance(item, Nat) else item.size
+            bound = 2 if item == Bool() else min(bound, paths)
+            ways.append((5, costing(lambda: (self.expr(Dist(item, bound), env, size), bound))))
+        ways.append((1 if ways else 3, costing(self.block, item, env, size, paths)))
+        for name, have in env.types.items():
+            result = have.result if isinstance(have, Fun) else have
+            if isinstance(result, (Dist, Measure)) and fits(result, Measure(item, paths)):
+                ways.append((6, costing(self.use, name, have, env, size)))
+        if size > 0:
+            if self.on("branches"):
+                ways.append((3, costing(self.branch, item, env, size - 1, paths)))
+            if isinstance(item, Array) and self.on("for"):
+                ways.append((6, costing(self.plate, item, env, size - 1, paths)))
+            if isinstance(item, Array) and self.on("scan"):
+                ways.append(
+                    (6, costing(self.scan, "scan", item.item, item.length, env, size - 1, paths))
+                )
+            if self.on("fold"):
+                ways.append((2, costing(self.scan, "fold", item, 3, env, size - 1, paths)))
+            if self.on("match"):
+                ways.append((2, costing(self.match, item, env, size - 1, paths)))
+        text = self.pick(ways)
+        return text, cost
+
+    def use(self, name: str, have: Type, env: Env, size: int) -> tuple[str, int]:
+        """A measure in scope, or the call of a function that returns one, and its paths."""
+        result = have.result if isinstance(have, Fun) else have
+        text = self.part(name, have, 0, env, size) if isinstance(have, Fun) else name
+        return text, result.options if isinstance(result, Dist) else result.paths  # pyright: ignore
+
+    def block(self, item: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
+        frame = self.frame(env, size, paths)
+        self.statements(frame)
+        self.close(frame, item)
+        return braces(frame.lines), frame.used
+
+    def frame(self, env: Env, size: int, paths: int) -> Frame:
+        return Frame(env.inside(self.protected), paths, 1, size, [])
+
+    def close(self, frame: Frame, item: Type) -> None:
+        """The block's last line: `return`, or the run of a measure."""
+        if frame.paths > 1 and frame.size > 0 and self.flip(3):
+            text, cost = self.run(item, frame.env, frame.size - 1, frame.paths)
+            frame.spend(cost)
+            frame.lines.append(text)
+        else:
+            frame.lines.append(f"return {self.expr(item, frame.env, frame.size)}")
+
+    def branch(self, item: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
+        """`if` whose arms may draw different numbers of sites."""
+        cond = head(self.expr(Bool(), env, size))
+        then, m = self.block(item, env, size, paths)
+        other, n = self.block(item, env, size, paths)
+        return f"if {cond} {then} else {other}", max(m, n)
+
+    def match(self, item: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
+        subject = head(self.expr(Nat(3), env, size))
+        arms, costs = zip(*(self.block(item, env, size, paths) for _ in range(3)), strict=True)
+        lines = "\n".join(f"{k} => {arm}" for k, arm in zip(("0", "1", "_"), arms, strict=True))
+        return f"match {subject} {{\n{indent(lines)}\n}}", max(costs)
+
+    def plate(self, t: Array, env: Env, size: int, paths: int) -> tuple[str, int]:
+        x, over, inner = self.loop(t.length, env, size)
+        body, cost = self.block(t.item, inner, size, root(paths, t.length))
+        return f"for {x} in {over} {body}", cost**t.length
+
+    def loop(self, length: int, env: Env, size: int) -> tuple[str, str, Env]:
+        """A loop's pattern, what it is over, and the scope of its body."""
+        over, item = self.elements(length, env, size)
+        inner = env.inside(self.protected)
+        x = self.fresh(inner, "i")
+        inner = inner.let(**{x: item})
+        if self.on("tuples") and self.flip(4):
+            other, second = self.elements(length, env, size)
+            y = f"j{next(self.names)}"
+            return f"({x}, {y})", f"zip({over}, {other})", inner.let(**{y: second})
+        if self.on("tuples") and self.flip(6):
+            y = f"j{next(self.names)}"
+            return f"({y}, {x})", f"enumerate({over})", inner.let(**{y: Nat(length)})
+        return x, over, inner
+
+    def scan(
+        self, word: str, t: Type, length: int, env: Env, size: int, paths: int
+    ) -> tuple[str, int]:
+        x, over, inner = self.loop(length, env, size)
+        c = f"s{next(self.names)}"
+        first = head(self.expr(t, env, size))
+        body, cost = self.block(t, inner.let(**{c: t}), size, root(paths, length))
+        return f"{word} {c} = {first} for {x} in {over} {body}", cost**length
+
+    # -- statements
+
+    def statements(self, frame: Frame) -> None:
+        """Some statements, each of which may use the earlier ones."""
+        if frame.size >= 0:
+            for _ in range(self.integer(0, 1 + 2 * frame.size)):
+                self.statement(frame)
+
+    def statement(self, frame: Frame) -> None:
+        ways: list[tuple[int, Text]] = [
+            (10 if len(frame.env.fixed - self.protected) < 2 else 5, lambda: self.draw_(frame)),
+            (3, lambda: self.let(frame)),
+        ]
+        functions = [(k, t) for k, t in frame.env.types.items() if self.affordable(t, frame)]
+        if functions:
+            ways.append((5, lambda: self.call(frame, functions)))
+        if self.on("scores"):
+            ways += [(2, lambda: self.factor(frame)), (2, lambda: self.observe(frame))]
+            if frame.size > 0 and self.on("branches"):
+                ways.append((1, lambda: self.score_if(frame)))
+            if frame.size > 0 and self.on("for"):
+                ways.append((2, lambda: self.score_each(frame)))
+        if self.on("zero_scores") and frame.paths >= 3:
+            ways.append((2, lambda: self.rule_out(frame)))
+        if self.on("dead_draws") and frame.paths >= 2:
+            ways.append((1, lambda: self.dead(frame)))
+        if self.on("discrete_uniform") and frame.paths >= 3:
+            ways.append((1, lambda: self.uniform(frame)))
+        if self.on("mem") and frame.paths >= 4:
+            ways.append((3, lambda: self.memoise(frame)))
+        self.pick(ways)
+
+    def draw_(self, frame: Frame) -> str:
+        """`x ~ measure`, or `(x, y) ~ measure` of pairs."""
+        item = self.drawn_type(frame)
+        text, cost = self.run(item, frame.env, frame.size - 1, min(frame.paths, 27))
+        frame.spend(cost)
+        if isinstance(item, Tuple) and self.flip():
+            names = [f"x{next(self.names)}" for _ in item.items]
+            frame.lines.append(f"({', '.join(names)}) ~ {text}")
+            frame.env = frame.env.let(**dict(zip(names, item.items, strict=True)))
+        else:
+            self.bind(frame, "x", item, lambda name: f"{name} ~ {text}")
+        return ""
+
+    def affordable(self, t: Type, frame: Frame) -> bool:
+        if not isinstance(t, Fun):
+            return False
+        r = t.result
+        return not isinstance(r, (Dist, Measure)) or fits(r, Measure(r.item, frame.paths))
+
+    def call(self, frame: Frame, functions: list[tuple[str, Type]]) -> str:
+        """Use one of the functions in scope."""
+        name, t = functions[self.integer(0, len(functions) - 1)]
+        assert isinstance(t, Fun)
+        if isinstance(t.result, (Dist, Measure)) and self.flip(4) is False:
+            text, cost = self.use(name, t, frame.env, frame.size)
+            frame.spend(cost)
+            if self.flip(6):
+                frame.lines.append(text)
+            else:
+                self.bind(frame, "x", t.result.item, lambda name: f"{name} ~ {text}")
+        else:
+            text = self.part(name, t, 0, frame.env, frame.size)
+            self.bind(frame, "y", t.result, lambda name: f"let {name} = {text}")
+        return ""
+
+    def drawn_type(self, frame: Frame) -> Type:
+        options: list[tuple[int, Text]] = [(8, self.finite_type)]  # pyright: ignore
+        if frame.size > 0:
+            options.append((3, lambda: Array(self.finite_type(), 3)))  # pyright: ignore
+            options.append((2, lambda: self.data_type(1)))  # pyright: ignore
+            if self.on("closures"):
+                options.append((2, lambda: self.fun_type(0)))  # pyright: ignore
+        return self.pick(options)  # pyright: ignore
+
+    def bind(self, frame: Frame, stem: str, t: Type, line: Callable[[str], str]) -> str:
+        """A line that binds a name to a value of type t."""
+        name = self.fresh(frame.env, stem)
+        frame.lines.append(line(name))
+        frame.env = frame.env.let(**{name: t})
+        return name
+
+    def let(self, frame: Frame) -> str:
+        if frame.paths >= 2 and self.on("measure_values") and frame.size > 0 and self.flip(5):
+            item = self.finite_type()
+            text, cost = self.block(item, frame.env, frame.size - 1, min(frame.paths, 4))
+            self.bind(frame, "m", Measure(item, cost), lambda name: f"let {name} = {text}")
+            return ""
+        t = self.any_type(frame.size)
+        text = self.expr(t, frame.env, frame.size)
+        self.bind(frame, "y", t, lambda name: f"let {name} = {text}")
+        return ""
+
+    def dead(self, frame: Frame) -> str:
+        text = self.expr(Dist(Bool(), 2), frame.env, 1)
+        frame.lines.append(f"_ ~ {text}")
+        frame.spend(2)
+        return ""
+
+    def uniform(self, frame: Frame) -> str:
+        """A draw of ints, used as a nat through an explicit cast."""
+        u = f"u{next(self.names)}"
+        frame.lines.append(f"{u} ~ discrete_uniform(0, 2)")
+        frame.env = Env(frame.env.types, frame.env.fixed | {u})
+        self.bind(frame, "x", Nat(3), lambda name: f"let {name} = {u} as nat")
+        frame.spend(3)
+        return ""
+
+    def memoise(self, frame: Frame) -> str:
+        """A random function on 0, …, n - 1, each of whose values is drawn when first asked for."""
+        n = 3 if frame.paths >= 8 else 2
+        item = Nat(3) if frame.paths >= 3**n and self.flip() else Bool()
+        options = 2 if item == Bool() else 3
+        k = f"k{next(self.names)}"
+        inner = frame.env.inside(self.protected).let(**{k: Nat(n)})
+        each = self.expr(Dist(item, options), inner, frame.size)
+        text = f"mem(fn ({k}: nat) => {each})"
+        self.bind(frame, "f", Fun((Nat(n),), item), lambda name: f"{name} ~ {text}")
+        frame.spend(options**n)
+        return ""
+
+    # -- scores
+
+    def factor(self, frame: Frame) -> str:
+        frame.lines.append(f"factor {self.score(frame.env, frame.size)}")
+        return ""
+
+    def score(self, env: Env, size: int) -> str:
+        """A finite log-weight."""
+
+        def logs() -> str:
+            b = head(self.expr(Bool(), env, size - 1))
+            return f"if {b} {{ log({self.fraction()}) }} else {{ log({self.fraction()}) }}"
+
+        ways: list[tuple[int, Text]] = [(3, lambda: f"log({self.expr(Prob(), env, size)})")]
+        if size > 0:
+            ways.append((1, logs))
+            ways.append(
+                (1, lambda: f"log({self.prime()}/2) + log({self.expr(Prob(), env, size - 1)})")
+            )
+        return self.pick(ways)
+
+    def observe(self, frame: Frame) -> str:
+        frame.lines.append(self.observation(frame.env, frame.size))
+        return ""
+
+    def observation(self, env: Env, size: int) -> str:
+        t = self.finite_type()
+        options = 2 if t == Bool() else 3
+        value = self.expr(t, env, size)
+        return f"observe {value} ~ {self.expr(Dist(t, options, full=True), env, size)}"
+
+    def score_if(self, frame: Frame) -> str:
+        cond = head(self.expr(Bool(), frame.env, frame.size - 1))
+        line = f"factor {self.score(frame.env, frame.size - 1)}"
+        frame.lines.append(f"if {cond} {braces([line])}")
+        return ""
+
+    def score_each(self, frame: Frame) -> str:
+        """`for … { observe … }`."""
+        x, over, inner = self.loop(self.integer(3, 4), frame.env, frame.size - 1)
+        names = [name for name in inner.types if name not in frame.env.types]
+        line = self.observation(inner, 1)
+        observed = [
+            k
+            for k in names
+            if isinstance(inner.types[k], (Bool, Nat)) and fits(inner.types[k], Nat(3))
+        ]
+        if observed and self.flip():
+            line = f"observe {observed[0]} ~ {self.expr(Dist(Nat(3), 3, full=True), inner, 1)}"
+        frame.lines.append(f"for {x} in {over} {braces([line])}")
+        return ""
+
+    def rule_out(self, frame: Frame) -> str:
+        """A draw, then a score that is zero for at most one of its options."""
+        weights = self.weights(3, frame.env, frame.size)
+        z = self.bind(frame, "z", Nat(3), lambda name: f"{name} ~ categorical({weights})")
+        frame.spend(3)
+        k, env, size = self.integer(0, 2), frame.env, frame.size - 1
+        zero = self.weights(3, env, 0, zero=True)
+        self.pick(
+            [
+                (3, lambda: frame.lines.append(f"condition {z} != {k}")),
+                (
+                    1,
+                    lambda: frame.lines.append(
+                        f"condition {z} != {k} or {operand(self.expr(Bool(), env, size))}"
+                    ),
+                ),
+                (1, lambda: frame.lines.append(f"observe {z} ~ categorical({zero})")),
+                (1, lambda: frame.lines.append(f"factor log({zero}[{z}])")),
+                (
+                    1,
+                    lambda: frame.lines.append(
+                        f"if {head(self.expr(Bool(), env, size))} {{ condition {z} != {k} }}"
+                    ),
+                ),
+            ]  # pyright: ignore
+        )
+        return ""
+
+
+def root(paths: int, n: int) -> int:
+    """The largest k with k^n <= paths."""
+    k = 1
+    while (k + 1) ** n <= paths:
+        k += 1
+    return k
+
+
+def braces(lines: list[str]) -> str:
+    """A block: on one line if it is short."""
+    if len(lines) == 1 and "\n" not in lines[0]:
+        return f"{{ {lines[0]} }}"
+    return "{\n" + indent("\n".join(lines)) + "\n}"
