@@ -193,7 +193,8 @@ _REDUCTION = [
 _ARRAYS = [
     _rule("index", "xs,i", "xs[i]: element i along the first dimension; i may be an array of indices"),
     _rule("slice", "xs,lo,hi", "xs[lo:hi] along the first dimension; ends are static", (1, 2)),
-    _rule("columns", "xs,item", "xs[:, j]: index or slice dimensions after the first"),
+    _rule("columns", "xs,j", "xs[:, j]: index the second dimension"),
+    _rule("columns_slice", "xs,lo,hi", "xs[:, lo:hi]: slice the second dimension; ends are static", (1, 2)),
     _rule("zip", "xs,...", "array of tuples; all lengths equal"),
     _rule("matmul", "a,b", "a @ b: matrix and vector products"),
     _plain("len", "xs", "([a]) -> nat", "length of the first dimension; static"),
@@ -242,6 +243,7 @@ _HIGHER_ORDER = [
     _plain("mem", "f", "(k -> measure[a]) -> measure[k -> a]", "a lazy random function: each value is drawn once, when asked"),
     _plain("lazy", "m", "(measure[a]) -> measure[a]", "a draw that is made only if its value is used"),
     _plain("normalize", "m", "(measure[a]) -> measure[a]", "the measure divided by its mass; the method is chosen where it is run"),
+    _plain("checkpoint", "", "() -> real", "0: scored where the program says `checkpoint`, a suspension point"),
     _plain("score_if", "c", "(bool) -> real", "0 if c, else -infinity: what `condition` scores"),
 ]  # fmt: skip
 

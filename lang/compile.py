@@ -1,0 +1,97 @@
+"""From a source text to typed programs; each model is elaborated when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ppl.lang import syntax
+from ppl.lang.check.result import Checked
+from ppl.semantics import ir
+from ppl.semantics.diagnostics import Diagnostic, Source, Span
+from ppl.semantics.types import Type
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One datum that a model takes. Its type keeps its `?`; a default makes it optional."""
+
+    name: str
+    type: Type
+    span: Span = field(compare=False)
+    default: None | bool | int | float | str = None
+    has_default: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A checked module. `diagnostics` are its warnings: errors raise."""
+
+    checked: Checked
+    _programs: dict[str, ir.Program] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return self.checked.diagnostics
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models, in the order of the text."""
+        return self.checked.models
+
+    def program(self, model: str) -> ir.Program:
+        """The program of a model, elaborated when first asked for. Raises KeyError if unknown."""
+        if model not in self._programs:
+            from ppl.lang.elaborate import elaborate
+
+            self._programs[model] = elaborate(self.checked, model)
+        return self._programs[model]
+
+    @property
+    def programs(self) -> Mapping[str, ir.Program]:
+        """All models, elaborated."""
+        return MappingProxyType({name: self.program(name) for name in self.models})
+
+    def function(self, model: str) -> syntax.Function:
+        """The syntax of a model."""
+        function = self.checked.instances[self.checked.entry(model)].function
+        assert isinstance(function, syntax.Function)
+        return function
+
+    def doc(self, model: str) -> str | None:
+        """The text of the `##` comment above a model."""
+        return self.function(model).doc
+
+    def parameters(self, model: str) -> tuple[Parameter, ...]:
+        """What a model takes, in order."""
+        types = self.checked.entry(model).params
+        return tuple(
+            _parameter(decl, t)
+            for decl, t in zip(self.function(model).params, types, strict=True)
+        )
+
+
+def compile_source(source: Source) -> Compiled:
+    """The models of a source.
+
+    Raises:
+        DiagnosticError: all errors of the source at once, with its warnings.
+    """
+    from ppl.lang.check import check
+    from ppl.lang.parser import parse
+
+    return Compiled(check(parse(source)).raise_errors())
+
+
+def _parameter(decl: syntax.ParamDecl, t: Type) -> Parameter:
+    name = decl.pattern.name if isinstance(decl.pattern, syntax.PName) else decl.span.text
+    match decl.default:
+        case None:
+            return Parameter(name, t, decl.span)
+        case syntax.Lit(value=value):
+            return Parameter(name, t, decl.span, value, True)
+        case syntax.Unary(op="-", value=syntax.Lit(value=int() | float() as value)):
+            return Parameter(name, t, decl.span, -value, True)
+        case _:
+            raise AssertionError("the checker takes constants only as defaults")
