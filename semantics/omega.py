@@ -106,6 +106,12 @@ class Tape:
         self, path: Path, dist: Any, shape: tuple[int, ...], *, where: Array | None = None
     ) -> tuple[Tape, Array]:
         """Every element of `shape` is one choice; where `where` is false it has one option."""
+        if not D.is_finite(dist):
+            raise fail(
+                "E807",
+                f"`{'/'.join(path)}` does not have finitely many values, so it cannot be enumerated",
+                hint="use nuts, importance or smc",
+            )
         values, log_p = D.support_values(dist.expand(shape))  # (K, *shape, *event), (K, *shape)
         count, n = log_p.shape[0], int(np.prod(shape, dtype=int))
         length, width = self.options.shape

@@ -45,29 +45,40 @@ def _dtype(t: T.Type) -> Any:
     return jnp.result_type(kind) if kind is not bool else np.bool_
 
 
-def _array(value: Any, item: T.Type) -> RValue:
-    element = item
-    while isinstance(element, T.Array):
-        element = element.item
-    if T.is_number(element) or element == T.BOOL:
-        data = np.asarray(value, _dtype(element))
-        if data.ndim < T.rank(T.Array(item)):  # nested empty arrays
-            data = data.reshape(data.shape + (0,) * (T.rank(T.Array(item)) - data.ndim))
-        return Arr(jnp.asarray(data))
+def _array(value: Any, item: T.Type, depth: int = 1) -> RValue:
+    """An array of `item` inside `depth - 1` more arrays; structures are held by columns."""
     match item:
+        case _ if T.is_number(item) or item == T.BOOL:
+            data = np.asarray(value, _dtype(item))
+            missing = depth - data.ndim  # nested empty arrays have lost dimensions
+            return Arr(jnp.asarray(data.reshape(data.shape + (0,) * missing)))
+        case T.Array(item=inner):
+            return _array(value, inner, depth + 1)
         case T.Tuple(items=parts):
-            columns = tuple(_array([v[i] for v in value], t) for i, t in enumerate(parts))
-            return Seq(tuple(_items(c) for c in columns), len(value))
+            columns = [_array(v, t, depth) for v, t in zip(value, parts, strict=True)]
+            return _columns(columns, tuple(_items(c, depth) for c in columns), depth)
         case T.Record(fields=fields):
-            values = tuple(_items(_array([v[k] for v in value], t)) for k, t in fields)
-            return Seq(Rec(tuple(k for k, _ in fields), values), len(value))
-        case T.Array():
-            raise fail("E706", "arrays of arrays of records are not supported as data on XLA")
+            columns = [_array(value[k], t, depth) for k, t in fields]
+            rec = Rec(tuple(k for k, _ in fields), tuple(_items(c, depth) for c in columns))
+            return _columns(columns, rec, depth)
     raise fail("E706", f"an array of `{item}` cannot be passed to XLA", hint="use engine='machine'")
 
 
-def _items(array: RValue) -> RValue:
-    return array.items if isinstance(array, Seq) else array
+def _items(array: RValue, depth: int) -> RValue:
+    for _ in range(depth):
+        array = array.items if isinstance(array, Seq) else array
+    return array
+
+
+def _columns(columns: list[RValue], items: RValue, depth: int) -> RValue:
+    sizes = []
+    array = columns[0]
+    for k in range(depth):
+        sizes.append(array.length if isinstance(array, Seq) else array.event_shape[k])
+        array = array.items if isinstance(array, Seq) else array
+    for n in reversed(sizes):
+        items = Seq(items, n)
+    return items
 
 
 def split_static(

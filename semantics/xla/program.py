@@ -22,11 +22,17 @@ from ppl.semantics.xla.run import run, run_measure
 from ppl.semantics.xla.sites import Chosen, Discover, Free, draw
 from ppl.semantics.xla.state import Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import Summed, Summing
-from ppl.semantics.xla.values import RValue
+from ppl.semantics.xla.values import RValue, Seq
 
 ALL = frozenset(("sites", "kept", "observed"))
 NOTHING: frozenset[str] = frozenset()
 Data = Mapping[str, RValue]
+
+
+def _inside_loops(pair: RValue) -> tuple[Arr, Arr]:
+    while isinstance(pair, Seq):
+        pair = pair.items
+    return pair
 
 
 def particles(n: int) -> Axis:
@@ -34,9 +40,12 @@ def particles(n: int) -> Axis:
     return Axis(0, "particle", n)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bound:
-    """A program and the values of its parameters that are part of the code (sizes, texts)."""
+    """A program and the values of its parameters that are part of the code (sizes, texts).
+
+    Compared by identity, so that it can key caches of compiled code.
+    """
 
     program: ir.Program
     static: tuple[tuple[str, Any], ...] = ()
@@ -65,7 +74,7 @@ class Bound:
             smooth=smooth,
             predict=predict,
         )
-        state = State(omega, extra=Summed())
+        state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
         local = {p.name: env[p.name] for p in entry.params}
         measure, state = run(entry.body, local, state, scope)
         return run_measure(measure, state, scope, entry.span)
@@ -93,8 +102,8 @@ class Bound:
         shapes = jax.eval_shape(probe, dict(data))
         return tuple(
             SiteInfo(path, x.data.shape, u.data.shape, found.span, found.family)
-            for path, (x, u) in shapes.items()
-            for found in (discover.found[path],)
+            for path, pair in shapes.items()
+            for (x, u), found in ((_inside_loops(pair), discover.found[path]),)
         )
 
     def log_density(self, data: Data, position: Mapping[str, Any], *, jacobian: bool = True) -> Any:
@@ -136,15 +145,16 @@ class Bound:
             data, rule=Chosen(Free()), omega=omega, axes=axes, given=given, record=ALL, predict=predict
         )
 
-    def density(self, data: Data, key: Any) -> Density:
-        """The Density representation; `key` identifies program, static values and shapes."""
+    def density(self, data: Data) -> Density:
+        """The Density representation, of data of these shapes."""
 
         def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
             result, state = self.recover(data, position, key, ())
             return {**state.sites, **state.kept, "result": result}
 
+        flat, tree = jax.tree.flatten(dict(data))
         return Density(
-            key,
+            (self, tree, tuple((x.shape, str(x.dtype)) for x in flat)),
             self.sites(data),
             self.log_density,
             constrain,

@@ -1,0 +1,120 @@
+"""Importance sampling from the prior: run forward, weight by the scores.
+
+Law: `ProperlyWeighted`. E[(1/N) Σ w_i f(x_i)] is the integral of f under the program's measure, so
+the mean weight is an unbiased estimate of the evidence.
+
+Owen, Monte Carlo theory, methods and examples, 2013, chapter 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.omega import Key
+from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.values import RValue, spread_value
+
+#: lanes that are drawn together: results depend on N and the seed alone
+BLOCK = 4096
+#: blocks run by one call of compiled code, between reports of progress
+BLOCKS_A_CALL = 32
+
+Progress = Callable[[int, int, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """Settings: how many weighted draws."""
+
+    particles: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise fail("E811", f"particles = {self.particles}: it must be at least 1")
+
+
+@dataclass(frozen=True)
+class WeightedDraws:
+    """`values` (a tree whose leaves vary along the particle axis), `log_weights` (N,)."""
+
+    values: RValue
+    log_weights: Any
+
+    @property
+    def log_evidence(self) -> Any:
+        """log of the mean weight."""
+        n = self.log_weights.shape[0]
+        return jax.nn.logsumexp(self.log_weights) - jnp.log(n)
+
+    @property
+    def log_evidence_se(self) -> Any:
+        """Standard error of `log_evidence` by the delta method: sd(w) / (sqrt(N) mean(w))."""
+        w = jnp.exp(self.log_weights - jnp.max(self.log_weights))
+        n = w.shape[0]
+        return jnp.std(w) / jnp.mean(w) / jnp.sqrt(n)
+
+
+def run_importance(
+    bound: Bound,
+    data: Data,
+    settings: Importance,
+    *,
+    seed: int,
+    observe: Callable[[RValue, Any], RValue],
+    progress: Progress | None = None,
+) -> WeightedDraws:
+    """N weighted draws. `observe(result, state)` picks what of each run to return.
+
+    Raises E801 if a site has no sampler.
+    """
+    n = settings.particles
+    block = min(BLOCK, n)
+    blocks = -(-n // block)
+    call = _compiled(bound, block, observe)
+    parts = []
+    for start in range(0, blocks, BLOCKS_A_CALL):
+        count = min(BLOCKS_A_CALL, blocks - start)
+        parts.append(call(data, seed, jnp.arange(start, start + count)))
+        if progress is not None:
+            progress(min(n, (start + count) * block), n, {})
+    return _joined(parts, n)
+
+
+@lru_cache(maxsize=64)
+def _compiled(bound: Bound, block: int, observe: Callable[[RValue, Any], RValue]) -> Callable[..., Any]:
+    axes = (particles(block),)
+
+    def one_block(data: Data, seed: Any, k: Any) -> tuple[RValue, Any]:
+        omega = Key(jax.random.fold_in(jax.random.key(seed), k))
+        result, log_weight, state = bound.forward(data, omega, axes)
+        return spread_value(observe(result, state), axes), log_weight.data
+
+    @jax.jit
+    def run(data: Data, seed: Any, numbers: Any) -> tuple[RValue, Any]:
+        return jax.lax.map(lambda k: one_block(data, seed, k), numbers)
+
+    return run
+
+
+def _joined(parts: list[tuple[RValue, Any]], n: int) -> WeightedDraws:
+    """One particle axis out of blocks of blocks."""
+    axis = particles(n)
+
+    def flat(*arrs: Arr) -> Arr:
+        data = [a.data.reshape(-1, *a.data.shape[2:]) for a in arrs]
+        return Arr((jnp.concatenate(data) if len(data) > 1 else data[0])[:n], (axis,))
+
+    values = [v for v, _ in parts]
+    joined = jax.tree.map(flat, *values, is_leaf=lambda v: isinstance(v, Arr))
+    weights = jnp.concatenate([w.reshape(-1) for _, w in parts])[:n]
+    return WeightedDraws(joined, weights)
+
+

@@ -1,0 +1,232 @@
+"""`ppl.infer`: a target and a method give a posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import lru_cache, singledispatch
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.cache import use_compilation_cache
+from ppl.inference.chains import Draws
+from ppl.inference.exact import Exact, run_exact
+from ppl.inference.hmc import Hmc, run_hmc
+from ppl.inference.importance import Importance, run_importance
+from ppl.inference.laplace import Laplace, run_laplace
+from ppl.inference.map import Map, run_map
+from ppl.inference.nuts import Nuts, run_nuts
+from ppl.model import Target
+from ppl.posterior import Posterior
+from ppl.progress import progress_bar
+from ppl.semantics.diagnostics import fail, suggest
+from ppl.semantics.precision import default_precision, precision
+from ppl.semantics.xla.outputs import Host, numeric_parts
+from ppl.semantics.xla.program import Bound, particles
+from ppl.semantics.xla.state import State
+from ppl.semantics.xla.values import RValue, spread_value
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "nuts": Nuts,
+    "hmc": Hmc,
+    "importance": Importance,
+    "exact": Exact,
+    "map": Map,
+    "laplace": Laplace,
+}
+
+
+def method_named(name: str, **settings: Any) -> Any:
+    """The method of a name, with settings.
+
+    Raises:
+        DiagnosticError: E810 for an unknown method, E812 for an unknown setting.
+    """
+    if name not in METHODS:
+        known = ", ".join(METHODS)
+        raise fail("E810", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS))
+    make = METHODS[name]
+    for key in settings:
+        if key not in make.__dataclass_fields__:  # type: ignore[attr-defined]
+            raise fail(
+                "E812",
+                f"`{name}` has no setting `{key}`",
+                hint=suggest(key, make.__dataclass_fields__),  # type: ignore[attr-defined]
+            )
+    return make(**settings)
+
+
+def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool = True) -> Posterior:
+    """Infer the normalised law of a target.
+
+    `method` is one of `ppl.nuts()`, `ppl.exact()`, …, or its name; NUTS by default. The same seed
+    gives the same result. `progress` shows a bar on terminals.
+
+    Raises:
+        DiagnosticError: the method cannot treat the program (it names the site and what could),
+            or found no point to start from.
+    """
+    if not isinstance(target, Target):
+        raise fail(
+            "E814",
+            f"`infer` needs a model applied to its data, not {type(target).__name__}",
+            hint="call the model first: infer(model(y=y), method)",
+        )
+    if method is None:
+        method = Nuts()
+    elif isinstance(method, str):
+        method = method_named(method)
+    use_compilation_cache()
+    with precision(getattr(method, "precision", None)):
+        return _infer(method, target, seed, progress)
+
+
+@singledispatch
+def _infer(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    raise fail(
+        "E810",
+        f"{method!r} is not an inference method",
+        hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
+    )
+
+
+def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
+    settings = {k: v for k, v in asdict(method).items() if v is not None}
+    return {
+        "model": target.model.name,
+        "method": type(method).__name__.lower(),
+        "settings": settings,
+        "seed": seed,
+    }
+
+
+# ------------------------------------------------------------------------------ gradient methods
+
+
+@_infer.register(Nuts)
+@_infer.register(Hmc)
+def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    run = run_nuts if isinstance(method, Nuts) else run_hmc
+    with progress_bar(None if progress else False, title="sampling") as report:
+        draws = run(target.density, target.data, method, seed=seed, progress=report)
+    return _from_positions(target, draws, seed, **_about(method, target, seed))
+
+
+@_infer.register
+def _map(method: Map, target: Target, seed: int, progress: bool) -> Posterior:
+    mode = run_map(target.density, target.data, method, seed=seed)
+    draws = Draws({k: v[None, None] for k, v in mode.position.items()}, {}, "map", 0.0)
+    about = _about(method, target, seed)
+    return _from_positions(target, draws, seed, lp=mode.log_density, **about)
+
+
+@_infer.register
+def _laplace(method: Laplace, target: Target, seed: int, progress: bool) -> Posterior:
+    fit = run_laplace(target.density, target.data, method, seed=seed)
+    draws = Draws(fit.position, {}, "laplace", 0.0)
+    about = _about(method, target, seed)
+    return _from_positions(target, draws, seed, evidence=fit.log_evidence, **about)
+
+
+def _from_positions(target: Target, draws: Draws, seed: int, *, lp: float | None = None, **about: Any) -> Posterior:
+    """Run the program at every draw: named values, the result, summed sites drawn back."""
+    first = next(iter(draws.position.values()), None)
+    shape = (1, 1) if first is None else first.shape[:2]
+    n = shape[0] * shape[1]
+    flat = {k: jnp.asarray(v).reshape(n, *v.shape[2:]) for k, v in draws.position.items()}
+    values, result = _recovery(target.bound, n)(target.data, flat, seed)
+    stats = dict(draws.stats)
+    if lp is not None:
+        stats["lp"] = np.full(shape, lp)
+    return _posterior(target, values, result, n, shape, stats=stats, **about)
+
+
+@lru_cache(maxsize=64)
+def _recovery(bound: Bound, n: int) -> Callable[..., Any]:
+    axes = (particles(n),)
+
+    @jax.jit
+    def run(data: Any, position: Any, seed: Any) -> Any:
+        key = jax.random.fold_in(jax.random.key(seed), 0x5EED)
+        result, state = bound.recover(data, position, key, axes)
+        return spread_value(named(state), axes), spread_value(result, axes)
+
+    return run
+
+
+def named(state: State) -> dict[str, RValue]:
+    """Every value bound by `~`, and the choices that are not bound to a name, by path."""
+    out: dict[str, RValue] = {}
+    for path, v in {**state.sites, **state.kept}.items():
+        out.update(numeric_parts(path, v))
+    return out
+
+
+def _posterior(
+    target: Target,
+    values: Mapping[str, Any],
+    result: RValue,
+    n: int,
+    shape: tuple[int, int],
+    **about: Any,
+) -> Posterior:
+    def reshape(data: Any) -> np.ndarray:
+        return np.asarray(data).reshape(*shape, *data.shape[1:])
+
+    host = Host(target.model.program, particles(n), reshape, default_precision())
+    return Posterior(
+        draws={k: reshape(v.data) for k, v in values.items()},
+        result=host.to_python(result),
+        remarks=target.warnings,
+        **about,
+    )
+
+
+# ------------------------------------------------------------------------------ weighted methods
+
+
+def _whole_run(result: RValue, state: State) -> RValue:
+    return named(state), result
+
+
+@_infer.register
+def _importance(method: Importance, target: Target, seed: int, progress: bool) -> Posterior:
+    with progress_bar(None if progress else False, title="sampling") as report:
+        found = run_importance(
+            target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report
+        )
+    values, result = found.values
+    n = method.particles
+    return _posterior(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=np.asarray(found.log_weights)[None],
+        evidence=float(found.log_evidence),
+        evidence_se=float(found.log_evidence_se),
+        **_about(method, target, seed),
+    )
+
+
+@_infer.register
+def _exact(method: Exact, target: Target, seed: int, progress: bool) -> Posterior:
+    found = run_exact(target.bound, target.data, method, observe=_whole_run)
+    values, result = found.values
+    n = len(found.log_weights)
+    return _posterior(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=found.log_weights[None],
+        evidence=found.log_evidence,
+        evidence_se=0.0,
+        exact=True,
+        **_about(method, target, seed),
+    )

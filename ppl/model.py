@@ -1,0 +1,184 @@
+"""Models as Python values: `ppl.compile`, `ppl.load`, and models applied to data.
+
+    models = ppl.load("model.ppl")        # names of models are attributes
+    target = models.eight_schools(y=y, sigma=sigma)
+
+A `Target` is a measure: a program bound to its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppl.data import bind
+from ppl.places import Parameter
+from ppl.semantics.diagnostics import Diagnostic, Source, fail, suggest
+
+if TYPE_CHECKING:
+    from ppl.files import Fields
+    from ppl.semantics import ir
+    from ppl.semantics.density import Density
+    from ppl.semantics.xla.program import Bound
+
+
+def compile(text: str, *, name: str = "<text>") -> Models:
+    """The models of a program text.
+
+    Raises:
+        DiagnosticError: the text is not a well-typed program.
+    """
+    from ppl.lang.compile import compile_source
+
+    return Models(compile_source(Source(name, text)))
+
+
+def load(path: str | Path) -> Models:
+    """The models of a file.
+
+    Raises:
+        DiagnosticError: E007 if the file cannot be read, or what is wrong with the program.
+    """
+    from ppl.lang.compile import compile_source
+    from ppl.sources import read_source
+
+    return Models(compile_source(read_source(path)))
+
+
+class Models:
+    """The models of one source, as attributes and items."""
+
+    def __init__(self, compiled: Any):
+        self._compiled = compiled
+        self._models = {name: Model(name, compiled) for name in compiled.models}
+
+    def __getattr__(self, name: str) -> Model:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> Model:
+        if name not in self._models:
+            raise fail(
+                "E206",
+                f"there is no model `{name}` here (there is {', '.join(self._models) or 'none'})",
+                hint=suggest(name, self._models),
+            )
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._models)
+
+    def __repr__(self) -> str:
+        return f"<models {', '.join(self._models)}>"
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What the checker warns of."""
+        return tuple(self._compiled.diagnostics)
+
+
+class Model:
+    """A model: a function from data to measures."""
+
+    def __init__(self, name: str, compiled: Any):
+        self.name = name
+        self._compiled = compiled
+        self._bounds: dict[Any, Any] = {}
+
+    @cached_property
+    def program(self) -> ir.Program:
+        """The typed IR of the model."""
+        return self._compiled.program(self.name)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Names, types and places of the data it takes."""
+        return tuple(self._compiled.parameters(self.name))
+
+    @property
+    def doc(self) -> str | None:
+        return self._compiled.doc(self.name)
+
+    def __call__(self, **data: Any) -> Target:
+        """The measure of the model given its data.
+
+        Raises:
+            DiagnosticError: E601 to E606, a parameter is missing, misspelt, or has data of the
+                wrong kind, shape or range; all such problems at once.
+        """
+        return self.on(data)
+
+    def on(self, data: Mapping[str, Any] | Fields) -> Target:
+        """As a call, with the data as a mapping or as fields read from a file."""
+        values, warnings = bind(self.parameters, data)
+        return Target(self, values, warnings)
+
+    def _bound(self, static: tuple[tuple[str, Any], ...]) -> Bound:
+        from ppl.semantics.xla.program import Bound
+
+        if static not in self._bounds:
+            self._bounds[static] = Bound(self.program, static)
+        return self._bounds[static]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{p.name}: {p.type}" for p in self.parameters)
+        return f"<model {self.name}({shown})>"
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A model and its data: an unnormalised measure over the model's result."""
+
+    model: Model
+    values: Mapping[str, Any] = field(repr=False)
+    warnings: tuple[Diagnostic, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def _split(self) -> tuple[Bound, dict[str, Any]]:
+        from ppl.semantics.analysis import static_params
+        from ppl.semantics.precision import precision
+        from ppl.semantics.xla.data import split_static
+        from ppl.semantics.xla.program import parameter_types
+
+        program = self.model.program
+        with precision():
+            fixed, data = split_static(self.values, parameter_types(program), static_params(program))
+        return self.model._bound(fixed), data
+
+    @property
+    def bound(self) -> Bound:
+        """The program with the values that are part of its code; equal for data of equal sizes."""
+        return self._split[0]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The other data, as arrays: arguments of compiled code."""
+        return self._split[1]
+
+    @cached_property
+    def density(self) -> Density:
+        """The log density over unconstrained coordinates, finite discrete sites summed out."""
+        from ppl.semantics.precision import precision
+
+        with precision():
+            return self.bound.density(self.data)
+
+    def log_density(self, position: Mapping[str, Any]) -> Any:
+        """The log density at unconstrained coordinates by site, as a JAX function.
+
+        In double precision on CPUs whatever JAX's global flags are.
+        """
+        from ppl.semantics.precision import precision
+
+        with precision():
+            return self.density.log_density(self.data, position)
