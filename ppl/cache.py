@@ -27,10 +27,13 @@ def use_compilation_cache() -> Path | None:
     import jax
 
     chosen = os.environ.get(VARIABLE, "")
-    if chosen.lower() in ("0", "off", "false") or not jax.config.jax_enable_compilation_cache:
+    if chosen.lower() in ("0", "off", "false") or not jax.config.read(
+        "jax_enable_compilation_cache"
+    ):
         return None
-    if jax.config.jax_compilation_cache_dir is not None:
-        return Path(jax.config.jax_compilation_cache_dir)
+    configured = jax.config.read("jax_compilation_cache_dir")
+    if configured is not None:
+        return Path(configured)
     folder = Path(chosen) if chosen else _user_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

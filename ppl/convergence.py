@@ -9,12 +9,12 @@ Arrays are (chain, draw, variable); results are (variable,). Variables with a mi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 #: variables transformed at once: bounds the memory of the FFT
 _BATCH = 64

@@ -223,7 +223,8 @@ class Interrupted(KeyboardInterrupt):
 def on_host(array: Any) -> np.ndarray:
     """As a NumPy array, missing draws as NaN."""
     if isinstance(array, np.ma.MaskedArray):
-        return array.astype(np.float64).filled(np.nan) if array.mask.any() else array.data
+        holes = np.ma.getmaskarray(array)
+        return np.where(holes, np.nan, array.data) if holes.any() else array.data
     return np.asarray(array)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import arviz
 import numpy as np
@@ -16,11 +17,11 @@ from ppl.storage import ResultNotSaved
 from ppl.summary import SHOWN
 
 
-def chains(*, draws: int = 400, seed: int = 3, **changes) -> Posterior:
+def chains(*, draws: int = 400, seed: int = 3, **changes: Any) -> Posterior:
     rng = np.random.default_rng(seed)
     shape = (4, draws)
     mu = rng.normal(2.0, 3.0, shape)
-    given = {
+    given: dict[str, Any] = {
         "draws": {
             "mu": mu,
             "theta": rng.normal(size=(*shape, 3)) * [1.0, 10.0, 100.0],
@@ -252,7 +253,7 @@ def test_round_trip(tmp_path):
         np.testing.assert_array_equal(after[name], before[name])
         assert after[name].dtype.kind == before[name].dtype.kind
     np.testing.assert_array_equal(after.stats["diverging"], before.stats["diverging"])
-    assert after.settings == before.settings | {"odd": "inf"}
+    assert after.settings == {**before.settings, "odd": "inf"}
     assert (after.model, after.method, after.seed, after.exact) == ("m", "nuts", 5, False)
     assert after.remarks == before.remarks
     assert list(after.result) == ["mu", "pair"]
