@@ -1,0 +1,185 @@
+"""Whether the arms of a `match` cover every value, with a counterexample if they do not.
+
+The matrix algorithm of Maranget, "Warnings for pattern matching" (JFP 2007). Arms with a guard
+cover nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ppl.lang import syntax as s
+from ppl.lang.check import terms as t
+from ppl.lang.check.infer import Body
+from ppl.lang.check.report import quote
+from ppl.lang.check.scope import Facts
+from ppl.lang.check.terms import Con, Meta, Term, prune
+from ppl.semantics.diagnostics import Diagnostic, Note
+
+Row = list[s.Pattern | None]
+#: columns looked at before a match is called too large to decide
+BUDGET = 20_000
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One way a value can be built: how it is written, and the parts it has."""
+
+    text: str
+    parts: tuple[Term, ...]
+
+    def write(self, parts: Sequence[str]) -> str:
+        if not self.parts:
+            return self.text
+        return f"{self.text}({', '.join(parts)})"
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def check_matches(body: Body, report: Callable[[Diagnostic], None]) -> None:
+    """Every `match` of a body, and every pattern that must not fail."""
+    for node in body.types:
+        if isinstance(node, s.Match):
+            _check(node, body, report)
+
+
+def _check(e: s.Match, body: Body, report: Callable[[Diagnostic], None]) -> None:
+    for i, arm in enumerate(e.arms[:-1]):
+        if arm.guard is None and isinstance(arm.pattern, (s.PName, s.PWild)):
+            report(
+                Diagnostic(
+                    "W301",
+                    "this arm is never reached",
+                    e.arms[i + 1].pattern.span,
+                    (Note("this one takes everything", arm.pattern.span),),
+                    "constructors are capitalised; a small letter binds a variable"
+                    if isinstance(arm.pattern, s.PName)
+                    else None,
+                )
+            )
+            break
+    rows: list[Row] = [[a.pattern] for a in e.arms if a.guard is None]
+    try:
+        witness = _Matrix(body.facts).missing(rows, [body.types[e.subject]])
+    except _TooLarge:
+        report(
+            Diagnostic(
+                "E318",
+                "this `match` has too many cases to see that it covers all",
+                e.span,
+                (),
+                "add an arm `_ => …`",
+            )
+        )
+        return
+    if witness is not None:
+        report(
+            Diagnostic(
+                "E317",
+                f"`match` does not cover `{witness[0]}`",
+                e.subject.span,
+                (Note(f"`{quote(e.subject)}` is {t.show(body.types[e.subject])}"),),
+                f"add an arm `{witness[0]} => …`, or `_ => …` for all that is left",
+            )
+        )
+
+
+class _Matrix:
+    def __init__(self, facts: Facts):
+        self.facts = facts
+        self.steps = 0
+
+    def missing(self, rows: list[Row], columns: list[Term]) -> list[str] | None:
+        """Values, one a column, that no row matches; None if there are none."""
+        self.steps += 1 + len(rows)
+        if self.steps > BUDGET:
+            raise _TooLarge
+        if not columns:
+            return None if rows else []
+        first, rest = prune(columns[0]), columns[1:]
+        heads = [h for r in rows if (h := _head(r[0])) is not None]
+        shapes = self._shapes(first)
+        if shapes and isinstance(shapes[0], _Record) and "record" in heads:
+            heads = [shapes[0].text]
+        if shapes is not None and {x.text for x in shapes} <= set(heads):
+            for shape in shapes:
+                found = self.missing(self._special(rows, shape, first), [*shape.parts, *rest])
+                if found is not None:
+                    n = len(shape.parts)
+                    return [shape.write(found[:n]), *found[n:]]
+            return None
+        found = self.missing([r[1:] for r in rows if _head(r[0]) is None], rest)
+        if found is None:
+            return None
+        if shapes is None or not heads:
+            return ["_", *found]
+        absent = next(x for x in shapes if x.text not in heads)
+        return [absent.write(["_"] * len(absent.parts)), *found]
+
+    def _shapes(self, term: Term) -> list[_Shape] | None:
+        """All ways to build a value; None if there are endlessly many."""
+        if type(term) is Meta:
+            return None
+        assert isinstance(term, Con)
+        head = term.head
+        if head == "bool":
+            return [_Shape("true", ()), _Shape("false", ())]
+        if head == "unit":
+            return [_Shape("()", ())]
+        if head == "tuple":
+            return [_Shape("", term.args)]
+        if isinstance(head, tuple) and head[0] == "record":
+            return [_Record(",".join(head[1]), term.args)]
+        if isinstance(head, tuple) and head[0] == "data":
+            decl = self.facts.data[head[1]]
+            out = []
+            for name, fields in decl.fields.items():
+                of = dict(zip(decl.params, term.args, strict=True))
+                out.append(_Shape(name, tuple([t.from_type(f, of) for f in fields])))
+            return out
+        return None
+
+    def _special(self, rows: list[Row], shape: _Shape, term: Term) -> list[Row]:
+        """Rows that match values of a shape, with its parts spread out."""
+        out: list[Row] = []
+        for r in rows:
+            p = r[0]
+            head = _head(p)
+            if head is None:
+                out.append([None] * len(shape.parts) + r[1:])
+            elif isinstance(p, s.PRecord):
+                given = dict(p.fields)
+                assert isinstance(term, Con)
+                out.append([given.get(k) for k in term.head[1]] + r[1:])
+            elif head == shape.text:
+                parts = p.items if isinstance(p, s.PTuple) else p.args if isinstance(p, s.PCons) else ()
+                out.append([*parts, *r[1:]])
+        return out
+
+
+class _Record(_Shape):
+    def write(self, parts: Sequence[str]) -> str:
+        names = self.text.split(",")
+        return "{" + ", ".join([f"{k}: {p}" for k, p in zip(names, parts, strict=True)]) + "}"
+
+
+def _head(p: s.Pattern | None) -> object | None:
+    """What a pattern asks for at its top; None if it takes anything."""
+    match p:
+        case s.PLit(value=bool() as v):
+            return "true" if v else "false"
+        case s.PLit(value=None):
+            return "()"
+        case s.PLit(value=v):
+            return ("literal", v)
+        case s.PCons(name=name):
+            return name
+        case s.PTuple(items=items):
+            return "" if items else "()"
+        case s.PRecord():
+            return "record"
+        case _:
+            return None

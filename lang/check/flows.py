@@ -1,0 +1,558 @@
+"""The second walk over a body, whose shapes are known: which numbers flow where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ppl.lang import syntax as s
+from ppl.lang.check import atoms
+from ppl.lang.check import terms as t
+from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, leaf, positions
+from ppl.lang.check.infer import Body, _tail
+from ppl.lang.check.report import quote
+from ppl.lang.check.schemes import is_distribution, row, signatures
+from ppl.lang.check.scope import Constant, Global, Local
+from ppl.lang.check.structure import PROPERTIES
+from ppl.semantics import types as ty
+from ppl.semantics.signatures import PRIMITIVES, Primitive
+
+
+_TO_BOOL = frozenset({"eq", "ne", "lt", "gt", "le", "ge", "and", "or"})
+
+
+class Flows:
+    """Builds the graph of a body. `interface` is its type, `ins` what callers give it,
+    `outs` what it gives them."""
+
+    def __init__(self, body: Body, variance: dict[str, tuple[int, ...]]):
+        self.body, self.facts = body, body.facts
+        self.graph = g = Graph(variance=variance)
+        self.types: dict[s.Node, A] = {}
+        self.locals: dict[Local, A] = {}
+        #: `as` conversions: node, source variable, target atom
+        self.conversions: list[tuple[s.Cast, int, int]] = []
+        item = body.item
+        params = [self._parameter(p, term) for p, term in zip(item.params, body.params, strict=True)]
+        written = item.result if isinstance(item, s.Function) else None
+        if written is not None:
+            result = g.of_type(self.facts.annotations[written], {}, body.result)
+        else:
+            result = g.fresh(body.result)
+        self.interface = A("fun", (*params, result))
+        for p, a in zip(item.params, params, strict=True):
+            self.types[p] = a
+            self.bind(p.pattern, a)
+            if p.default is not None:
+                self.flow(self.expr(p.default), a, "the default", p.default)
+        actual = self.expr(item.body)
+        self.flow(actual, result, f"the result of `{item.name}`", _tail(item.body))
+        self.ins, self.outs = interface(self.interface, g)
+
+    def _parameter(self, p: s.ParamDecl, term: t.Term) -> A:
+        if p.type is None:
+            return self.graph.fresh(term)
+        return self.graph.of_type(self.facts.annotations[p.type], {}, term)
+
+    # ------------------------------------------------------------------------- helpers
+
+    def flow(self, src: A, dst: A, why: str, node: s.Node) -> None:
+        self.graph.flow(src, dst, why, node)
+
+    def shape(self, node: s.Node) -> t.Term:
+        return self.body.types[node]
+
+    def bound(self, src: A, bound: int, why: str, node: s.Expr) -> None:
+        """The number (or each number of the array) `src` must be at most `bound`."""
+        a = leaf(src)
+        if a.head == "num":
+            self.graph.checks.append(Check(a.var, self.graph.constant(bound), why, node, True))
+
+    def apply(
+        self,
+        name: str,
+        ins: list[A],
+        shape: t.Term,
+        node: s.Expr,
+        nodes: list[s.Expr | None],
+        labels: list[str],
+    ) -> A:
+        """An elementwise row: leaves of the arguments to the leaf of the result."""
+        g, given = self.graph, [leaf(a) for a in ins]
+        shape = t.prune(shape)
+        draws = isinstance(shape, t.Con) and shape.head == "measure"
+        out = g.fresh(shape.args[0] if draws else shape)  # type: ignore[union-attr]
+        end = leaf(out)
+        if all([a.head == "num" for a in given]) and given:
+            outs = (end.var,) if end.head == "num" else ()
+            g.applies.append(
+                Apply(name, tuple([a.var for a in given]), outs, node, tuple(nodes), tuple(labels))
+            )
+        return A("measure", (out,), g.constant(atoms.DIST, True)) if draws else out
+
+    # ------------------------------------------------------------------------- patterns
+
+    def bind(self, p: s.Pattern, a: A) -> None:
+        self.types[p] = a
+        match p:
+            case s.PName():
+                self.locals[self.facts.binders[p]] = a
+            case s.PTuple(items=items):
+                for q, x in zip(items, a.args, strict=True):
+                    self.bind(q, x)
+            case s.PRecord(fields=fields):
+                for k, q in fields:
+                    self.bind(q, a.args[a.head[1].index(k)])
+            case s.PCons(name=name, args=args):
+                decl = self.facts.constructors[name]
+                of = dict(zip(decl.params, a.args, strict=True))
+                for q, f in zip(args, decl.of(name), strict=True):
+                    self.bind(q, self.graph.of_type(f, of))
+            case _:
+                pass
+
+    # ------------------------------------------------------------------------ expressions
+
+    def expr(self, e: s.Expr) -> A:
+        a = _RULES[type(e)](self, e)
+        self.types[e] = a
+        return a
+
+    def lit(self, e: s.Lit) -> A:
+        v = e.value
+        if type(v) is int or type(v) is float:
+            return self.graph.number(atoms.literal(v))
+        return A(t.prune(self.shape(e)).head)  # type: ignore[union-attr]
+
+    def name(self, e: s.Name) -> A:
+        meaning = self.facts.meaning[e]
+        if type(meaning) is Local:
+            return self.locals[meaning]
+        if isinstance(meaning, Global):
+            return self.use(e)
+        if isinstance(meaning, Constant):
+            return self.graph.number(atoms.POS)
+        if e in self.body.constructors:
+            return self.constructor(e)
+        return self.primitive_value(e)
+
+    def use(self, e: s.Node) -> A:
+        """A reference to a top-level function: its interface with new variables, and its summary."""
+        name, shape = self.body.calls[e]
+        g, fn = self.graph, self.body.functions.instance(name, shape, None)
+        item = fn.item
+        params = [
+            g.fresh(x) if p.type is None else g.of_type(self.facts.annotations[p.type], {}, x)
+            for p, x in zip(item.params, fn.params, strict=True)
+        ]
+        written = item.result if isinstance(item, s.Function) else None
+        result = (
+            g.fresh(fn.result)
+            if written is None
+            else g.of_type(self.facts.annotations[written], {}, fn.result)
+        )
+        a = A("fun", (*params, result))
+        ins, outs = interface(a, g)
+        g.uses.append(Use(name, fn, a, ins, outs, e))
+        return a
+
+    def constructor(self, e: s.Node) -> A:
+        """A constructor as a value."""
+        name = self.body.constructors[e]
+        decl = self.facts.constructors[name]
+        shape = t.prune(self.shape(e))
+        assert isinstance(shape, t.Con)
+        whole = t.prune(shape.args[-1]) if shape.head == "fun" else shape
+        assert isinstance(whole, t.Con)
+        args = tuple([self.graph.fresh(x) for x in whole.args])
+        of = dict(zip(decl.params, args, strict=True))
+        out = A(whole.head, args)
+        fields = [self.graph.of_type(f, of) for f in decl.of(name)]
+        return A("fun", (*fields, out)) if fields else out
+
+    def binary(self, e: s.Binary) -> A:
+        left, right = self.expr(e.left), self.expr(e.right)
+        op, shape = self.body.primitive[e], self.shape(e)
+        if op in _TO_BOOL:
+            return self.graph.fresh(shape)
+        nodes: list[s.Expr | None] = [e.left, e.right]
+        labels = [f"the left of `{e.op}`", f"the right of `{e.op}`"]
+        if op == "sub" and isinstance(e.left, s.Lit) and e.left.value == 1:
+            return self.apply("1-", [right], shape, e, [e.right], labels[1:])
+        if op == "pow" and isinstance(e.right, s.Lit):
+            if isinstance(e.right.value, (int, float)) and e.right.value % 2 == 0 and e.right.value:
+                return self.apply("even", [left], shape, e, [e.left], labels[:1])
+        if op == "mul" and isinstance(e.left, s.Name) and isinstance(e.right, s.Name):
+            if self.facts.meaning[e.left] is self.facts.meaning[e.right]:
+                return self.apply("even", [left], shape, e, [e.left], labels[:1])
+        return self.apply(op, [left, right], shape, e, nodes, labels)
+
+    def unary(self, e: s.Unary) -> A:
+        value = self.expr(e.value)
+        if e.op == "not":
+            return self.graph.fresh(self.shape(e))
+        return self.apply("neg", [value], self.shape(e), e, [e.value], ["the operand of `-`"])
+
+    def tuple(self, e: s.Tuple) -> A:
+        return A("tuple", tuple([self.expr(x) for x in e.items])) if e.items else A("unit")
+
+    def record(self, e: s.Record) -> A:
+        names = tuple([k for k, _ in e.fields])
+        return A(("record", names), tuple([self.expr(x) for _, x in e.fields]))
+
+    def array(self, e: s.ArrayLit) -> A:
+        why = "an element of this array"
+        parts = [(self.expr(x), why, x) for x in e.items]
+        item = t.prune(self.shape(e)).args[0]  # type: ignore[union-attr]
+        return A("array", (self.graph.join(item, parts) if parts else self.graph.fresh(item),))
+
+    def index(self, e: s.Index) -> A:
+        value = self.expr(e.value)
+        wrap = 0
+        for i in e.items:
+            if isinstance(i, s.Slice):
+                for end in (i.lo, i.hi):
+                    if end is not None:
+                        self._index_bound(end, "an end of a slice")
+                wrap += 1
+            else:
+                a = self._index_bound(i, "an index")
+                while a.head == "array":
+                    wrap, a = wrap + 1, a.args[0]
+            value = value.args[0]
+        for _ in range(wrap):
+            value = A("array", (value,))
+        return value
+
+    def _index_bound(self, i: s.Expr, why: str) -> A:
+        a = self.expr(i)
+        if not (isinstance(i, s.Unary) and isinstance(i.value, s.Lit)):  # x[-1]: from the end
+            self.bound(a, atoms.NAT, why, i)
+        return a
+
+    def field(self, e: s.Field) -> A:
+        value = self.expr(e.value)
+        if e in self.body.primitive:
+            name = self.body.primitive[e]
+            (sig,) = signatures(name)
+            result = self.graph.of_type(sig.result, {})
+            if name in PROPERTIES:
+                return result
+            return A("fun", (*[self.graph.of_type(p, {}) for p in sig.params[1:]], result))
+        at = int(e.name) if value.head == "tuple" else value.head[1].index(e.name)
+        return value.args[at]
+
+    def cast(self, e: s.Cast) -> A:
+        value = self.expr(e.value)
+        target = self.graph.of_type(self.facts.annotations[e.type], {})
+        a, b = leaf(value), leaf(target)
+        if a.head == "num" and b.head == "num":
+            self.conversions.append((e, a.var, self.graph.fixed[b.var]))
+        else:
+            self.flow(value, target, "what `as` converts", e.value)
+        return target
+
+    def lambda_(self, e: s.Lambda) -> A:
+        params = []
+        for p in e.params:
+            a = self._parameter(p, self.shape(p))
+            params.append(a)
+            self.types[p] = a
+            self.bind(p.pattern, a)
+        result = self.expr(e.body)
+        if e.result is not None:
+            shape = self.shape(e.body)
+            wanted = self.graph.of_type(self.facts.annotations[e.result], {}, shape)
+            self.flow(result, wanted, "the result of this function", _tail(e.body))
+            result = wanted
+        return A("fun", (*params, result))
+
+    def if_(self, e: s.If) -> A:
+        self.expr(e.cond)
+        then = self.expr(e.then)
+        if e.other is None:
+            return self.graph.fresh(self.shape(e))
+        other = self.expr(e.other)
+        parts: list[tuple[A, str, s.Node]] = [
+            (then, "the first branch of `if`", _tail(e.then)),
+            (other, "the `else` branch", _tail(e.other)),
+        ]
+        return self.graph.join(self.shape(e), parts)
+
+    def match(self, e: s.Match) -> A:
+        subject = self.expr(e.subject)
+        parts: list[tuple[A, str, s.Node]] = []
+        for arm in e.arms:
+            self.bind(arm.pattern, subject)
+            if arm.guard is not None:
+                self.expr(arm.guard)
+            parts.append((self.expr(arm.body), "an arm of `match`", _tail(arm.body)))
+        return self.graph.join(self.shape(e), parts)
+
+    # ------------------------------------------------------------------------------ loops
+
+    def measure(self, item: A) -> A:
+        return A("measure", (item,), self.graph.constant(atoms.MEASURE, True))
+
+    def for_(self, e: s.For) -> A:
+        self.bind(e.pattern, self.expr(e.over).args[0])
+        return self.measure(A("array", (self.expr(e.body).args[0],)))
+
+    def comprehension(self, e: s.Comprehension) -> A:
+        self.bind(e.pattern, self.expr(e.over).args[0])
+        if e.guard is not None:
+            self.expr(e.guard)
+        return A("array", (self.expr(e.item),))
+
+    def scan(self, e: s.Scan) -> A:
+        word = "scan" if e.keep == "all" else "fold"
+        init = self.expr(e.init)
+        item = self.expr(e.over).args[0]
+        carry = self.graph.fresh(self.shape(e.init))
+        self.flow(init, carry, f"the first carry of `{word}`", e.init)
+        self.bind(e.carry, carry)
+        self.bind(e.pattern, item)
+        return self._loop(e.body, carry, word, e.keep == "all")
+
+    def iterate(self, e: s.Iterate) -> A:
+        init = self.expr(e.init)
+        if e.limit is not None:
+            self.bound(self.expr(e.limit), atoms.NAT, "the limit of `iterate`", e.limit)
+        carry = self.graph.fresh(self.shape(e.init))
+        self.flow(init, carry, "the first carry of `iterate`", e.init)
+        self.bind(e.carry, carry)
+        self.expr(e.until)
+        return self._loop(e.body, carry, "iterate", False)
+
+    def _loop(self, block: s.Block, carry: A, word: str, keep_all: bool) -> A:
+        body = self.expr(block)
+        run = body.head == "measure" and not (carry.head == "measure")
+        step = body.args[0] if run else body
+        self.flow(step, carry, f"the next carry of `{word}`", _tail(block))
+        out = A("array", (carry,)) if keep_all else carry
+        return self.measure(out) if run else out
+
+    # ------------------------------------------------------------------------------ calls
+
+    def call(self, e: s.Call) -> A:
+        name = self.body.primitive.get(e)
+        if name is not None:
+            return self.primitive(e, PRIMITIVES[name])
+        if isinstance(e.fn, s.Field) and e.fn.name == "do":
+            for _, a in e.named:
+                self.expr(a)
+            return self.expr(e.fn.value)
+        fn = self.expr(e.fn)
+        what = quote(e.fn)
+        for i, a in enumerate(self.body.arguments[e]):
+            if a is not None:
+                self.flow(self.expr(a), fn.args[i], f"argument {i + 1} of `{what}`", a)
+        return fn.args[-1]
+
+    def primitive(self, e: s.Call, r: Primitive) -> A:
+        ordered = self.body.arguments[e]
+        args = [None if x is None else self.expr(x) for x in ordered]
+        written = [(a, x, i) for i, (a, x) in enumerate(zip(args, ordered, strict=True)) if a is not None and x is not None]  # fmt: skip
+        shape = self.shape(e)
+        if r.name == "zip":
+            return A("array", (A("tuple", tuple([a.args[0] for a, _, _ in written])),))
+        if r.name == "normalize":
+            return self.measure(written[0][0].args[0])
+        if r.kind in ("elementwise", "reduction"):
+            labels = [f"argument {i + 1} of `{quote(e.fn)}`" for _, _, i in written]
+            given = [a for a, _, _ in written]
+            return self.apply(r.name, given, shape, e, [x for _, x, _ in written], labels)
+        of: dict[str, A] = {}
+        sigs = signatures(r.name)
+        for a, _, i in written:
+            self._variables(sigs[0].params[i], a, of)
+        if len(sigs) == 1:
+            for a, x, i in written:
+                wanted = self.graph.of_type(sigs[0].params[i], of)
+                self.flow(a, wanted, f"argument {i + 1} of `{quote(e.fn)}`", x)
+            return self.graph.of_type(sigs[0].result, of)
+        return self._overloaded(e, r, args, of)
+
+    def _overloaded(self, e: s.Call, r: Primitive, args: list[A | None], of: dict[str, A]) -> A:
+        """Plain rows with several signatures of one shape: the leaves choose."""
+        g, sig = self.graph, signatures(r.name)[0]
+        ins: list[int] = []
+        nodes: list[s.Expr | None] = []
+        labels: list[str] = []
+        for i, (a, p) in enumerate(zip(args, sig.params, strict=True)):
+            if a is None:
+                default = r.defaults[r.params[i]]
+                small = atoms.NEGATIVE if default < 0 else 0
+                ins.append(g.constant(atoms.REAL if small else atoms.POS))
+                nodes.append(None)
+                labels.append(r.params[i])
+                continue
+            found: list[int] = []
+            _leaf_vars(p, a, found)
+            for var in found:
+                ins.append(var)
+                # only a plain number can be cast where it stands
+                nodes.append(self.body.arguments[e][i] if leaf(a).var == var else None)
+                labels.append(f"argument {i + 1} of `{quote(e.fn)}`")
+            self._flow_variables(p, a, of, e)
+        out = self._with_leaves(sig.result, of)
+        outs: list[int] = []
+        _leaf_vars(sig.result, out, outs)
+        g.applies.append(Apply(r.name, tuple(ins), tuple(outs), e, tuple(nodes), tuple(labels)))
+        return out
+
+    def _flow_variables(self, p: ty.Type, a: A, of: dict[str, A], node: s.Node) -> None:
+        match p:
+            case ty.Base(name) if name in of:
+                self.flow(a, of[name], "an argument", node)
+            case ty.Array(item) | ty.Dist(item) | ty.Measure(item):
+                self._flow_variables(item, a.args[0], of, node)
+            case _:
+                pass
+
+    def _with_leaves(self, p: ty.Type, of: dict[str, A]) -> A:
+        """A result type with variables in place of its numbers and measures."""
+        g = self.graph
+        match p:
+            case ty.Base(name):
+                return of[name] if name in of else A("num", (), g.new())
+            case ty.Array(item):
+                return A("array", (self._with_leaves(item, of),))
+            case ty.Dist(item) | ty.Measure(item):
+                return A("measure", (self._with_leaves(item, of),), g.new(True))
+        raise AssertionError(p)
+
+    def _variables(self, p: ty.Type, a: A, of: dict[str, A]) -> None:
+        """New variables for each type variable of a signature, in the shape of an argument."""
+        match p:
+            case ty.Base(name):
+                if name not in of and name not in ty.NUMBERS and name not in ty.NAMED:
+                    of[name] = self.graph.like(a)
+            case ty.Array(item) | ty.Dist(item) | ty.Measure(item):
+                self._variables(item, a.args[0], of)
+            case ty.Fun(params, result):
+                for x, y in zip((*params, result), a.args, strict=True):
+                    self._variables(x, y, of)
+            case ty.Tuple(items):
+                for x, y in zip(items, a.args, strict=True):
+                    self._variables(x, y, of)
+            case _:
+                pass
+
+    def primitive_value(self, e: s.Name) -> A:
+        r = row(self.body.primitive[e])
+        a = self.graph.fresh(self.shape(e))
+        label = [f"argument {i + 1} of `{r.name}`" for i in range(len(a.args) - 1)]
+        if r.kind == "plain":
+            of: dict[str, A] = {}
+            sig = signatures(r.name)[-1]
+            for p, x in zip(sig.params, a.args[:-1], strict=False):
+                self._variables(p, x, of)
+                self.flow(x, self.graph.of_type(p, of), f"an argument of `{r.name}`", e)
+            return A("fun", (*a.args[:-1], self.graph.of_type(sig.result, of)))
+        draws = is_distribution(r.name)
+        ends = [leaf(x) for x in a.args[:-1]]
+        out = leaf(a.args[-1].args[0] if draws else a.args[-1])
+        if all([x.head == "num" for x in ends]):
+            outs = (out.var,) if out.head == "num" else ()
+            none = (None,) * len(ends)
+            ins = tuple([x.var for x in ends])
+            self.graph.applies.append(Apply(r.name, ins, outs, e, none, tuple(label)))
+        if draws:
+            dist = self.graph.constant(atoms.DIST, True)
+            return A("fun", (*a.args[:-1], A("measure", a.args[-1].args, dist)))
+        return a
+
+    # ------------------------------------------------------------------------- statements
+
+    def block(self, block: s.Block) -> A:
+        effectful = block in self.facts.measure_blocks or block in self.body.unit_blocks
+        last = len(block.statements) - 1
+        result = A("unit")
+        for i, st in enumerate(block.statements):
+            if type(st) is s.ExprStmt:
+                a = self.expr(st.expr)
+                if i == last:
+                    result = a.args[0] if effectful else a
+            elif type(st) is s.Return:
+                result = self.expr(st.value)
+            else:
+                self.statement(st)
+        return self.measure(result) if effectful else result
+
+    def statement(self, st: s.Statement) -> None:
+        match st:
+            case s.Draw(pattern=pattern, expr=e):
+                self.bind(pattern, self.expr(e).args[0])
+            case s.Let(pattern=pattern, type=type_, expr=e):
+                a = self.expr(e)
+                if type_ is not None:
+                    wanted = self.graph.of_type(self.facts.annotations[type_], {}, self.shape(e))
+                    self.flow(a, wanted, "the declared type of this variable", e)
+                    a = wanted
+                self.bind(pattern, a)
+            case s.Observe(value=value, dist=dist):
+                v, d = self.expr(value), self.expr(dist)
+                wanted = self.graph.constant(atoms.DIST, True)
+                why = "what is observed must have a density: it"
+                self.graph.link(d.var, wanted, why, dist, False)
+                x, y = leaf(v), leaf(d.args[0])
+                if x.head == "num" and y.head == "num":
+                    self.graph.seen.append(Seen(x.var, y.var, value))
+            case s.Factor(value=value) | s.Condition(value=value):
+                self.expr(value)
+            case s.ParamStmt(type=type_, init=init):
+                wanted = self.graph.of_type(self.facts.annotations[type_], {}, self.shape(st))
+                self.flow(self.expr(init), wanted, "the initial value", init)
+                self.types[st] = wanted
+                self.locals[self.facts.binders[st]] = wanted
+            case _:
+                pass
+
+
+def interface(a: A, g: Graph) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of a function's type: what flows in (arguments, arguments of its result), and out."""
+    ins: list[int] = []
+    outs: list[int] = []
+    for var, positive in positions(a, True, g.variance):
+        if var not in g.fixed:
+            (outs if positive else ins).append(var)
+    return tuple(ins), tuple(outs)
+
+
+def _leaf_vars(p: ty.Type, a: A, out: list[int]) -> None:
+    """Variables at the concrete numbers and measures of a signature, as `atoms.leaves` orders them."""
+    match p:
+        case ty.Base():
+            if p in ty.NUMBERS.values():
+                out.append(a.var)
+        case ty.Array(item):
+            _leaf_vars(item, a.args[0], out)
+        case ty.Dist(item) | ty.Measure(item):
+            out.append(a.var)
+            _leaf_vars(item, a.args[0], out)
+        case _:
+            pass
+
+
+_RULES: dict[type, Callable[[Flows, Any], A]] = {
+    s.Lit: Flows.lit,
+    s.Name: Flows.name,
+    s.Binary: Flows.binary,
+    s.Unary: Flows.unary,
+    s.Tuple: Flows.tuple,
+    s.Record: Flows.record,
+    s.ArrayLit: Flows.array,
+    s.Call: Flows.call,
+    s.Index: Flows.index,
+    s.Field: Flows.field,
+    s.Cast: Flows.cast,
+    s.Lambda: Flows.lambda_,
+    s.Block: Flows.block,
+    s.If: Flows.if_,
+    s.Match: Flows.match,
+    s.For: Flows.for_,
+    s.Comprehension: Flows.comprehension,
+    s.Scan: Flows.scan,
+    s.Iterate: Flows.iterate,
+}

@@ -1,0 +1,249 @@
+"""The second phase: kinds and ranges of all numbers, checked casts, and what is wrong with them.
+
+From each entry the summaries are solved; then the instances that it reaches are settled from the
+top down, each at the atoms it is really used at, and their bounds are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ppl.lang import syntax as s
+from ppl.lang.check import atoms
+from ppl.lang.check.causes import causes
+from ppl.lang.check.graph import Apply, Check, to_type
+from ppl.lang.check.infer import Body
+from ppl.lang.check.report import quote
+from ppl.lang.check.result import InstanceKey
+from ppl.lang.check.summaries import Compiled, Summaries
+from ppl.semantics import types as ty
+from ppl.semantics.diagnostics import Diagnostic, Note
+
+_HINTS = {
+    atoms.POS: "to make it positive: `exp(x)`, `softplus(x)` or `abs(x)`; `x as pos` checks when run",
+    atoms.PROB: "to bring it into [0, 1]: `sigmoid(x)`; `x as prob` checks when run",
+    atoms.NAT: "to make it a whole number: `floor(x)` or `round(x)`; `x as nat` checks when run",
+    atoms.INT: "to make it a whole number: `floor(x)` or `round(x)`; `x as int` checks when run",
+}
+
+
+@dataclass(eq=False)
+class Settled:
+    """A body at the atoms it is used at."""
+
+    key: InstanceKey
+    compiled: Compiled
+    values: list[int]
+    #: node of each reference -> instance
+    calls: dict[s.Node, InstanceKey] = field(default_factory=dict)
+    casts: dict[s.Node, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class _Job:
+    """An instance to settle, and the use that asks for it (None for an entry)."""
+
+    body: Body
+    ins: tuple[int, ...]
+    outs: tuple[int, ...] | None
+    site: tuple[Settled, int] | None
+
+
+class Numbers:
+    def __init__(self, variance: dict[str, tuple[int, ...]], report: Callable[[Diagnostic], None]):
+        self.report = report
+        self.summaries = Summaries(variance)
+        self.settled: dict[InstanceKey, Settled] = {}
+        self._by_use: dict[tuple[Body, tuple[int, ...], tuple[int, ...]], InstanceKey] = {}
+
+    def entry(self, body: Body) -> InstanceKey:
+        """Settle a body that is called from outside, and all it reaches."""
+        c = self.summaries.of(body)
+        first = self._settle(_Job(body, (0,) * len(c.flows.ins), None, None))
+        work = [first]
+        while work:
+            caller = work.pop()
+            for i, use in enumerate(caller.compiled.flows.graph.uses):
+                ins = tuple([caller.values[v] for v in use.ins])
+                outs = tuple([caller.values[v] for v in use.outs])
+                known = self._by_use.get((use.target, ins, outs))
+                if known is None:
+                    inner = self._settle(_Job(use.target, ins, outs, (caller, i)))
+                    known = self._by_use[use.target, ins, outs] = inner.key
+                    if not inner.calls:
+                        work.append(inner)
+                caller.calls[use.node] = known
+        return first.key
+
+    # ---------------------------------------------------------------------- one instance
+
+    def _settle(self, job: _Job) -> Settled:
+        c = self.summaries.of(job.body)
+        flows, g = c.flows, c.flows.graph
+        values = self.summaries.start(c)
+        seeds = list(g.fixed)
+        for vars_, given in ((flows.ins, job.ins), (flows.outs, job.outs or ())):
+            for var, x in zip(vars_, given, strict=False):
+                values[var] |= x
+                seeds.append(var)
+        n = len(g.applies)
+        pending = [i for i, a in enumerate(g.applies) if not a.ins]
+        pending += [i for i, u in enumerate(g.uses, n) if not u.ins]
+        self.summaries.drive(self.summaries.grow(c, values, seeds, pending))
+        for var in range(len(values)):
+            if values[var] == 0:
+                values[var] = _largest(c, values, var)
+                self.summaries.drive(self.summaries.grow(c, values, [var], []))
+        whole = to_type(flows.interface, values.__getitem__)
+        assert isinstance(whole, ty.Fun)
+        key = InstanceKey(job.body.item.name, _declared(job.body, whole), whole.result)
+        known = self.settled.get(key)
+        if known is not None and known.compiled is c:
+            return known
+        settled = self.settled[key] = Settled(key, c, values)
+        self._check(settled, job)
+        return settled
+
+    def _check(self, at: Settled, job: _Job) -> None:
+        g, values = at.compiled.flows.graph, at.values
+        for check in g.checks:
+            self._bound(at, job, check, g.fixed[check.bound])
+        for a in g.applies:
+            self._arguments(at, job, a)
+        for node, var, target in at.compiled.flows.conversions:
+            if not atoms.below(values[var], target):
+                at.casts[node] = f"checked_{atoms.number(target).name}"
+        for node in at.compiled.flows.body.bool_casts:
+            at.casts[node] = "checked_bool"
+        for seen in g.seen:
+            self._observed(at, job, seen.value, seen.drawn, seen.node)
+
+    def _bound(self, at: Settled, job: _Job, check: Check, bound: int) -> None:
+        value = at.values[check.src]
+        if atoms.below(value, bound):
+            return
+        g = at.compiled.flows.graph
+        if g.is_measure[check.src]:
+            self._emit(
+                at,
+                job,
+                check.src,
+                0,
+                check.node,
+                "E406",
+                f"{check.why} must be a distribution, and `{quote(check.node)}` is only a measure",
+                "a block or a function with effects has no density: `normalize(m)` has, "
+                "or draw from it with `~`",
+            )
+            return
+        cast = atoms.cast(value, bound) if check.castable else None
+        if cast is not None:
+            at.casts[check.node] = cast
+            return
+        self._too_large(at, job, check.src, bound, check.node, check.why)
+
+    def _arguments(self, at: Settled, job: _Job, a: Apply) -> None:
+        ins = tuple([at.values[v] for v in a.ins])
+        chosen = atoms.choose(a.row, ins)
+        for i, (value, bound) in enumerate(zip(ins, chosen.ins, strict=False)):
+            if atoms.below(value, bound):
+                continue
+            node = a.nodes[i] if i < len(a.nodes) else None
+            cast = atoms.cast(value, bound)
+            if cast is not None and node is not None:
+                at.casts[node] = cast
+            else:
+                self._too_large(at, job, a.ins[i], bound, node or a.node, a.labels[i])
+
+    def _too_large(
+        self, at: Settled, job: _Job, var: int, bound: int, node: s.Node, why: str
+    ) -> None:
+        value = at.values[var]
+        if at.compiled.flows.graph.is_measure[var]:
+            text = f"{why} must be a distribution, and `{quote(node)}` is only a measure"
+            self._emit(at, job, var, 0, node, "E406", text, None)
+            return
+        code = "E402" if value & ~bound & atoms.IS_REAL else "E401"
+        text = f"{why} must be {atoms.name(bound)}, and `{quote(node)}` is {atoms.name(value)}"
+        if value & ~bound & atoms.NEGATIVE and bound in (atoms.POS, atoms.PROB):
+            text += ", which may be negative"
+        self._emit(at, job, var, value & ~bound, node, code, text, _HINTS.get(bound))
+
+    def _observed(self, at: Settled, job: _Job, var: int, drawn: int, node: s.Expr) -> None:
+        value, wanted = at.values[var], at.values[drawn]
+        if atoms.below(value, wanted):
+            return
+        if value & ~wanted & atoms.IS_REAL:
+            text = f"`{quote(node)}` is {atoms.name(value)}, and the distribution draws {atoms.name(wanted)}"
+            hint = "a real number has no probability under a discrete distribution: declare the data `nat` or `int`"
+            self._emit(at, job, var, atoms.IS_REAL, node, "E403", text, hint)
+        elif value & ~wanted:
+            text = f"`{quote(node)}` is {atoms.name(value)}, which is wider than what is drawn here: {atoms.name(wanted)}"
+            hint = f"values outside have weight 0; declare the data `{atoms.name(wanted)}`"
+            self._emit(at, job, var, value & ~wanted, node, "W401", text, hint)
+
+    def _emit(
+        self,
+        at: Settled,
+        job: _Job,
+        var: int,
+        bits: int,
+        node: s.Node,
+        code: str,
+        text: str,
+        hint: str | None,
+    ) -> None:
+        """Report at the place itself, or, when an argument is to blame, at the call that gives it."""
+        notes, end = causes(at.compiled, at.values, var, bits, node)
+        flows = at.compiled.flows
+        if job.site is None or end not in flows.ins:
+            self.report(Diagnostic(code, text, node.span, tuple(notes), hint))
+            return
+        caller, i = job.site
+        use = caller.compiled.flows.graph.uses[i]
+        call = _call_of(caller, use.node)
+        inner = Note(f"in `{use.name}`, as it is used here: {text}", node.span)
+        outer, _ = causes(
+            caller.compiled, caller.values, use.ins[flows.ins.index(end)], bits, use.node
+        )
+        self.report(Diagnostic(code, text, call.span, tuple([inner, *outer][:4]), hint))
+
+
+def _declared(body: Body, whole: ty.Fun) -> tuple[ty.Type, ...]:
+    """A model's parameters keep their declared types, with `?`."""
+    item = body.item
+    if not isinstance(item, s.Function) or item.kind != "model":
+        return whole.params
+    return tuple([body.facts.annotations[p.type] for p in item.params if p.type is not None])
+
+
+def _call_of(at: Settled, node: s.Node) -> s.Node:
+    """The call whose function is `node`, if it is called where it is mentioned."""
+    for e in at.compiled.flows.types:
+        if isinstance(e, s.Call) and e.fn is node:
+            return e
+    return node
+
+
+def _largest(c: Compiled, values: list[int], var: int) -> int:
+    """What nothing reaches may be anything that its uses accept."""
+    g = c.flows.graph
+    bound = atoms.MEASURE if g.is_measure[var] else atoms.REAL
+    seen, todo = {var}, [var]
+    while todo:
+        v = todo.pop()
+        for check in g.checks:
+            if check.src == v:
+                bound &= g.fixed[check.bound]
+        for r in c.readers[v]:
+            if r < len(g.applies):
+                a = g.applies[r]
+                accepted = atoms.overloads(a.row)[-1].ins
+                bound &= accepted[a.ins.index(v)]
+        for w in c.targets[v]:
+            if values[w] == 0 and w not in seen:
+                seen.add(w)
+                todo.append(w)
+    return bound
+
