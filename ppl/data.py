@@ -36,7 +36,7 @@ class Bound(NamedTuple):
 
 
 def bind(parameters: Sequence[Parameter], data: Fields | Mapping[str, Any]) -> Bound:
-    """Give each parameter the field of its name, converted to its type.
+    """Give each parameter the field of its name, converted to its type, or else its default.
 
     Raises:
         DiagnosticError: one diagnostic for each parameter that has no field (E601, or E602 if a
@@ -51,7 +51,11 @@ def bind(parameters: Sequence[Parameter], data: Fields | Mapping[str, Any]) -> B
     for parameter in parameters:
         try:
             if parameter.name not in fields.values:
-                raise DiagnosticError(_missing(parameter, fields, extra))
+                close = _close(parameter.name, extra)
+                if parameter.has_default and close is None:
+                    values[parameter.name] = parameter.default
+                    continue
+                raise DiagnosticError(_missing(parameter, fields, close))
             place = Place(parameter, fields.describe(parameter.name), ((parameter.name, 0),))
             values[parameter.name] = _convert(parameter.type, fields.values[parameter.name], place)
         except DiagnosticError as error:
@@ -63,14 +67,18 @@ def bind(parameters: Sequence[Parameter], data: Fields | Mapping[str, Any]) -> B
     )
 
 
-def _missing(parameter: Parameter, fields: Fields, extra: Sequence[str]) -> Diagnostic:
+def _close(name: str, extra: Sequence[str]) -> str | None:
+    """The field nobody takes that was probably meant."""
     lower = {n.lower(): n for n in extra}
-    close = get_close_matches(parameter.name.lower(), list(lower), n=1, cutoff=0.6)
+    found = get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)
+    return lower[found[0]] if found else None
+
+
+def _missing(parameter: Parameter, fields: Fields, close: str | None) -> Diagnostic:
     where = fields.origin or "the call"
     declared = f"`{parameter.name}` is declared `{parameter.type}`"
-    if close:
-        found = lower[close[0]]
-        message = f"{where} has no `{parameter.name}`, but it has `{found}`"
+    if close is not None:
+        message = f"{where} has no `{parameter.name}`, but it has `{close}`"
         hint = "rename the field or the parameter: they must have the same name"
         return Diagnostic("E602", message, parameter.span, (Note(declared),), hint)
     message = f"{where} has no field for the model's parameter `{parameter.name}`"

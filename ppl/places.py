@@ -19,6 +19,8 @@ class Parameter:
     name: str
     type: Type
     span: Span | None = None
+    default: Any = None
+    has_default: bool = False
 
 
 @dataclass(frozen=True)

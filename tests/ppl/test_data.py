@@ -207,6 +207,14 @@ def test_missing_and_misspelt_parameters_are_told_together():
     assert missing.code == "E601" and "d.json has no field" in missing.message
 
 
+def test_defaults_are_for_parameters_nobody_meant():
+    declared = [Parameter("nu", POS, None, 4.0, True), Parameter("y", REAL)]
+    assert bind(declared, {"y": 1}).values == {"nu": 4.0, "y": 1.0}
+    assert bind(declared, {"nu": 7, "y": 1}).values == {"nu": 7.0, "y": 1.0}
+    with pytest.raises(DiagnosticError, match="E602"):
+        bind(declared, {"NU": 7, "y": 1})
+
+
 def test_unused_fields_warn_unless_they_are_spare():
     fields = Fields({"y": 1.5, "z": 2, "time": 3}, "d.nc", spare=frozenset({"time"}))
     bound = bind([Parameter("y", REAL)], fields)
