@@ -79,29 +79,43 @@ def bound(pattern: s.Pattern, value: Any, env: Env) -> Env:
     return out
 
 
-def effectful(e: s.Expr | None) -> bool:
-    """Whether an expression, seen alone, is a measure by its form."""
+def waits(e: s.Expr) -> bool:
+    """Whether an expression is by its form a measure, which waits to be run.
+
+    A `for`, and a block with an effect, a run before its end, or a `return`.
+    """
     match e:
-        case s.Block(statements=statements):
-            return any(
-                not isinstance(x, (s.Let, s.ExprStmt))
-                or (isinstance(x, s.ExprStmt) and x is not statements[-1])
-                for x in statements
-            ) or (
-                bool(statements)
-                and isinstance(statements[-1], s.ExprStmt)
-                and effectful(statements[-1].expr)
-            )
         case s.For():
             return True
-        case s.If(then=then, other=other):
-            return other is None or effectful(then) or effectful(other)
-        case s.Match(arms=arms):
-            return any(effectful(a.body) for a in arms)
+        case s.Block(statements=statements):
+            return any(not isinstance(x, (s.Let, s.ExprStmt)) for x in statements) or any(
+                isinstance(x, s.ExprStmt) for x in statements[:-1]
+            )
         case s.Scan(body=body) | s.Iterate(body=body):
-            return effectful(body)
+            return waits(body)
         case _:
             return False
+
+
+def acts(e: s.Expr | None) -> bool:
+    """Whether running e may draw or score. Branches that do not add nothing to the path."""
+    match e:
+        case None:
+            return False
+        case s.Block(statements=statements):
+            return any(
+                isinstance(x, (s.Observe, s.Factor, s.Condition, s.Checkpoint))
+                or (isinstance(x, (s.Draw, s.ExprStmt)) and acts(x.expr))
+                for x in statements
+            )
+        case s.If(then=then, other=other):
+            return acts(then) or acts(other)
+        case s.Match(arms=arms):
+            return any(acts(a.body) for a in arms)
+        case s.For(body=body) | s.Scan(body=body) | s.Iterate(body=body):
+            return acts(body)
+        case _:
+            return True
 
 
 class Program:
@@ -191,7 +205,7 @@ class Program:
 
     def evaluate(self, e: s.Expr, env: Env, state: State) -> Outcomes:
         """Every value of e, with the state it leaves (only a memoised function changes it)."""
-        if effectful(e):
+        if waits(e):
             yield Measure(lambda path, st: self.run(e, env, path, st)), state
             return
         match e:
@@ -232,7 +246,10 @@ class Program:
                 yield from self.pure(statements, env, state)
             case s.If(cond=cond, then=then, other=other):
                 for c, after in self.evaluate(cond, env, state):
-                    yield from self.evaluate(then if c else other, env, after)  # pyright: ignore
+                    if c or other is not None:
+                        yield from self.evaluate(then if c else other, env, after)  # pyright: ignore
+                    else:
+                        yield Measure(lambda path, st: iter([((), st)])), after
             case s.Match():
                 for arm, inner, after in self.choose(e, env, state):
                     yield from self.evaluate(arm.body, inner, after)
@@ -264,17 +281,14 @@ class Program:
         raise NotFinite(f"`{name}` has no finite rational meaning here")
 
     def pure(self, statements: tuple[s.Statement, ...], env: Env, state: State) -> Outcomes:
-        if not statements:
-            yield (), state
-            return
-        match statements[0]:
-            case s.Let(pattern=pattern, expr=expr):
-                for v, after in self.evaluate(expr, env, state):
-                    yield from self.pure(statements[1:], bound(pattern, v, env), after)
-            case s.ExprStmt(expr=expr):
-                yield from self.evaluate(expr, env, state)
-            case other:
-                raise AssertionError(other)
+        lets = (
+            statements[:-1] if statements and isinstance(statements[-1], s.ExprStmt) else statements
+        )
+        for inner, after in self.let(lets, env, state):
+            if len(lets) == len(statements):
+                yield (), after
+            else:
+                yield from self.evaluate(statements[-1].expr, inner, after)  # pyright: ignore
 
     def index(self, value: s.Expr, items: tuple, env: Env, state: State) -> Outcomes:
         """`x[i]`, `x[i, j]`, `x[a:b]`; literal negative indices count from the end."""
@@ -395,22 +409,58 @@ class Program:
 
     # -- run position
 
-    def run(self, e: s.Expr, env: Env, path: tuple, state: State) -> Outcomes:
-        """Every result of running the measure e at this path."""
+    def run(
+        self,
+        e: s.Expr,
+        env: Env,
+        path: tuple,
+        state: State,
+        *,
+        named: bool = False,
+        tail: bool = True,
+    ) -> Outcomes:
+        """Every result of running the measure e in the frame at this path.
+
+        `named`: a binder already took the step for it. Otherwise a call or variable takes one of
+        its own name, except that a distribution takes none in `tail` position, and a loop takes
+        one of its keyword, unless it is all that the frame runs.
+        """
         match e:
-            case s.Block(statements=statements):
-                yield from self.execute(statements, env, path, state, alone=True)
+            case s.Block(statements=statements) if waits(e):
+                yield from self.execute(statements, env, path, state, tail)
+            case s.Block(statements=(*lets, s.ExprStmt(expr=last))):
+                for inner, after in self.let(tuple(lets), env, state):
+                    yield from self.run(last, inner, path, after, named=named, tail=tail)
             case s.If(cond=cond, then=then, other=other):
                 for c, after in self.evaluate(cond, env, state):
-                    taken, after = branch(path, "then" if c else "else", after)
+                    arms = [
+                        ("then", acts(then) or acts(other)),
+                        ("else", acts(then) or acts(other)),
+                    ]
+                    taken, after = branch(path, after, arms, 0 if c else 1)
                     if c or other is not None:
                         yield from self.run(then if c else other, env, taken, after)  # pyright: ignore
                     else:
                         yield (), after
-            case s.Match():
+            case s.Match(arms=arms):
+                names = [(arm_name(a.pattern), acts(a.body)) for a in arms]
                 for arm, inner, after in self.choose(e, env, state):
-                    taken, after = branch(path, arm_name(arm), after)
+                    taken, after = branch(path, after, names, arms.index(arm))
                     yield from self.run(arm.body, inner, taken, after)
+            case s.For() | s.Scan() | s.Iterate():
+                if not (named or (tail and path not in state.used)):
+                    path, state = state.step(path, keyword(e))
+                yield from self.run_loop(e, env, path, state.use(path))
+            case _:
+                for m, after in self.evaluate(e, env, state):
+                    quiet = isinstance(m, Dist) or callee(e) in ("iid", "mixture", "truncate")
+                    if named or (tail and quiet):
+                        yield from self.run_value(m, path, after)
+                    else:
+                        yield from self.run_value(m, *after.step(path, callee(e)))
+
+    def run_loop(self, e: s.Expr, env: Env, path: tuple, state: State) -> Outcomes:
+        match e:
             case s.For(pattern=pattern, over=over, body=body):
                 for xs, after in self.evaluate(over, env, state):
 
@@ -424,9 +474,6 @@ class Program:
             case s.Iterate(init=init):
                 for v, after in self.evaluate(init, env, state):
                     yield from self.iterate(e, v, env, after, path)
-            case _:
-                for m, after in self.evaluate(e, env, state):
-                    yield from self.run_value(m, path, after)
 
     def run_value(self, m: Any, path: tuple, state: State) -> Outcomes:
         if isinstance(m, Measure):
@@ -439,106 +486,113 @@ class Program:
             yield value, replace(state, weight=state.weight * p, sites={**state.sites, name: value})
 
     def execute(
-        self,
-        statements: tuple[s.Statement, ...],
-        env: Env,
-        path: tuple,
-        state: State,
-        *,
-        alone: bool,
+        self, statements: tuple[s.Statement, ...], env: Env, path: tuple, state: State, tail: bool
     ) -> Outcomes:
-        """Run statements in order. `alone`: nothing with an effect came before in this block."""
+        """Run statements in order; `tail`: the block is the last thing its frame runs."""
         if not statements:
             yield (), state
             return
         first, rest = statements[0], statements[1:]
 
-        def go_on(env: Env, state: State, alone: bool = False) -> Outcomes:
-            return self.execute(rest, env, path, state, alone=alone)
+        def go_on(env: Env, state: State) -> Outcomes:
+            return self.execute(rest, env, path, state, tail)
+
+        def score(w: Fraction | int, state: State) -> Outcomes:
+            for scored in state.use(path).score(w):
+                yield from go_on(env, scored)
 
         match first:
-            case s.Let(pattern=pattern, expr=expr):
-                for v, after in self.evaluate(expr, env, state):
-                    yield from go_on(bound(pattern, v, env), after, alone)
+            case s.Let():
+                for inner, after in self.let((first,), env, state):
+                    yield from go_on(inner, after)
             case s.Draw(pattern=s.PName(name=name), expr=expr):
-                for v, after in self.run(expr, env, *state.step(path, name)):
+                for v, after in self.run(expr, env, *state.step(path, name), named=True):
                     yield from go_on({**env, name: v}, after)
             case s.Draw(pattern=pattern, expr=expr):
-                for v, after in self.run_unnamed(expr, env, path, state, plain=False):
-                    yield from go_on(bound(pattern, v, env), after)
+                for v, after in self.run(expr, env, path, state, tail=False):
+                    inner = bound(pattern, v, env)
+                    for name in names(pattern):
+                        _, after = after.step(path, name)
+                    yield from go_on(inner, after)
             case s.Observe(value=value, dist=dist):
                 for (v, d), after in self.all([value, dist], env, state):
-                    for scored in after.score(d.density(v)):
-                        yield from go_on(env, scored)
+                    yield from score(d.density(v), after)
             case s.Factor(value=value):
                 for v, after in self.evaluate(value, env, state):
-                    for scored in after.score(weight(v)):
-                        yield from go_on(env, scored)
+                    yield from score(weight(v), after)
             case s.Condition(value=value):
                 for v, after in self.evaluate(value, env, state):
-                    for scored in after.score(int(v)):
-                        yield from go_on(env, scored)
+                    yield from score(int(v), after)
             case s.Checkpoint():
-                yield from go_on(env, state)
+                yield from score(1, state)
             case s.Return(value=value):
                 yield from self.evaluate(value, env, state)
             case s.ExprStmt(expr=expr) if rest:
-                for _, after in self.run_unnamed(expr, env, path, state, plain=False):
+                for _, after in self.run(expr, env, path, state, tail=False):
                     yield from go_on(env, after)
             case s.ExprStmt(expr=expr):
-                loops = isinstance(expr, (s.For, s.Scan, s.Iterate))
-                yield from self.run_unnamed(expr, env, path, state, plain=alone if loops else True)
+                yield from self.run(expr, env, path, state, tail=tail)
             case _:
                 raise NotFinite(f"{type(first).__name__}: {first.span.text}")
 
-    def run_unnamed(
-        self, e: s.Expr, env: Env, path: tuple, state: State, *, plain: bool
-    ) -> Outcomes:
-        """A run without a binder: the callee's name, or the loop's word, is a step of the path.
-
-        A distribution adds its name unless it is `plain` (in tail position); so does a loop,
-        unless it is `plain` (all that its block does). Blocks and branches add nothing here.
-        """
-        match e:
-            case s.Block() | s.If() | s.Match():
-                yield from self.run(e, env, path, state)
-            case s.For():
-                yield from self.run(e, env, *((path, state) if plain else state.step(path, "for")))
-            case s.Scan(keep=keep):
-                word = "scan" if keep == "all" else "fold"
-                yield from self.run(e, env, *((path, state) if plain else state.step(path, word)))
-            case s.Iterate():
-                yield from self.run(
-                    e, env, *((path, state) if plain else state.step(path, "iterate"))
-                )
-            case _:
-                for m, after in self.evaluate(e, env, state):
-                    if isinstance(m, Dist) and plain:
-                        yield from self.run_value(m, path, after)
-                    else:
-                        yield from self.run_value(m, *after.step(path, callee(e)))
+    def let(self, lets: tuple, env: Env, state: State) -> Iterator[tuple[Env, State]]:
+        """The scope after some `let`s."""
+        if not lets:
+            yield env, state
+            return
+        for v, after in self.evaluate(lets[0].expr, env, state):
+            yield from self.let(lets[1:], bound(lets[0].pattern, v, env), after)
 
 
-def branch(path: tuple, arm: str, state: State) -> tuple[tuple, State]:
-    """The arms of the k-th branch of a frame: `then` and `else`, `then#2` and `else#2`, …"""
-    taken, state = state.step(path, "?")
-    return (*path, arm + taken[-1][1:]), state
+def branch(
+    path: tuple, state: State, arms: list[tuple[str, bool]], taken: int
+) -> tuple[tuple, State]:
+    """The path of the arm that is taken; all arms that act take their steps."""
+    paths = []
+    for name, acting in arms:
+        here = path
+        if acting:
+            here, state = state.step(path, name)
+        paths.append(here)
+    return paths[taken], state
 
 
-def arm_name(arm: s.Arm) -> str:
-    match arm.pattern:
+def names(pattern: s.Pattern) -> list[str]:
+    match pattern:
+        case s.PName(name=name):
+            return [name]
+        case s.PTuple(items=items):
+            return [x for p in items for x in names(p)]
+        case s.PRecord(fields=fields):
+            return [x for _, p in fields for x in names(p)]
+        case _:
+            return []
+
+
+def arm_name(pattern: s.Pattern) -> str:
+    match pattern:
         case s.PCons(name=name):
             return name
         case s.PLit(value=value):
-            return str(value).lower()
+            return str(value).lower() if isinstance(value, bool) else str(value)
+        case s.PTuple(items=items):
+            return ",".join(map(arm_name, items))
         case _:
             return "_"
 
 
+def keyword(e: s.Expr) -> str:
+    match e:
+        case s.Scan(keep=keep):
+            return "scan" if keep == "all" else "fold"
+        case _:
+            return type(e).__name__.lower()
+
+
 def callee(e: s.Expr) -> str:
     match e:
-        case s.Call(fn=fn):
-            return callee(fn)
+        case s.Call(fn=inner) | s.Index(value=inner):
+            return callee(inner)
         case s.Name(name=name) | s.Field(name=name):
             return name
         case _:

@@ -114,14 +114,19 @@ class State:
     memo: Mapping[tuple, Any] = field(default_factory=dict)
     #: the steps already taken, by path: repeats of a step in one frame are numbered
     steps: frozenset[tuple] = frozenset()
+    #: paths of frames that have run or scored something
+    used: frozenset[tuple] = frozenset()
 
     def step(self, path: tuple, name: str) -> tuple[tuple, State]:
         """The path one step down: `name`, or `name#2`, … if this frame has used it."""
         for k in itertools.count(1):
             taken = (*path, name if k == 1 else f"{name}#{k}")
             if taken not in self.steps:
-                return taken, replace(self, steps=self.steps | {taken})
+                return taken, replace(self.use(path), steps=self.steps | {taken})
         raise AssertionError
+
+    def use(self, path: tuple) -> State:
+        return self if path in self.used else replace(self, used=self.used | {path})
 
     def score(self, w: Fraction | int) -> Iterator[State]:
         """This state with its weight times w; none if that is 0."""
@@ -169,7 +174,7 @@ def constant(value: Any) -> Any:
 
 
 def datum(x: Any) -> Any:
-    """Python data as a value: lists are arrays, dicts records, floats the decimals they print as."""
+    """Python data as a value: lists are arrays, dicts records, a float the decimal it prints as."""
     if isinstance(x, (list, Array)):
         return Array(map(datum, x))
     if isinstance(x, tuple):

@@ -58,15 +58,13 @@ class Frame:
     indexed: bool = False
     taken: dict[str, int] = field(default_factory=dict)
 
-    def number(self, step: str) -> str:
-        self.taken[step] = self.taken.get(step, 0) + 1
-        return f"#{self.taken[step]}" if self.taken[step] > 1 else ""
+    #: whether anything was run or scored here
+    used: bool = False
 
     def step(self, name: str) -> Frame:
-        return Frame(f"{self.path}/{name}{self.number(name)}".lstrip("/"))
-
-    def arm(self, name: str) -> Frame:
-        return Frame(f"{self.path}/{name}{self.number('a branch')}".lstrip("/"))
+        self.used = True
+        self.taken[name] = count = self.taken.get(name, 0) + 1
+        return Frame(f"{self.path}/{name}{f'#{count}' if count > 1 else ''}".lstrip("/"))
 
     def at(self, i: Any) -> Frame:
         if self.indexed:
@@ -216,7 +214,8 @@ class Path:
         self.sites[frame.path] = freeze(value)
         return value
 
-    def score(self, w: float) -> None:
+    def score(self, w: float, frame: Frame) -> None:
+        frame.used = True
         self.weight *= w
         if self.weight == 0:
             raise Dead
@@ -375,7 +374,8 @@ class Path:
         return out
 
     def value_If(self, e: s.If, env: Any) -> Any:
-        return self.value(e.then if self.value(e.cond, env) else e.other, env)
+        arm = e.then if self.value(e.cond, env) else e.other
+        return Later(lambda frame: ()) if arm is None else self.value(arm, env)
 
     def value_Match(self, e: s.Match, env: Any) -> Any:
         arm, inner = self.select(e, env)
@@ -429,104 +429,137 @@ class Path:
 
     # -- runs
 
-    def perform(self, e: Any, env: dict[str, Any], frame: Frame) -> Any:
-        """Run a measure expression in a frame."""
+    def perform(self, e: Any, env: dict[str, Any], frame: Frame, how: str = "last") -> Any:
+        """Run a measure expression in a frame.
+
+        `how` says what the path shows of it: nothing if it is "bound" to a name, whose step the
+        frame then is; else its own name, where "last" spares distributions, and a loop that is
+        the only thing that its frame runs; in the "middle" there is no exception.
+        """
+        if isinstance(e, s.Block) and not waits(e):
+            env = dict(env)
+            for line in e.statements[:-1]:
+                self.match(line.pattern, self.value(line.expr, env), env)  # type: ignore
+            return self.perform(e.statements[-1].expr, env, frame, how)  # type: ignore
         if isinstance(e, s.Block):
-            return self.block(e, dict(env), frame)
+            return self.block(e, dict(env), frame, how != "middle")
         if isinstance(e, s.If):
             holds = self.value(e.cond, env)
-            inside = frame.arm("then" if holds else "else")
-            if not holds and e.other is None:
-                return ()
-            return self.perform(e.then if holds else e.other, env, inside)
+            here = frame
+            if silent(e) is False:
+                yes, no = frame.step("then"), frame.step("else")
+                here = yes if holds else no
+            arm = e.then if holds else e.other
+            return () if arm is None else self.perform(arm, env, here)
         if isinstance(e, s.Match):
+            frames = [frame if silent(a.body) else frame.step(label(a.pattern)) for a in e.arms]
             arm, inner = self.select(e, env)
-            p = arm.pattern
-            name = p.name if isinstance(p, s.PCons) else str(getattr(p, "value", "_")).lower()
-            return self.perform(arm.body, inner, frame.arm(name))
-        if isinstance(e, s.For):
-            out = []
-            for i, x in enumerate(self.value(e.over, env)):
-                inner = dict(env)
-                self.match(e.pattern, x, inner)
-                out.append(self.perform(e.body, inner, frame.at(i)))
-            return out
-        if isinstance(e, s.Scan):
-            carry, states = self.value(e.init, env), []
-            for i, x in enumerate(self.value(e.over, env)):
-                inner = dict(env)
-                self.match(e.carry, carry, inner)
-                self.match(e.pattern, x, inner)
-                carry = self.perform(e.body, inner, frame.at(i))
-                states.append(carry)
-            return states if e.keep == "all" else carry
+            return self.perform(arm.body, inner, frames[e.arms.index(arm)])
+        if isinstance(e, (s.For, s.Scan, s.Iterate)):
+            if how == "middle" or (how == "last" and frame.used):
+                word = {"all": "scan", "last": "fold"}.get(getattr(e, "keep", ""))
+                frame = frame.step(word or type(e).__name__.lower())
+            frame.used = True
+            return self.repeat(e, env, frame)
+        m = self.value(e, env)
+        distribution = isinstance(m, Dist) or label_of(e) in ("iid", "truncate", "mixture")
+        if how == "bound" or (how == "last" and distribution):
+            return self.draw(m, frame)
+        return self.draw(m, frame.step(label_of(e)))
+
+    def repeat(self, e: Any, env: dict[str, Any], frame: Frame) -> Any:
+        """Run a loop whose iterations are named by their index in this frame."""
         if isinstance(e, s.Iterate):
             return self.iterate(e, env, lambda inner, k: self.perform(e.body, inner, frame.at(k)))
-        return self.draw(self.value(e, env), frame)
+        states = []
+        carry = self.value(e.init, env) if isinstance(e, s.Scan) else None
+        for i, x in enumerate(self.value(e.over, env)):
+            inner = dict(env)
+            if isinstance(e, s.Scan):
+                self.match(e.carry, carry, inner)
+            self.match(e.pattern, x, inner)
+            carry = self.perform(e.body, inner, frame.at(i))
+            states.append(carry)
+        return carry if getattr(e, "keep", "all") == "last" else states
 
-    def block(self, e: s.Block, env: dict[str, Any], frame: Frame) -> Any:
+    def block(self, e: s.Block, env: dict[str, Any], frame: Frame, tail: bool) -> Any:
         out: Any = ()
         for line in e.statements:
-            last = line is e.statements[-1]
             out = ()
             match line:
                 case s.Let():
                     self.match(line.pattern, self.value(line.expr, env), env)
                 case s.Draw(pattern=s.PName(name=name)):
-                    env[name] = self.perform(line.expr, env, frame.step(name))
+                    env[name] = self.perform(line.expr, env, frame.step(name), "bound")
                 case s.Draw():
-                    self.match(line.pattern, self.unnamed(line.expr, env, frame, alone=False), env)
+                    value = self.perform(line.expr, env, frame, "middle")
+                    drawn: dict[str, Any] = {}
+                    self.match(line.pattern, value, drawn)
+                    for name in drawn:
+                        frame.step(name)
+                    env.update(drawn)
                 case s.Observe():
                     x = self.value(line.value, env)
-                    self.score(self.value(line.dist, env).prob(x))
+                    self.score(self.value(line.dist, env).prob(x), frame)
                 case s.Factor():
-                    self.score(math.exp(self.value(line.value, env)))
+                    self.score(math.exp(self.value(line.value, env)), frame)
                 case s.Condition():
-                    self.score(1.0 if self.value(line.value, env) else 0.0)
+                    self.score(1.0 if self.value(line.value, env) else 0.0, frame)
+                case s.Checkpoint():
+                    self.score(1.0, frame)
                 case s.Return():
                     out = self.value(line.value, env)
                 case s.ExprStmt():
-                    only = last and all(isinstance(x, s.Let) for x in e.statements[:-1])
-                    out = self.unnamed(line.expr, env, frame, alone=only, tail=last)
-                case s.Checkpoint():
-                    pass
+                    last = tail and line is e.statements[-1]
+                    out = self.perform(line.expr, env, frame, "last" if last else "middle")
                 case _:
                     raise Unsupported(type(line).__name__)
         return out
-
-    def unnamed(self, e: Any, env: Any, frame: Frame, *, alone: bool, tail: bool = False) -> Any:
-        if isinstance(e, (s.Block, s.If, s.Match)):
-            return self.perform(e, env, frame)
-        if isinstance(e, (s.For, s.Scan, s.Iterate)):
-            word = {"all": "scan", "last": "fold"}.get(
-                getattr(e, "keep", ""), type(e).__name__.lower()
-            )
-            return self.perform(e, env, frame if alone else frame.step(word))
-        m = self.value(e, env)
-        if tail and isinstance(m, Dist):
-            return self.draw(m, frame)
-        spoken = e.fn if isinstance(e, s.Call) else e
-        return self.draw(m, frame.step(getattr(spoken, "name", "run")))
 
 
 def waits(e: Any) -> bool:
     """Whether e is a measure by its form: its effects wait until it is run."""
     if isinstance(e, s.Block):
         *init, last = e.statements or (None,)
-        if any(not isinstance(x, s.Let) for x in init):
-            return True
-        return (
-            waits(last.expr)
-            if isinstance(last, s.ExprStmt)
-            else last is not None and not isinstance(last, s.Let)
+        return any(not isinstance(x, s.Let) for x in init) or not (
+            last is None or isinstance(last, (s.Let, s.ExprStmt))
         )
-    if isinstance(e, s.If):
-        return e.other is None or waits(e.then) or waits(e.other)
-    if isinstance(e, s.Match):
-        return any(waits(a.body) for a in e.arms)
     if isinstance(e, (s.Scan, s.Iterate)):
         return waits(e.body)
     return isinstance(e, s.For)
+
+
+def silent(e: Any) -> bool:
+    """Whether running e can neither draw nor score."""
+    if isinstance(e, s.Block):
+        return all(
+            isinstance(x, (s.Let, s.Return))
+            or (isinstance(x, (s.Draw, s.ExprStmt)) and silent(x.expr))
+            for x in e.statements
+        )
+    if isinstance(e, s.If):
+        return silent(e.then) and silent(e.other)
+    if isinstance(e, s.Match):
+        return all(silent(a.body) for a in e.arms)
+    if isinstance(e, (s.For, s.Scan, s.Iterate)):
+        return silent(e.body)
+    return e is None
+
+
+def label(p: s.Pattern) -> str:
+    """What an arm is called in a path."""
+    if isinstance(p, s.PTuple):
+        return ",".join(map(label, p.items))
+    if isinstance(p, s.PLit):
+        return str(p.value).lower() if isinstance(p.value, bool) else str(p.value)
+    return p.name if isinstance(p, s.PCons) else "_"
+
+
+def label_of(e: Any) -> str:
+    """What a run without a binder is called."""
+    while isinstance(e, (s.Call, s.Index)):
+        e = e.fn if isinstance(e, s.Call) else e.value
+    return getattr(e, "name", "run")
 
 
 def merged(options: list[tuple[Any, float]]) -> list[tuple[Any, float]]:
