@@ -46,7 +46,7 @@ def _sampler() -> Callable[[int], object]:
     rng = np.random.default_rng(20_250_827)
     y = np.cumsum(rng.normal(size=200) * 0.3) + rng.normal(size=200)
     target = ppl.load(str(MODEL)).walk(y=y)
-    return lambda n: np.asarray(ppl.infer(target, ppl.importance(n), seed=1).log_evidence)
+    return lambda n: np.asarray(ppl.infer(target, ppl.importance(particles=n), seed=1).log_evidence)
 
 
 def _cost(run: Callable[[int], object], n: int) -> float:

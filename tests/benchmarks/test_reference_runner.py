@@ -35,7 +35,9 @@ def test_a_mean_may_always_be_off_by_a_twentieth_of_a_standard_deviation():
     assert not compare(draws(2.0 + 0.026, 0.5, n=400_000), "a", summary).ok
 
 
-@pytest.mark.parametrize(("ratio", "ok"), [(0.89, False), (0.91, True), (1.09, True), (1.11, False)])
+@pytest.mark.parametrize(
+    ("ratio", "ok"), [(0.89, False), (0.91, True), (1.09, True), (1.11, False)]
+)
 def test_a_standard_deviation_may_be_off_by_a_tenth(ratio, ok):
     assert compare(draws(2.0, 0.5 * ratio), "a", SUMMARY).ok is ok
 
