@@ -24,6 +24,7 @@ from ppl.posterior import Posterior
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.precision import default_precision, precision
+from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
 from ppl.semantics.xla.program import Bound, particles
 from ppl.semantics.xla.state import State
@@ -47,7 +48,9 @@ def method_named(name: str, **settings: Any) -> Any:
     """
     if name not in METHODS:
         known = ", ".join(METHODS)
-        raise fail("E810", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS))
+        raise fail(
+            "E810", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS)
+        )
     make = METHODS[name]
     for key in settings:
         if key not in make.__dataclass_fields__:  # type: ignore[attr-defined]
@@ -131,17 +134,20 @@ def _laplace(method: Laplace, target: Target, seed: int, progress: bool) -> Post
     return _from_positions(target, draws, seed, evidence=fit.log_evidence, **about)
 
 
-def _from_positions(target: Target, draws: Draws, seed: int, *, lp: float | None = None, **about: Any) -> Posterior:
+def _from_positions(
+    target: Target, draws: Draws, seed: int, *, lp: float | None = None, **about: Any
+) -> Posterior:
     """Run the program at every draw: named values, the result, summed sites drawn back."""
     first = next(iter(draws.position.values()), None)
     shape = (1, 1) if first is None else first.shape[:2]
     n = shape[0] * shape[1]
     flat = {k: jnp.asarray(v).reshape(n, *v.shape[2:]) for k, v in draws.position.items()}
-    values, result = _recovery(target.bound, n)(target.data, flat, seed)
+    values, result, faults = _recovery(target.bound, n)(target.data, flat, seed)
+    raise_faults(faults)
     stats = dict(draws.stats)
     if lp is not None:
         stats["lp"] = np.full(shape, lp)
-    return _posterior(target, values, result, n, shape, stats=stats, **about)
+    return posterior_of(target, values, result, n, shape, stats=stats, **about)
 
 
 @lru_cache(maxsize=64)
@@ -152,7 +158,7 @@ def _recovery(bound: Bound, n: int) -> Callable[..., Any]:
     def run(data: Any, position: Any, seed: Any) -> Any:
         key = jax.random.fold_in(jax.random.key(seed), 0x5EED)
         result, state = bound.recover(data, position, key, axes)
-        return spread_value(named(state), axes), spread_value(result, axes)
+        return spread_value((named(state), result, state.faults), axes)
 
     return run
 
@@ -165,7 +171,7 @@ def named(state: State) -> dict[str, RValue]:
     return out
 
 
-def _posterior(
+def posterior_of(
     target: Target,
     values: Mapping[str, Any],
     result: RValue,
@@ -173,6 +179,8 @@ def _posterior(
     shape: tuple[int, int],
     **about: Any,
 ) -> Posterior:
+    """Values that vary along an axis of n lanes as a posterior of shape (chain, draw)."""
+
     def reshape(data: Any) -> np.ndarray:
         return np.asarray(data).reshape(*shape, *data.shape[1:])
 
@@ -189,7 +197,7 @@ def _posterior(
 
 
 def _whole_run(result: RValue, state: State) -> RValue:
-    return named(state), result
+    return named(state), result, state.faults
 
 
 @_infer.register
@@ -198,9 +206,10 @@ def _importance(method: Importance, target: Target, seed: int, progress: bool) -
         found = run_importance(
             target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report
         )
-    values, result = found.values
+    values, result, faults = found.values
+    raise_faults(faults, weights=found.log_weights)
     n = method.particles
-    return _posterior(
+    return posterior_of(
         target,
         values,
         result,
@@ -216,9 +225,10 @@ def _importance(method: Importance, target: Target, seed: int, progress: bool) -
 @_infer.register
 def _exact(method: Exact, target: Target, seed: int, progress: bool) -> Posterior:
     found = run_exact(target.bound, target.data, method, observe=_whole_run)
-    values, result = found.values
+    values, result, faults = found.values
+    raise_faults(faults, weights=found.log_weights)
     n = len(found.log_weights)
-    return _posterior(
+    return posterior_of(
         target,
         values,
         result,

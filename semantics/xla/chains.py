@@ -50,7 +50,8 @@ class _Loop:
 
         carry = jax.tree.unflatten(self.tree, parts)
         local = {**self.env, self.node.carry.name: carry, self.node.param.name: item}
-        out, end = run(self.node.body, local, State(extra=self.summed), scope)
+        unchecked = replace(scope, faults=None)
+        out, end = run(self.node.body, local, State(extra=self.summed), unchecked)
         return _parts(out)[0], end
 
     def everywhere(self) -> tuple[RValue, Scope]:

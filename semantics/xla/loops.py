@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.xla.axes import Arr, Axes, Axis, spread, sum_axis, union
+from ppl.semantics.xla.faults import over_axis, over_time
 from ppl.semantics.xla.join import join
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.state import Env, Factor, Scope, State
@@ -55,13 +56,28 @@ def plate(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
     axis = _reopened(over) or scope.fresh_plate(
         "/".join((*scope.path, node.param.name)), length(over)
     )
-    given = {k: open_array(v, axis) for k, v in scope.given.items() if scope.owns(k)}
-    inner = replace(scope.along(axis), given=given)
+    given = {k: open_array(v, axis) for k, v in _owned(scope, axis.size).items()}
+    inner = replace(scope.along(axis), given=given, faults=_region(scope))
     item = open_array(over, axis)
     start = State(omega=state.omega, extra=state.extra)
     out, end = _run(node.body, {**env, node.param.name: item}, start, inner)
+    if scope.faults is not None:
+        scope.faults.extend(over_axis(inner.faults or (), axis))
     done = closed_tables(replace(state, omega=end.omega, extra=end.extra), end, axis)
     return _close_result(out, axis), close_scores(done, end.scores, axis)
+
+
+def _owned(scope: Scope, n: int) -> dict[str, Arr]:
+    """What is given for the iterations of the loop at this path (another size is not for it)."""
+    return {
+        k: v
+        for k, v in scope.given.items()
+        if scope.owns(k) and v.event_rank and v.event_shape[0] == n
+    }
+
+
+def _region(scope: Scope) -> list[Any] | None:
+    return None if scope.faults is None else []
 
 
 def closed_tables(state: State, end: State, axis: Axis) -> State:
@@ -150,7 +166,7 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
     """`scan` and `fold`: a state threaded through the elements in order."""
     over = value(node.over, env, scope)
     n = length(over)
-    owned = {k: v for k, v in scope.given.items() if scope.owns(k)}
+    owned = _owned(scope, n)
     start = value(node.init, env, scope)
     if isinstance(state.extra, Summed):
         from ppl.semantics.xla.chains import chain
@@ -167,18 +183,20 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         (current, omega), (t, item, now) = carry, x
         local = {**env, node.carry.name: current, node.param.name: item}
         begin = State(omega=omega.enter(t) if omega is not None else None, extra=state.extra)
-        inner = replace(scope, given=now)
+        inner = replace(scope, given=now, faults=_region(scope))
         out, end = _run(node.body, local, begin, inner)
         moved = carried(out, axes, like=current)
         left = omega.leave(end.omega) if omega is not None else None
         kept = moved if node.keep == "all" else None
-        return (moved, left), (kept, end.sites, end.kept, end.observed, end.scores)
+        return (moved, left), (kept, end.sites, end.kept, end.observed, end.scores, inner.faults)
 
     if _holds_code(node.carry.type):
         init = _closed_form(step, init, state.omega, steps, given, n, node)
-    (last, omega), (states, sites, kept, observed, scores) = jax.lax.scan(
+    (last, omega), (states, sites, kept, observed, scores, faults) = jax.lax.scan(
         step, (init, state.omega), (jnp.arange(n), steps, given), length=n
     )
+    if scope.faults is not None:
+        scope.faults.extend(over_time(faults))
     done = replace(
         state,
         omega=omega,

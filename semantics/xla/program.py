@@ -7,7 +7,7 @@ program, the static values of its parameters and the number of lanes are fixed w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from ppl.semantics.xla.state import Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import Summed, Summing
 from ppl.semantics.xla.values import RValue, Seq
 
-ALL = frozenset(("sites", "kept", "observed"))
+ALL = frozenset(("sites", "kept", "observed", "faults"))
 NOTHING: frozenset[str] = frozenset()
 Data = Mapping[str, RValue]
 
@@ -73,11 +73,13 @@ class Bound:
             record=record,
             smooth=smooth,
             predict=predict,
+            faults=[] if "faults" in record else None,
         )
         state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
         local = {p.name: env[p.name] for p in entry.params}
         measure, state = run(entry.body, local, state, scope)
-        return run_measure(measure, state, scope, entry.span)
+        result, state = run_measure(measure, state, scope, entry.span)
+        return result, replace(state, faults=tuple(scope.faults or ()))
 
     # ----------------------------------------------------------------------- forward simulation
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.signatures import PRIMITIVES, Distribution
-from ppl.semantics.xla import arrays
+from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
 from ppl.semantics.xla.lanes import lanes
 from ppl.semantics.xla.state import Env, Scope
@@ -216,7 +217,22 @@ def equal(a: RValue, b: RValue, span: Span | None) -> RValue:
 
 
 def _index(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    _check_index(node, args[1], length(args[0]), scope)
     return arrays.index(args[0], args[1], node.span)
+
+
+def _columns(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    _check_index(node, args[1], length(elements(arrays.transpose(args[0]))), scope)
+    return arrays.columns(args[0], args[1], node.span)
+
+
+def _check_index(node: ir.Op, i: RValue, n: int, scope: Scope) -> None:
+    if scope.faults is None or not isinstance(i, Arr):
+        return
+    if i.index is not None and i.index[0] is not None and 0 <= i.index[1] <= n - i.index[0].size:
+        return
+    bad = elementwise(lambda k: (k < 0) | (k >= n), i)
+    faults.note(scope, bad, "E709", f"index out of range of an array of length {n}", node.span)
 
 
 def _bounds(node: ir.Op, args: list[RValue]) -> tuple[int, int]:
@@ -272,12 +288,38 @@ def _to_real(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     return map_leaves(lambda x: Arr(jnp.asarray(x.data, jnp.result_type(float)), x.axes), a)
 
 
+_LEGAL: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "checked_nat": ("negative", lambda x: x >= 0),
+    "checked_pos": ("negative", lambda x: x >= 0),
+    "checked_prob": ("not between 0 and 1", lambda x: (x >= -1e-9) & (x <= 1 + 1e-9)),
+    "checked_int": ("not a whole number", lambda x: x == jnp.round(x)),
+}
+
+
+def _check(node: ir.Op, a: RValue, scope: Scope) -> None:
+    """A number that its type does not allow is an error where it is cast (or a fault, later)."""
+    what, legal = _LEGAL[node.op]
+    message = f"a number cast to {node.op.removeprefix('checked_')} is {what}"
+    if is_constant(a):
+        if not legal(a):
+            raise fail("E710", message, span=node.span)
+    elif scope.faults is not None:
+        map_leaves(lambda x: _note_illegal(scope, x, legal, message, node.span), a)
+
+
+def _note_illegal(scope: Scope, x: Arr, legal: Callable[[Any], Any], message: str, span: Span | None) -> Arr:
+    faults.note(scope, elementwise(lambda v: ~legal(v), x), "E710", message, span)
+    return x
+
+
 def _checked(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    _check(node, args[0], scope)
     return args[0]
 
 
 def _checked_int(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     a = args[0]
+    _check(node, a, scope)
     if is_constant(a):
         return int(a)
     return map_leaves(lambda x: Arr(jnp.asarray(x.data, jnp.result_type(int)), x.axes), a)
@@ -303,8 +345,10 @@ def _ode(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     times = length(ts)
 
     def solve(rhs: RValue, y0: RValue, t0: RValue, ts: Arr, rtol: RValue, atol: RValue) -> RValue:
+        inside = replace(scope, faults=None, mask=None)
+
         def field(t: Any, y: RValue) -> RValue:
-            return map_leaves(lambda a: a, apply(rhs, (Arr(t), y), scope))
+            return map_leaves(lambda a: a, apply(rhs, (Arr(t), y), inside))
 
         start = map_leaves(lambda a: Arr(jnp.asarray(a.data, jnp.result_type(float))), y0)
         return F.solve_ode(
@@ -329,7 +373,7 @@ _SPECIAL: dict[str, Callable[[ir.Op, list[RValue], Scope], RValue]] = {
     ),
     "index": _index,
     "slice": lambda node, args, scope: arrays.slice_array(args[0], *_bounds(node, args[1:]), node.span),
-    "columns": lambda node, args, scope: arrays.columns(args[0], args[1], node.span),
+    "columns": _columns,
     "columns_slice": _columns_slice,
     "zip": lambda node, args, scope: arrays.zip_arrays(args, node.span),
     "len": lambda node, args, scope: length(args[0]),

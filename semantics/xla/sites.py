@@ -79,6 +79,18 @@ def given(site: Site, scope: Scope, state: State) -> Result:
     return x, _recorded(state.scored(score), site, x, scope)
 
 
+def replayed(site: Site, scope: Scope, state: State) -> Result:
+    """The value given for the site if there is one of its size, else a fresh draw. No score."""
+    fresh, drawn = draw(site, scope, state)
+    if site.name not in scope.given:
+        return fresh, drawn
+    x = scope.given[site.name]
+    if x.event_shape != fresh.event_shape:
+        return fresh, drawn
+    x = Arr(_typed(x.data, site), x.axes)
+    return x, _recorded(state, site, x, scope)
+
+
 @dataclass(frozen=True)
 class Free:
     """Unconstrained coordinates. With `jacobian=False` the density is with respect to the

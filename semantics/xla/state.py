@@ -58,6 +58,7 @@ class State:
     kept: Mapping[str, RValue] = field(default_factory=dict)
     observed: Mapping[str, RValue] = field(default_factory=dict)
     extra: Any = None  # what a site rule threads (its own pytree)
+    faults: tuple[Any, ...] = ()  # at the end of a run: what went wrong
 
     def scored(self, score: Arr, pending: Axes = ()) -> State:
         """Multiply the measure by exp(score)."""
@@ -129,6 +130,7 @@ class Scope:
     record: frozenset[str] = frozenset(("sites", "kept", "observed"))
     predict: bool = False  # observations are drawn instead of scored
     smooth: bool = False  # the run will be differentiated: guard values captured by branches
+    faults: list[Any] | None = None  # collects `faults.Fault`s of this region, if wanted
     depth: int = 0  # of calls, to stop runaway recursion
 
     def at(self, step: str) -> Scope:

@@ -1,0 +1,85 @@
+"""Forward simulation: draws from the prior, and predictions of new observations.
+
+Both run the program forward with observations drawn instead of scored. A prediction takes the
+random choices of a posterior where it has them and draws the others, so new groups and new rows
+are predicted by a target with other data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.infer import named, posterior_of
+from ppl.model import Target
+from ppl.posterior import Posterior
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.omega import Key
+from ppl.semantics.precision import precision
+from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.faults import raise_faults
+from ppl.semantics.xla.outputs import numeric_parts
+from ppl.semantics.xla.program import ALL, Bound, particles
+from ppl.semantics.xla.sites import draw, replayed
+from ppl.semantics.xla.values import spread_value
+
+
+def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
+    """Independent runs of the model forward, scores ignored: the law of every site and of the
+    observations before any of them is seen.
+
+    Raises:
+        DiagnosticError: E801, a site has a density but no sampler.
+    """
+    if draws < 1:
+        raise fail("E811", f"draws = {draws}: it must be at least 1")
+    return _simulate(target, {}, (1, draws), seed, method="prior")
+
+
+def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior:
+    """New observations for every draw of a posterior; by name, each (chain, draw, …).
+
+    Weighted draws are first resampled, as many as there are. Sites that the posterior does not
+    have, or has for other sizes, are drawn from the model given the rest.
+    """
+    if posterior.log_weights is not None:
+        posterior = posterior.resample(int(np.prod(posterior.shape)), seed=seed)
+    return _simulate(target, posterior.draws, posterior.shape, seed, method="predict")
+
+
+def _simulate(
+    target: Target, sites: Any, shape: tuple[int, int], seed: int, *, method: str
+) -> Posterior:
+    n = shape[0] * shape[1]
+    with precision():
+        given = {k: jnp.asarray(v).reshape(n, *np.shape(v)[2:]) for k, v in sites.items()}
+        known, observed, result, faults = _program(target.bound, n)(target.data, given, seed)
+        raise_faults(faults)
+        values = {**known, **observed} if method == "prior" else observed
+        about = {"model": target.model.name, "method": method, "settings": {}, "seed": seed}
+        return posterior_of(target, values, result, n, shape, **about)
+
+
+@lru_cache(maxsize=32)
+def _program(bound: Bound, n: int) -> Callable[..., Any]:
+    axes = (particles(n),)
+
+    @jax.jit
+    def run(data: Any, sites: Any, seed: Any) -> Any:
+        given = {k: Arr(v, axes) for k, v in sites.items()}
+        omega = Key(jax.random.fold_in(jax.random.key(seed), 0xF0))
+        rule = replayed if given else draw
+        result, state = bound.execute(
+            data, rule=rule, omega=omega, axes=axes, given=given, record=ALL, predict=True
+        )
+        observed: dict[str, Any] = {}
+        for name, value in state.observed.items():
+            observed.update(numeric_parts(name, value))
+        return spread_value((named(state), observed, result, state.faults), axes)
+
+    return run
