@@ -67,8 +67,7 @@ class Compiled:
         """What a model takes, in order."""
         types = self.checked.entry(model).params
         return tuple(
-            _parameter(decl, t)
-            for decl, t in zip(self.function(model).params, types, strict=True)
+            _parameter(decl, t) for decl, t in zip(self.function(model).params, types, strict=True)
         )
 
 

@@ -188,8 +188,8 @@ class Expressions(Context):
             key = instance.calls[e]
             fn = ir.Global(key.type, self.function(key), span=e.fn.span)
             return ir.Call(key.result, fn, self.arguments(e, key.params, scope), span=e.span)
-        if e in instance.primitive or e.fn in instance.primitive:
-            op = instance.primitive.get(e) or instance.primitive[e.fn]
+        if e in instance.primitive:
+            op = instance.primitive[e]
             args = self.operands(e, op, scope)
             return self.returned(ir.Op(t, op, args, span=e.span))
         if e.fn in instance.constructors:

@@ -97,7 +97,10 @@ class Scope:
             if returned.type == last.comp.type:
                 self.binds.pop()
                 return self.close(last.comp)
-        return ir.Block(result.type, tuple(self.binds), result, span=result.span)
+        binds = tuple(self.binds)
+        if isinstance(result, ir.Block):
+            binds, result = binds + result.binds, result.result
+        return ir.Block(result.type, binds, result, span=result.span)
 
 
 def _kept(comp: ir.Comp) -> bool:
