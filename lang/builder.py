@@ -77,7 +77,7 @@ class Builder:
 
     def param(self, span, pattern, type_, default):
         # A parameter's name binds whatever its spelling, so that a design matrix may be `X`.
-        if isinstance(pattern, s.PCons) and not pattern.args and pattern.span.text == pattern.name:
+        if isinstance(pattern, s.PCons) and not pattern.args and "." not in pattern.name:
             pattern = s.PName(pattern.span, pattern.name)
         return s.ParamDecl(span, self._binder(pattern), type_, default)
 

@@ -37,11 +37,13 @@ def describe(expected: Set[str]) -> str:
         (_EXPRESSION, "an expression"),
         (_PATTERN, "a pattern"),
         (_TYPE, "a type"),
-        (_OPERATORS, "an operator"),
     ):
         if kinds - {END} <= rest and (END not in kinds or "{" not in rest):
             rest -= kinds | {"param", "iterate", "fold"}
             words.append(phrase)
+    if len(rest & _OPERATORS) > 3:
+        rest -= _OPERATORS
+        words.append("an operator")
     rest.discard("MAX")
     if "_SEP" in rest:
         rest.discard(END)

@@ -100,10 +100,17 @@ class Automaton:
         end = 0  # where the text of the last one ends
         for at, token in enumerate(self._tokens):
             self.token = token
-            while (action := actions[states[-1]].get(token.kind)) is None or action < 0:
+            while not (token.kind == tables.END and states[-1] == accept):
+                action = actions[states[-1]].get(token.kind)
                 if action is None:
                     expected = self._expected(states)
                     raise DiagnosticError(syntax_error(self._source, self._tokens, at, expected))
+                if action >= 0:
+                    states.append(action)
+                    values.append(token)
+                    begins.append(token.start)
+                    end = token.end
+                    break
                 rule = rules[~action]
                 if rule.size == 1 and rule.action == tables.PASS:  # most reductions; for speed
                     states[-1] = gotos[states[-2]][rule.origin]
@@ -115,15 +122,9 @@ class Automaton:
                 states.append(gotos[states[-1]][rule.origin])
                 values.append(self._value(rule, children, begin, end))
                 begins.append(begin)
-                if states[-1] == accept and token.kind == tables.END:
-                    node = values[-1]
-                    assert isinstance(node, syntax.Node)
-                    return node
-            states.append(action)
-            values.append(token)
-            begins.append(token.start)
-            end = token.end
-        raise AssertionError("the tokens do not end with END")
+        (tree,) = values
+        assert isinstance(tree, syntax.Node)
+        return tree
 
     def _value(self, rule: tables.Rule, children: list[object], begin: int, end: int) -> object:
         shape = rule.shape
@@ -147,27 +148,25 @@ class Automaton:
 
     def _expected(self, states: list[int]) -> frozenset[str]:
         """The terminals that can follow. (The row lists more: its lookaheads are merged.)"""
-        row = self._tables.actions[states[-1]]
-        return frozenset(kind for kind in row if self._accepts(states, kind))
+        kinds = {*self._tables.actions[states[-1]], tables.END}
+        return frozenset(kind for kind in kinds if self._accepts(states, kind))
 
     def _accepts(self, states: list[int], kind: str) -> bool:
         actions, rules = self._tables.actions, self._tables.rules
         height, top = len(states), []  # the stack is states[:height] + top
         while True:
             state = top[-1] if top else states[height - 1]
-            action = actions[state].get(kind)
-            if action is None:
-                return False
-            if action >= 0:
+            if kind == tables.END and state == self._tables.accept[self._start]:
                 return True
+            action = actions[state].get(kind)
+            if action is None or action >= 0:
+                return action is not None
             rule = rules[~action]
             below = max(0, rule.size - len(top))
             height -= below
             del top[len(top) - (rule.size - below) :]
             state = top[-1] if top else states[height - 1]
             top.append(self._tables.gotos[state][rule.origin])
-            if kind == tables.END and top[-1] == self._tables.accept[self._start]:
-                return True
 
 
 def doc_comments(source: Source, tokens: Sequence[Token]) -> dict[int, str]:

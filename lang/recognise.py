@@ -10,6 +10,7 @@ from ppl.lang.tokens import Token
 from ppl.semantics.diagnostics import Source
 
 _COMPARISONS = frozenset("== != < > <= >=".split())
+_ARITHMETIC = frozenset("+ - * / // % @ ^".split())
 _VALUE_ENDS = frozenset("NAME MAX INT FLOAT TEXT true false ) ] }".split())
 
 
@@ -86,6 +87,8 @@ def hint(tokens: Sequence[Token], at: int, expected: Set[str]) -> str | None:
         return "the loop has no brackets: `for x in xs { … }`"
     if here == ":" and before in _VALUE_ENDS and after in ("INT", "NAME"):
         return "write `range(n)` for the numbers from 0 to n - 1; `a:b` stands in an index only"
+    if here in _ARITHMETIC and _kind(tokens, at - 2) == "as":
+        return "`as` reaches further than arithmetic: write `(x as t) + 1`"
     if here == "?":
         return "`?` belongs to types; a choice is written `if c { a } else { b }`"
     return None
