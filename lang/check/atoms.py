@@ -66,6 +66,7 @@ class Overload:
 #: rules of the checker that have no row of their own
 _RULES: dict[str, str] = {
     "1-": "prob -> prob | int -> int | real -> real",  # 1 - x
+    "exp-": "pos -> prob | real -> pos",  # exp(-x)
     "even": "bit -> bit | int -> nat | prob -> prob | real -> pos",  # x ^ 2, x ^ 4, x * x
     "matmul": "nat, nat -> nat | int, int -> int | pos, pos -> pos | real, real -> real",
 }

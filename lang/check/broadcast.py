@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
-from ppl.lang.check.report import Place, quote
+from ppl.lang.check.report import Place, measure_as_value, quote
 from ppl.lang.check.solver import Constraint, Solver
-from ppl.lang.check.terms import BOOL, ERROR, NUM, Con, Meta, Term, prune, show
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.lang.check.terms import BOOL, ERROR, NUM, Con, Meta, Term, describe, prune, show
+from ppl.semantics.diagnostics import Diagnostic, Note
 
 
 def peel(term: Term) -> tuple[int, Term]:
@@ -125,13 +125,7 @@ def wrong_element(place: Place, node: s.Expr, arg: Term, element: Con, label: st
     wanted = "a number" if element is NUM else "true or false"
     hint = None
     if isinstance(leaf, Con) and leaf.head == "measure":
-        return Diagnostic(
-            "E501",
-            f"`{quote(node)}` is a measure, used as a value",
-            node.span,
-            (place.shape_note(node, arg),),
-            f"did you mean to draw from it? `x ~ {quote(node)}`, then use `x`",
-        )
+        return measure_as_value(node, Note(f"{label} must be {wanted}"))
     if leaf is BOOL:
         hint = "`indicator(c)` is 1 if c holds, else 0"
     elif leaf is NUM and element is BOOL:
@@ -140,9 +134,9 @@ def wrong_element(place: Place, node: s.Expr, arg: Term, element: Con, label: st
         hint = "this is a function: call it, as in `f(…)`"
     return Diagnostic(
         "E303",
-        f"{label} must be {wanted}, and `{quote(node)}` is {show(arg)}",
+        f"{label} must be {wanted}, and `{quote(node)}` is {describe(arg)}",
         node.span,
-        (place.shape_note(node, arg),),
+        place.bound_note(node, arg),
         hint,
     )
 
@@ -174,9 +168,9 @@ class Reduce(Constraint):
             self.place.body.report(
                 Diagnostic(
                     "E304",
-                    f"{label} must be an array, and `{quote(self.node)}` is {show(self.arg)}",
+                    f"{label} must be an array, and `{quote(self.node)}` is {describe(self.arg)}",
                     self.node.span,
-                    (self.place.shape_note(self.node, self.arg),),
+                    self.place.bound_note(self.node, self.arg),
                     hint,
                 )
             )

@@ -14,6 +14,7 @@ from ppl.lang.check.scope import Builtin, ConstructorRef, Global, Local
 from ppl.lang.check.terms import ERROR, Con, Meta, Term, prune, show
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
 from ppl.semantics.signatures import ALIASES, PRIMITIVES, Primitive
+from ppl.semantics.types import POS
 
 if TYPE_CHECKING:
     from ppl.lang.check.infer import Body
@@ -234,6 +235,7 @@ def _primitive(body: Body, e: s.Call, written: str) -> Term:
     body.arguments[e] = ordered
     args = [None if a is None else body.expr(a) for a in ordered]
     given = [(i, a, x) for i, (a, x) in enumerate(zip(args, ordered, strict=True)) if a is not None and x is not None]  # fmt: skip
+    _zero_scales(body, written, r, ordered)
     if r.kind == "elementwise":
         return _elementwise(body, e, r, [(i, a, x) for i, a, x in given])
     if r.kind == "reduction":
@@ -250,6 +252,38 @@ def _primitive(body: Body, e: s.Call, written: str) -> Term:
     for i, arg, node in given:
         body.equal(arg, params[i], node, f"argument {i + 1} of `{written}`")
     return result
+
+
+#: parameters of type pos that may well be 0
+_ZERO_OK = frozenset(
+    [("von_mises", "kappa"), ("poisson", "rate"), ("zero_inflated_poisson", "rate"), ("uniform", "lo")]
+)
+
+
+def _zero_scales(
+    body: Body, written: str, r: Primitive, ordered: tuple[s.Expr | None, ...]
+) -> None:
+    """`pos` is [0, ∞): a scale of 0 that is written out is certainly a slip."""
+    if not is_distribution(r.name) or r.kind != "elementwise":
+        return
+    widest = signatures(r.name)[-1]
+    for name, type_, arg in zip(r.params, widest.params, ordered, strict=True):
+        if (
+            isinstance(arg, s.Lit)
+            and type(arg.value) in (int, float)
+            and arg.value == 0
+            and type_ is POS
+            and (r.name, name) not in _ZERO_OK
+        ):
+            body.report(
+                Diagnostic(
+                    "E404",
+                    f"`{name}` of `{written}` is 0: there is no such distribution",
+                    arg.span,
+                    (Note(f"`{name}` must be greater than 0"),),
+                    "`dirac(x)` is the distribution that is always x",
+                )
+            )
 
 
 def _elementwise(body: Body, e: s.Call, r: Primitive, given: list[tuple[int, Term, s.Expr]]) -> Term:

@@ -10,7 +10,7 @@ from ppl.lang.check import atoms
 from ppl.lang.check import terms as t
 from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, leaf, positions
 from ppl.lang.check.infer import Body, _tail
-from ppl.lang.check.report import quote
+from ppl.lang.check.report import Place, quote
 from ppl.lang.check.schemes import is_distribution, row, signatures
 from ppl.lang.check.scope import Constant, Global, Local
 from ppl.lang.check.structure import PROPERTIES
@@ -19,6 +19,10 @@ from ppl.semantics.signatures import PRIMITIVES, Primitive
 
 
 _TO_BOOL = frozenset({"eq", "ne", "lt", "gt", "le", "ge", "and", "or"})
+
+
+class Unsound(Exception):
+    """A body uses a function that has an error, which was reported."""
 
 
 class Flows:
@@ -74,8 +78,7 @@ class Flows:
         ins: list[A],
         shape: t.Term,
         node: s.Expr,
-        nodes: list[s.Expr | None],
-        labels: list[str],
+        nodes: list[s.Expr],
     ) -> A:
         """An elementwise row: leaves of the arguments to the leaf of the result."""
         g, given = self.graph, [leaf(a) for a in ins]
@@ -83,11 +86,10 @@ class Flows:
         draws = isinstance(shape, t.Con) and shape.head == "measure"
         out = g.fresh(shape.args[0] if draws else shape)  # type: ignore[union-attr]
         end = leaf(out)
-        if all([a.head == "num" for a in given]) and given:
-            outs = (end.var,) if end.head == "num" else ()
-            g.applies.append(
-                Apply(name, tuple([a.var for a in given]), outs, node, tuple(nodes), tuple(labels))
-            )
+        outs = (end.var,) if end.head == "num" else ()
+        ins = tuple([a.var for a in given if a.head == "num"])
+        if ins or outs:
+            g.applies.append(Apply(name, ins, outs, node, tuple(nodes)))
         return A("measure", (out,), g.constant(atoms.DIST, True)) if draws else out
 
     # ------------------------------------------------------------------------- patterns
@@ -139,7 +141,9 @@ class Flows:
     def use(self, e: s.Node) -> A:
         """A reference to a top-level function: its interface with new variables, and its summary."""
         name, shape = self.body.calls[e]
-        g, fn = self.graph, self.body.functions.instance(name, shape, None)
+        g, fn = self.graph, self.body.functions.instance(name, shape, Place(self.body, e))
+        if fn.broken:
+            raise Unsound
         item = fn.item
         params = [
             g.fresh(x) if p.type is None else g.of_type(self.facts.annotations[p.type], {}, x)
@@ -175,23 +179,21 @@ class Flows:
         op, shape = self.body.primitive[e], self.shape(e)
         if op in _TO_BOOL:
             return self.graph.fresh(shape)
-        nodes: list[s.Expr | None] = [e.left, e.right]
-        labels = [f"the left of `{e.op}`", f"the right of `{e.op}`"]
         if op == "sub" and isinstance(e.left, s.Lit) and e.left.value == 1:
-            return self.apply("1-", [right], shape, e, [e.right], labels[1:])
+            return self.apply("1-", [right], shape, e, [e.right])
         if op == "pow" and isinstance(e.right, s.Lit):
             if isinstance(e.right.value, (int, float)) and e.right.value % 2 == 0 and e.right.value:
-                return self.apply("even", [left], shape, e, [e.left], labels[:1])
+                return self.apply("even", [left], shape, e, [e.left])
         if op == "mul" and isinstance(e.left, s.Name) and isinstance(e.right, s.Name):
             if self.facts.meaning[e.left] is self.facts.meaning[e.right]:
-                return self.apply("even", [left], shape, e, [e.left], labels[:1])
-        return self.apply(op, [left, right], shape, e, nodes, labels)
+                return self.apply("even", [left], shape, e, [e.left])
+        return self.apply(op, [left, right], shape, e, [e.left, e.right])
 
     def unary(self, e: s.Unary) -> A:
         value = self.expr(e.value)
         if e.op == "not":
             return self.graph.fresh(self.shape(e))
-        return self.apply("neg", [value], self.shape(e), e, [e.value], ["the operand of `-`"])
+        return self.apply("neg", [value], self.shape(e), e, [e.value])
 
     def tuple(self, e: s.Tuple) -> A:
         return A("tuple", tuple([self.expr(x) for x in e.items])) if e.items else A("unit")
@@ -359,9 +361,12 @@ class Flows:
         if r.name == "normalize":
             return self.measure(written[0][0].args[0])
         if r.kind in ("elementwise", "reduction"):
-            labels = [f"argument {i + 1} of `{quote(e.fn)}`" for _, _, i in written]
             given = [a for a, _, _ in written]
-            return self.apply(r.name, given, shape, e, [x for _, x, _ in written], labels)
+            minus = ordered[0]
+            if r.name == "exp" and isinstance(minus, s.Unary) and minus.op == "-":
+                inner = self.types[minus.value]
+                return self.apply("exp-", [inner], shape, e, [minus.value])
+            return self.apply(r.name, given, shape, e, [x for _, x, _ in written])
         of: dict[str, A] = {}
         sigs = signatures(r.name)
         for a, _, i in written:
@@ -378,27 +383,23 @@ class Flows:
         g, sig = self.graph, signatures(r.name)[0]
         ins: list[int] = []
         nodes: list[s.Expr | None] = []
-        labels: list[str] = []
         for i, (a, p) in enumerate(zip(args, sig.params, strict=True)):
             if a is None:
                 default = r.defaults[r.params[i]]
                 small = atoms.NEGATIVE if default < 0 else 0
                 ins.append(g.constant(atoms.REAL if small else atoms.POS))
                 nodes.append(None)
-                labels.append(r.params[i])
                 continue
             found: list[int] = []
             _leaf_vars(p, a, found)
             for var in found:
                 ins.append(var)
-                # only a plain number can be cast where it stands
-                nodes.append(self.body.arguments[e][i] if leaf(a).var == var else None)
-                labels.append(f"argument {i + 1} of `{quote(e.fn)}`")
+                nodes.append(self.body.arguments[e][i])
             self._flow_variables(p, a, of, e)
         out = self._with_leaves(sig.result, of)
         outs: list[int] = []
         _leaf_vars(sig.result, out, outs)
-        g.applies.append(Apply(r.name, tuple(ins), tuple(outs), e, tuple(nodes), tuple(labels)))
+        g.applies.append(Apply(r.name, tuple(ins), tuple(outs), e, tuple(nodes)))
         return out
 
     def _flow_variables(self, p: ty.Type, a: A, of: dict[str, A], node: s.Node) -> None:
@@ -442,7 +443,6 @@ class Flows:
     def primitive_value(self, e: s.Name) -> A:
         r = row(self.body.primitive[e])
         a = self.graph.fresh(self.shape(e))
-        label = [f"argument {i + 1} of `{r.name}`" for i in range(len(a.args) - 1)]
         if r.kind == "plain":
             of: dict[str, A] = {}
             sig = signatures(r.name)[-1]
@@ -453,11 +453,11 @@ class Flows:
         draws = is_distribution(r.name)
         ends = [leaf(x) for x in a.args[:-1]]
         out = leaf(a.args[-1].args[0] if draws else a.args[-1])
-        if all([x.head == "num" for x in ends]):
-            outs = (out.var,) if out.head == "num" else ()
-            none = (None,) * len(ends)
-            ins = tuple([x.var for x in ends])
-            self.graph.applies.append(Apply(r.name, ins, outs, e, none, tuple(label)))
+        outs = (out.var,) if out.head == "num" else ()
+        ins = tuple([x.var for x in ends if x.head == "num"])
+        if ins or outs:
+            none = (None,) * len(ins)
+            self.graph.applies.append(Apply(r.name, ins, outs, e, none))
         if draws:
             dist = self.graph.constant(atoms.DIST, True)
             return A("fun", (*a.args[:-1], A("measure", a.args[-1].args, dist)))

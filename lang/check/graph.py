@@ -53,8 +53,6 @@ class Apply:
     outs: tuple[int, ...]
     node: s.Expr
     nodes: tuple[s.Expr | None, ...]
-    #: how each argument is called in messages
-    labels: tuple[str, ...]
 
 
 @dataclass(slots=True)

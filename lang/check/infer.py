@@ -220,12 +220,32 @@ class Body:
                 items.append(None)
             else:
                 items.append(self.expr(i))
+        self._static_range(e)
         self.primitive[e] = "slice" if items and items[0] is None else "index"
         if len(items) > 1 and any(i is None for i in items):
             self.primitive[e] = "columns"
         result: Term = Meta()
         self.solver.add(Indexed(Place(self, e), value, items, result))
         return prune(result)
+
+    def _static_range(self, e: s.Index) -> None:
+        """A written index into a written array."""
+        i = e.items[0] if e.items else None
+        sign = 1
+        if isinstance(i, s.Unary) and i.op == "-":
+            i, sign = i.value, -1
+        if isinstance(e.value, s.ArrayLit) and isinstance(i, s.Lit) and type(i.value) is int:
+            n, at = len(e.value.items), sign * i.value
+            if not -n <= at < n:
+                self.report(
+                    Diagnostic(
+                        "E319",
+                        f"index {at} is out of range: the array has {n} elements",
+                        i.span,
+                        (),
+                        f"indices go from 0 to {n - 1}" if n else "the array is empty",
+                    )
+                )
 
     def field(self, e: s.Field) -> Term:
         value, result = self.expr(e.value), Meta()

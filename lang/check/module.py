@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ppl.lang import syntax as s
 from ppl.lang.check.data import variances
 from ppl.lang.check.exhaustive import check_matches
+from ppl.lang.check.flows import Unsound
 from ppl.lang.check.graph import to_type
 from ppl.lang.check.infer import Body
 from ppl.lang.check.names import resolve
@@ -36,7 +37,10 @@ def check(module: s.Module) -> Checked:
             check_matches(body, report)
         for name, body in sound.items():
             if _is_entry(body) or not functions.by_name[name].template:
-                key = numbers.entry(body)
+                try:
+                    key = numbers.entry(body)
+                except Unsound:
+                    continue
                 if _is_entry(body):
                     entries[name] = key
         instances = _Instances(numbers.settled)

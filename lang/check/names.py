@@ -116,6 +116,8 @@ class _Resolver:
                 )
         self.expr(item.body, scope)
         self.facts.mentions[item.name] = list(self.mentioned)
+        if item.name in self.facts.broken:
+            return
         for local, derived in self.draws:
             if local.uses == 0 and not derived and not local.name.startswith("_"):
                 self.report(
@@ -154,11 +156,22 @@ class _Resolver:
             self.bind(p.pattern, scope, role)
 
     def bind(self, pattern: s.Pattern, scope: Scope, role: Role, random: bool = False) -> None:
-        todo = [pattern]
+        todo, bound = [pattern], dict[str, s.PName]()
         while todo:
             p = todo.pop()
             match p:
                 case s.PName(name=name):
+                    if name in bound:
+                        self.report(
+                            Diagnostic(
+                                "E202",
+                                f"`{name}` is bound twice in one pattern",
+                                p.span,
+                                (Note("the first", bound[name].span),),
+                                "use `_` for a part that is not needed",
+                            )
+                        )
+                    bound[name] = p
                     local = Local(name, role, p.span, 0, random)
                     self.facts.binders[p] = local
                     scope.names[name] = local

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ppl.lang import syntax as s
 from ppl.lang.check import atoms
 from ppl.lang.check.causes import causes
-from ppl.lang.check.graph import Apply, Check, to_type
+from ppl.lang.check.graph import Apply, Check, leaf, to_type
 from ppl.lang.check.infer import Body
 from ppl.lang.check.report import quote
 from ppl.lang.check.result import InstanceKey
@@ -151,10 +151,11 @@ class Numbers:
                 continue
             node = a.nodes[i] if i < len(a.nodes) else None
             cast = atoms.cast(value, bound)
-            if cast is not None and node is not None:
+            if cast is not None and node is not None and _stands_at(at, node, a.ins[i]):
                 at.casts[node] = cast
             else:
-                self._too_large(at, job, a.ins[i], bound, node or a.node, a.labels[i])
+                why = _label(at.compiled.flows.body, a, i)
+                self._too_large(at, job, a.ins[i], bound, node or a.node, why)
 
     def _too_large(
         self, at: Settled, job: _Job, var: int, bound: int, node: s.Node, why: str
@@ -208,6 +209,25 @@ class Numbers:
             caller.compiled, caller.values, use.ins[flows.ins.index(end)], bits, use.node
         )
         self.report(Diagnostic(code, text, call.span, tuple([inner, *outer][:4]), hint))
+
+
+def _stands_at(at: Settled, node: s.Node, var: int) -> bool:
+    """Only a number, or an array of numbers, can be cast where it stands."""
+    return leaf(at.compiled.flows.types[node]).var == var
+
+
+def _label(body: Body, a: Apply, i: int) -> str:
+    """How an argument of a primitive is called in messages."""
+    node, part = a.node, a.nodes[i] if i < len(a.nodes) else None
+    match node:
+        case s.Binary(op=op):
+            return f"the {'left' if part is node.left else 'right'} of `{op}`"
+        case s.Unary(op=op):
+            return f"the operand of `{op}`"
+        case s.Call() if part in body.arguments[node]:
+            return f"argument {body.arguments[node].index(part) + 1} of `{quote(node.fn)}`"
+        case _:
+            return f"argument {i + 1} of `{a.row}`"
 
 
 def _declared(body: Body, whole: ty.Fun) -> tuple[ty.Type, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ppl.lang import syntax as s
 from ppl.lang.check.scope import Local
-from ppl.lang.check.terms import Con, Mismatch, Term, prune, show
+from ppl.lang.check.terms import Con, Meta, Mismatch, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, Note
 
 if TYPE_CHECKING:
@@ -18,13 +18,6 @@ def quote(node: s.Node, limit: int = 44) -> str:
     """The text of a node in one line, shortened."""
     text = " ".join(node.span.text[: 4 * limit].split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def origin(node: s.Expr, body: Body) -> tuple[str, object]:
-    meaning = body.facts.meaning.get(node)
-    if isinstance(meaning, Local):
-        return "bound here", meaning.span
-    return "", node.span
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +31,12 @@ class Place:
         """`xs` is [number], and where it comes from."""
         meaning = self.body.facts.meaning.get(node)
         span = meaning.span if isinstance(meaning, Local) else node.span
-        return Note(f"`{quote(node)}` is {show(term)}", span)
+        return Note(f"`{quote(node)}` is {describe(term)}", span)
+
+    def bound_note(self, node: s.Expr, term: Term) -> tuple[Note, ...]:
+        """Where a variable comes from; nothing for other expressions, which the caret shows."""
+        meaning = self.body.facts.meaning.get(node)
+        return (self.shape_note(node, term),) if isinstance(meaning, Local) else ()
 
     def not_a_measure(self, term: Term, node: s.Expr, why: str, code: str) -> Diagnostic:
         hint = "`let x = …` binds a value; `~` runs a measure, such as `normal(0, 1)`"
@@ -54,7 +52,7 @@ class Place:
             hint = "to draw each element: `x ~ for d in … { d }`"
         return Diagnostic(
             code,
-            f"{why} must be a measure, and `{quote(node)}` is {show(term)}",
+            f"{why} must be a measure, and `{quote(node)}` is {describe(term)}",
             node.span,
             (),
             hint,
@@ -66,19 +64,21 @@ def mismatch(
 ) -> Diagnostic:
     """The best account of two shapes that differ."""
     left, right = prune(actual), prune(expected)
-    notes = [Note(f"{why} must be {show(right)}")]
+    notes = [Note(f"{why} must be {describe(right)}")]
     if isinstance(left, Con) and left.head == "measure" and not _is(right, "measure"):
+        return measure_as_value(node, *notes)
+    if m.why is not None and isinstance(m.left, Meta):
         return Diagnostic(
-            "E501",
-            f"`{quote(node)}` is a measure, used as a value",
+            "E316",
+            f"the type of `{quote(node)}` would have to contain itself",
             node.span,
-            tuple(notes),
-            f"did you mean to draw from it? `x ~ {quote(node)}`, then use `x`",
+            (Note(f"{why} must be {show(right)}, and it is {show(left)}"),),
+            "write the types of the parameters, if each call is meant to be at another type",
         )
     if _is(right, "measure") and not _is(left, "measure"):
         return Diagnostic(
             "E509",
-            f"`{quote(node)}` must be a measure, and is {show(left)}",
+            f"`{quote(node)}` must be a measure, and is {describe(left)}",
             node.span,
             tuple(notes),
             "end a block with `return e` to make it a measure",
@@ -89,10 +89,22 @@ def mismatch(
         notes.append(Note(f"{show(m.left)} is not {show(m.right)}"))
     return Diagnostic(
         "E301",
-        f"expected {show(right)}, but `{quote(node)}` is {show(left)}",
+        f"expected {describe(right)}, but `{quote(node)}` is {describe(left)}",
         node.span,
         tuple(notes),
         _hint(left, right),
+    )
+
+
+def measure_as_value(node: s.Node, *notes: Note) -> Diagnostic:
+    """E501: the commonest slip of all, a forgotten `~`."""
+    name = "v" if isinstance(node, s.Name) else "x"
+    return Diagnostic(
+        "E501",
+        f"`{quote(node)}` is a measure, used as a value",
+        node.span,
+        notes,
+        f"did you mean to draw from it? `{name} ~ {quote(node)}`, then use `{name}`",
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
 from ppl.lang.check.broadcast import peel
-from ppl.lang.check.report import Place, quote
+from ppl.lang.check.report import Place, measure_as_value, quote
 from ppl.lang.check.schemes import signatures
 from ppl.lang.check.solver import Constraint, Solver
-from ppl.lang.check.terms import ERROR, NUM, Con, Meta, Term, prune, show
+from ppl.lang.check.terms import ERROR, NUM, Con, Meta, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, suggest
 from ppl.semantics.signatures import METHODS, PROPERTIES
 from ppl.semantics.types import OPAQUE
@@ -71,14 +71,14 @@ class HasField(Constraint):
 
     def _missing(self, value: Con) -> None:
         head, hint = value.head, None
-        code, text = "E306", f"{show(value)} has no field `{self.name}`"
+        text = f"{show(value)} has no field `{self.name}`"
         if isinstance(head, tuple) and head[0] == "record":
             hint = suggest(self.name, head[1])
         elif head == "tuple":
             hint = f"its parts are .0 to .{len(value.args) - 1}"
         elif head == "measure":
-            code, text = "E501", f"`{quote(self.of)}` is a measure, used as a value"
-            hint = "did you mean to draw from it? `x ~ …`, then use `x`"
+            self.place.body.report(measure_as_value(self.of))
+            return
         elif head in OPAQUE:
             names = [m.partition(".")[2] for m in METHODS if m.startswith(f"{head}.")]
             hint = suggest(self.name, names) or f"it has {', '.join(names)}"
@@ -89,8 +89,8 @@ class HasField(Constraint):
         elif isinstance(head, tuple):
             hint = "take it apart with `match`"
         span = self.place.node.span
-        note = self.place.shape_note(self.of, value) if isinstance(self.of, s.Expr) else None
-        self.place.body.report(Diagnostic(code, text, span, (note,) if note else (), hint))
+        notes = self.place.bound_note(self.of, value) if isinstance(self.of, s.Expr) else ()
+        self.place.body.report(Diagnostic("E306", text, span, notes, hint))
 
 
 class Indexed(Constraint):
@@ -151,22 +151,21 @@ class Indexed(Constraint):
     def _not_an_array(self, value: Con, at: int) -> None:
         node = self.place.node
         assert isinstance(node, s.Index)
-        span = node.span
+        span, hint = node.span, None
         if at:
             text = f"`{quote(node.value)}` is {show(self.value)}: it has {at} dimension"
             text += f"{'s' * (at != 1)}, and is given {len(self.items)} indices"
-            hint = None
         else:
-            text = f"`{quote(node.value)}` is {show(value)}, which cannot be indexed"
-            hint = None
+            text = f"`{quote(node.value)}` is {describe(value)}, which cannot be indexed"
             if value.head == "tuple":
                 hint = f"parts of a tuple are written `{quote(node.value)}.0`"
             elif value.head == "fun":
                 hint = f"this is a function: `{quote(node.value)}(…)`"
             elif value.head == "measure":
-                hint = "did you mean to draw from it? `x ~ …`, then index `x`"
-        note = self.place.shape_note(node.value, self.value)
-        self.place.body.report(Diagnostic("E308", text, span, (note,), hint))
+                self.place.body.report(measure_as_value(node.value))
+                return
+        notes = self.place.bound_note(node.value, self.value)
+        self.place.body.report(Diagnostic("E308", text, span, notes, hint))
 
 
 class Product(Constraint):

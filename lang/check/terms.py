@@ -126,6 +126,12 @@ def show(t: Term, depth: int = 0) -> str:
     return str(head)
 
 
+def describe(t: Term) -> str:
+    """`show` for the end of a sentence: `x` is …"""
+    shown = show(t)
+    return f"a {shown}" if shown in ("number", "bool", "text") else shown
+
+
 def freeze(t: Term) -> object | None:
     """A hashable key of a ground term, or None if part of it is unknown."""
     t = prune(t)
