@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 #: "0", "off" or "false" turns the cache off; anything else is the folder to use
 VARIABLE = "PPL_COMPILATION_CACHE"
@@ -26,14 +27,12 @@ def use_compilation_cache() -> Path | None:
     """
     import jax
 
+    config: Any = jax.config
     chosen = os.environ.get(VARIABLE, "")
-    if chosen.lower() in ("0", "off", "false") or not jax.config.read(
-        "jax_enable_compilation_cache"
-    ):
+    if chosen.lower() in ("0", "off", "false") or not config.jax_enable_compilation_cache:
         return None
-    configured = jax.config.read("jax_compilation_cache_dir")
-    if configured is not None:
-        return Path(configured)
+    if config.jax_compilation_cache_dir is not None:
+        return Path(config.jax_compilation_cache_dir)
     folder = Path(chosen) if chosen else _user_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,9 +40,9 @@ def use_compilation_cache() -> Path | None:
         return None
     if not os.access(folder, os.W_OK):
         return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    config.update("jax_compilation_cache_dir", str(folder))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
+        config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
     return folder
 
 

@@ -63,14 +63,14 @@ def command(
     target = chosen.on(fields)
     if target.warnings and not wants_json():
         show(target.warnings)
-    from ppl.infer import METHODS  # imports JAX: after all that can go wrong without it
+    from ppl.infer import METHODS, infer  # imports JAX: after all that can go wrong without it
 
     make = choose("method", method, METHODS)
     given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))
     configured = make(**_accepted(method, make, given))
     code = 0
     try:
-        posterior = ppl.infer(target, configured, seed=seed, progress=progress)
+        posterior = infer(target, configured, seed=seed, progress=progress)
     except Interrupted as stop:
         posterior, code = stop.posterior, INTERRUPTED
     if posterior is None:

@@ -1,0 +1,5 @@
+"""`python -m ppl.cli` is `ppl`."""
+
+from ppl.cli import main
+
+main(prog_name="ppl")

@@ -1,0 +1,214 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ppl.cli import COMMANDS, main
+from ppl.semantics.codes import CODES
+
+SCHOOLS = "examples/eight_schools"
+GOOD = "model m(y: [real]) {\n  mu ~ normal(0, 1)\n  observe y ~ normal(mu, 1)\n  return mu\n}\n"
+BAD = "model m(y: [real]) {\n  mu ~ normal(0, 1\n}\n"
+ILL_TYPED = "model m(y: [real]) {\n  mu ~ normal(0, true)\n  observe y ~ normal(mu, 1)\n}\n"
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Run `ppl` in this process, in an empty folder with three model files."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"good": GOOD, "bad": BAD, "ill": ILL_TYPED}.items():
+        Path(f"{name}.ppl").write_text(text)
+
+    def run(*arguments: str) -> Result:
+        result = CliRunner().invoke(main, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def process(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ppl.cli", *arguments],
+        cwd=root, env=os.environ | environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(call, command):
+    result = call(command, "--help")
+    assert result.exit_code == 0 and "Usage:" in result.stdout
+    assert command in call("--help").stdout
+
+
+# ----------------------------------------------------------------------------------------- check
+
+
+def test_check_prints_the_models(call):
+    result = call("check", "good.ppl")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "good.ppl: model m(y: [real])\n"
+
+
+@pytest.mark.parametrize("file", ["bad.ppl", "ill.ppl"])
+def test_check_renders_diagnostics(call, file):
+    result = call("check", file, "good.ppl")
+    assert result.exit_code == 1
+    assert f"--> {file}:2:" in result.stderr and "^" in result.stderr and "error[E" in result.stderr
+    assert "model m" in result.stdout, "the other file is checked all the same"
+
+
+def test_check_as_json(call):
+    result = call("check", "ill.ppl", "--json")
+    assert result.exit_code == 1 and result.stderr == ""
+    (found,) = [d for d in json.loads(result.stdout)["diagnostics"] if d["severity"] == "error"]
+    assert found["code"] in CODES
+    assert found["span"]["file"] == "ill.ppl" and found["span"]["line"] == 2
+    assert found["span"]["column"] == 1 + ILL_TYPED.split("\n")[1].index("true")
+    assert json.loads(call("check", "good.ppl", "--json").stdout) == {"diagnostics": []}
+
+
+def test_a_file_that_is_no_text(call):
+    Path("latin.ppl").write_bytes("# é".encode("latin-1"))
+    result = call("check", "latin.ppl")
+    assert result.exit_code == 1 and "E007" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",),
+        ("check", "none.ppl"),
+        ("chekc", "good.ppl"),
+        ("run", "good.ppl", "--draws", "0"),
+        ("run", "good.ppl", "--seed", "-1"),
+        ("run", "good.ppl", "other"),
+        ("run", "good.ppl", "--out", "none/p.nc"),
+        ("ir", "good.ppl", "--after", "nonsense"),
+        ("explain", "E9999"),
+    ],
+)
+def test_usage_errors_exit_with_two(call, arguments):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_misspelt_command_suggests(call):
+    assert "Did you mean `check`?" in call("chekc").stderr
+
+
+def test_checking_takes_less_than_a_third_of_a_second(root):
+    # processor time, so that a busy machine does not count against it; the least of five, since
+    # whatever else it shares caches with only ever adds
+    import resource
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = process(root, "check", f"{SCHOOLS}/model.ppl")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert result.returncode == 0, result.stderr
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+# ------------------------------------------------------------------------------ ir, fmt, explain
+
+
+def test_ir_prints_a_program_that_reads_back(call):
+    from ppl.semantics.ir_parse import read
+    from ppl.semantics.ir_print import show
+
+    result = call("ir", "good.ppl")
+    assert result.exit_code == 0
+    assert show(read(result.stdout)).rstrip() == result.stdout.rstrip()
+
+
+def test_fmt_writes_and_checks(call):
+    Path("loose.ppl").write_text(GOOD.replace("  mu ~", "      mu   ~"))
+    assert call("fmt", "--check", "loose.ppl").exit_code == 1
+    assert "      mu   ~" in Path("loose.ppl").read_text()
+    assert call("fmt", "loose.ppl").exit_code == 0
+    assert Path("loose.ppl").read_text() == GOOD
+    assert call("fmt", "--check", "loose.ppl", "good.ppl").exit_code == 0
+
+
+def test_fmt_leaves_what_does_not_parse(call):
+    result = call("fmt", "bad.ppl")
+    assert result.exit_code == 1 and "error[E" in result.stderr
+    assert Path("bad.ppl").read_text() == BAD
+
+
+def test_explain(call):
+    result = call("explain", "e602")
+    assert result.exit_code == 0 and CODES["E602"].page.strip() in result.stdout
+    assert call("explain", "error[E602]".removeprefix("error")).exit_code == 0
+    assert "did you mean `E602`" in call("explain", "E6022").stderr
+    listed = call("explain").stdout
+    assert all(code in listed for code in CODES)
+
+
+# ------------------------------------------------------------------------------------------- run
+
+
+def test_data_errors_name_the_parameter_and_the_field(call):
+    Path("d.json").write_text('{"yy": [1, 2]}')
+    result = call("run", "good.ppl", "--data", "d.json")
+    assert result.exit_code == 1
+    assert "E602" in result.stderr and "good.ppl:1:9" in result.stderr and "`yy`" in result.stderr
+    assert "has no field" in call("run", "good.ppl").stderr
+
+
+def test_run_fits_prints_saves_and_plots(root, tmp_path):
+    import ppl
+
+    result = process(
+        root, "run", f"{SCHOOLS}/model.ppl", "--data", f"{SCHOOLS}/data.json", "--seed", "1",
+        "--draws", "200", "--warmup", "200", "--chains", "2", "--set", "target_accept=0.9",
+        "--out", str(tmp_path / "p.nc"), "--plot", str(tmp_path / "p.png"),
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    posterior = ppl.load_posterior(tmp_path / "p.nc")
+    assert posterior["theta"].shape == (2, 200, 8)
+    assert posterior.settings["target_accept"] == 0.9 and posterior.seed == 1
+    assert result.stdout.rstrip("\n") == str(posterior.summary())
+    assert (tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_unknown_methods_and_settings_are_usage_errors(call):
+    Path("d.json").write_text('{"y": [1, 2]}')
+    result = call("run", "good.ppl", "--data", "d.json", "--method", "nutz")
+    assert result.exit_code == 2 and "did you mean `nuts`" in result.stderr
+    result = call("run", "good.ppl", "--data", "d.json", "--set", "target_acept=0.9")
+    assert result.exit_code == 2 and "did you mean `target_accept`" in result.stderr
+    assert call("run", "good.ppl", "--data", "d.json", "--set", "draws").exit_code == 2
+
+
+def test_an_interrupted_run_keeps_the_draws_made(call, monkeypatch):
+    import numpy as np
+
+    import ppl
+    from ppl import infer as module  # noqa: F401
+    from ppl.posterior import Interrupted, Posterior
+
+    made = Posterior({"mu": np.random.default_rng(0).normal(size=(2, 30))}, method="nuts")
+
+    def stop(*_, **__):
+        raise Interrupted(made)
+
+    monkeypatch.setattr(sys.modules["ppl.infer"], "infer", stop)
+    Path("d.json").write_text('{"y": [1, 2]}')
+    result = call("run", "good.ppl", "--data", "d.json", "--out", "p.nc")
+    assert result.exit_code == 130 and "interrupted" in result.stderr
+    assert "2 chains of 30 draws" in result.stdout
+    assert ppl.load_posterior("p.nc")["mu"].shape == (2, 30)
