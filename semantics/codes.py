@@ -249,6 +249,441 @@ or of a pass, never of a model. Please report it with the model that shows it.
     def m(x: real): measure[real] = return thunk return x
 """,
     ),
+    "E201": Code(
+        "an unknown name",
+        """
+A name must be bound before it is used: by a parameter, `let`, `~`, a pattern or a loop. Functions, models
+and constructors of the file may be used anywhere in it.
+
+    observe y ~ normal(mu, sigm)
+    observe y ~ normal(mu, sigma)
+""",
+    ),
+    "E202": Code(
+        "a name that is defined twice",
+        """
+Top-level names are unique, and so are parameters, names within a pattern, fields and named arguments.
+In a block, `let` may give a name again; the later one holds from there on.
+
+    fn f(x, x) { x }
+    fn f(x, y) { x + y }
+""",
+    ),
+    "E203": Code(
+        "an unknown type",
+        """
+The types are `unit bool nat int real pos prob text`, tuples `(A, B)`, records `{a: A}`, arrays `[A]`, functions
+`A -> B`, `dist[A]`, `measure[A]`, the opaque `lm context token trace`, and those the file declares.
+
+    model m(y: vector) { … }
+    model m(y: [real]) { … }
+""",
+    ),
+    "E204": Code(
+        "an unknown constructor",
+        """
+A capitalised name in a pattern is a constructor of a declared type. A variable begins with a small letter.
+
+    match t { Lef(x) => x, Node(l, r) => 0 }
+    match t { Leaf(x) => x, Node(l, r) => 0 }
+""",
+    ),
+    "E205": Code(
+        "a model's parameter without a type",
+        """
+The parameters of a model are its data. They come from outside, so their types are written; nothing else needs
+to be.
+
+    model m(y) { … }
+    model m(y: [real]) { … }
+""",
+    ),
+    "E206": Code(
+        "a guide for no model",
+        """
+`guide g() for m { … }` approximates the posterior of the model `m`, which stands in the same file.
+
+    guide g() for modle { … }
+    guide g() for model1 { … }
+""",
+    ),
+    "E207": Code(
+        "`?` where nothing can be missing",
+        """
+`A?` says that values may be missing from the data. Only parameters of a model are data; in its body the value
+has the type `A`, and each hole is a latent variable.
+
+    fn f(x: real?) { x + 1 }
+    model m(y: [real?]) { … }
+""",
+    ),
+    "E301": Code(
+        "two types that differ",
+        """
+An expression has one shape, and its place needs another. The reasons name the place.
+
+    let x = if c { 1 } else { "one" }
+    let x = if c { 1 } else { 2 }
+""",
+    ),
+    "E302": Code(
+        "arrays of different shapes",
+        """
+Arithmetic, elementary functions and distributions work elementwise. A scalar goes with any array; two arrays
+must have equal shapes. Products with a matrix are written `@`.
+
+    let mu = X * beta        # X: [[real]], beta: [real]
+    let mu = X @ beta
+""",
+    ),
+    "E303": Code(
+        "an argument of the wrong kind",
+        """
+A primitive takes numbers, or truth values, or arrays of them.
+
+    let n = 1 + (x > 0)
+    let n = 1 + indicator(x > 0)
+""",
+    ),
+    "E304": Code(
+        "a reduction of a single value",
+        """
+`sum`, `mean`, `min`, … reduce an array of any rank to one value.
+
+    let s = sum(1)
+    let s = sum([1, 2, 3])
+""",
+    ),
+    "E305": Code(
+        "values that cannot be compared",
+        """
+`==` compares numbers, truth values, texts, tuples, records and inductive values. Whether two functions or two
+measures are equal cannot be decided.
+
+    let same = normal(0, 1) == normal(0, 2)
+    let same = sigma1 == sigma2
+""",
+    ),
+    "E306": Code(
+        "an unknown field",
+        """
+Records have the fields they were made with, and tuples `.0`, `.1`, …. Arrays have no methods: the length of
+`xs` is `len(xs)`.
+
+    let n = xs.length
+    let n = len(xs)
+""",
+    ),
+    "E307": Code(
+        "a field of a value of unknown type",
+        """
+Fields are looked up once it is known which record is meant. Where nothing says so, its type has to be written.
+
+    let f = fn (r) => r.mu
+    let f = fn (r: {mu: real}) => r.mu
+""",
+    ),
+    "E308": Code(
+        "an index into what is no array",
+        """
+`x[i]` is element i of an array, counted from 0, and `X[i, j]` an element of an array of arrays. Parts of a tuple
+are written `t.0`.
+
+    let first = pair[0]
+    let first = pair.0
+""",
+    ),
+    "E309": Code(
+        "a pattern that does not fit",
+        """
+A pattern has as many parts as the value it takes apart.
+
+    let (a, b) = (1, 2, 3)
+    let (a, b, c) = (1, 2, 3)
+""",
+    ),
+    "E310": Code(
+        "a named argument for a function value",
+        """
+Parameters of top-level functions and primitives have names that a call may use. A function that is a value
+is known by its type only, which has no names.
+
+    f ~ line()
+    let v = f(x = 1)     # f(1)
+""",
+    ),
+    "E311": Code(
+        "a call of what is no function",
+        """
+Only functions can be called. A variable hides the function of its name.
+
+    gamma ~ beta(1, 1)
+    x ~ gamma(2, 1)       # gamma is a number here: name it g
+""",
+    ),
+    "E312": Code(
+        "the wrong number of arguments",
+        """
+A function takes as many arguments as it has parameters, those with a default aside.
+
+    x ~ normal(0)
+    x ~ normal(0, 1)
+""",
+    ),
+    "E313": Code(
+        "an unknown or doubled named argument",
+        """
+`f(a = 1)` gives the parameter `a`. Each is given once. `m.do(x = 1)` names sites.
+
+    x ~ normal(mu = 0, sd = 1)
+    x ~ normal(mu = 0, sigma = 1)
+""",
+    ),
+    "E314": Code(
+        "a primitive that is no value",
+        """
+The type of `zip` and of `normalize` depends on how they are called, so they are called directly.
+
+    let f = zip
+    let f = fn (a, b) => zip(a, b)
+""",
+    ),
+    "E315": Code(
+        "a function used at endlessly many types",
+        """
+A function that calls itself at ever larger types needs its type written, so that it can be checked once.
+
+    fn depth(x) { depth([x]) }
+    fn depth(x: real) -> real { x }
+""",
+    ),
+    "E316": Code(
+        "a type that contains itself",
+        """
+Types are finite: no array is its own element, and no function its own argument.
+
+    fn f(x) { x(x) }
+    fn f(g, x) { g(x) }
+""",
+    ),
+    "E317": Code(
+        "a `match` that does not cover all values",
+        """
+Arms are tried in order, and one of them must fit. The message shows a value that none does. Arms with a guard
+do not count.
+
+    match t { Leaf(x) => x }
+    match t { Leaf(x) => x, Node(l, r) => 0 }
+""",
+    ),
+    "E318": Code(
+        "a `match` that is too large to check",
+        """
+With very many columns of patterns, covering cannot be decided in reasonable time. A last arm `_` settles it.
+
+    match many { (A, B, A, …) => 1, … }
+    match many { (A, B, A, …) => 1, …, _ => 0 }
+""",
+    ),
+    "E319": Code(
+        "an index out of range",
+        """
+Indices go from 0 to the length less one; `x[-1]` is the last element. Out of range in a written array is an error
+at once, elsewhere when the program runs.
+
+    let x = [1, 2, 3][3]
+    let x = [1, 2, 3][2]
+""",
+    ),
+    "E390": Code(
+        "types that nest too deeply",
+        """
+The types of values built up over very many lines can grow without bound.
+
+    let a1 = (a0, a0)
+    let a2 = (a1, a1)        # and so on, a thousand times
+""",
+    ),
+    "E401": Code(
+        "a number of too wide a range",
+        """
+Numbers have a range: `prob` [0, 1], `pos` at least 0, `real` any. What may be negative is refused where a scale
+or a rate is needed; the reasons show where the sign was lost. From `pos` to `prob` and from `int` to `nat` a check is
+inserted.
+
+    s ~ normal(0, 1)
+    y ~ normal(0, s)              # or s ~ half_normal(1)
+    y ~ normal(0, exp(s))
+""",
+    ),
+    "E402": Code(
+        "a real number where an integer is needed",
+        """
+Counts and indices are whole numbers. Division always gives a real number; `//` stays within the integers.
+
+    let half = xs[n / 2]
+    let half = xs[n // 2]
+""",
+    ),
+    "E403": Code(
+        "an observation that the distribution never draws",
+        """
+A real number has probability 0 under a distribution over integers.
+
+    model m(y: [real]) { observe y ~ poisson(3) }
+    model m(y: [nat]) { observe y ~ poisson(3) }
+""",
+    ),
+    "E404": Code(
+        "a scale of zero",
+        """
+`pos` includes 0, but a distribution whose scale is 0 has no density.
+
+    x ~ normal(0, 0)
+    x ~ dirac(0)
+""",
+    ),
+    "E406": Code(
+        "a measure without a density",
+        """
+`observe` needs a density, and so do `mixture`, `truncate` and the like. Programs with effects are measures, whose
+density is not known in general; primitives such as `normal` are distributions (`dist`).
+
+    observe y ~ some_model(1)
+    mu ~ some_model(1)
+    observe y ~ normal(mu, 1)
+""",
+    ),
+    "E501": Code(
+        "a measure used as a value",
+        """
+`normal(0, 1)` is a distribution, not a number. `~` draws from it.
+
+    let y = normal(0, 1) + 3
+    x ~ normal(0, 1)
+    let y = x + 3
+""",
+    ),
+    "E502": Code(
+        "no measure on the right of `~`",
+        """
+`~` runs a measure and binds what it draws. A value is bound with `let`.
+
+    x ~ 3 + 4
+    let x = 3 + 4
+""",
+    ),
+    "E503": Code(
+        "a block with effects that ends in a value",
+        """
+A block that draws or observes is a measure, so its end must be one: `return e` gives `e` with certainty.
+
+    { x ~ normal(0, 1); x }
+    { x ~ normal(0, 1); return x }
+""",
+    ),
+    "E504": Code(
+        "an early `return`",
+        """
+`return` gives the value of its own block and stands at its end. It does not leave a function.
+
+    if x < 0 { return 0 }
+    return sqrt(x)
+
+    if x < 0 { return 0 } else { return sqrt(x) }
+""",
+    ),
+    "E505": Code(
+        "a site that is drawn twice",
+        """
+Sites are named by the variable they bind, so a block draws each name once.
+
+    x ~ normal(0, 1)
+    x ~ normal(x, 1)          # x2 ~ normal(x, 1)
+""",
+    ),
+    "E506": Code(
+        "data that are drawn",
+        """
+A parameter of a model is data. What it is compared with is written with `observe`.
+
+    model m(y: real) { mu ~ normal(0, 1); y ~ normal(mu, 1); return mu }
+    model m(y: real) { mu ~ normal(0, 1); observe y ~ normal(mu, 1); return mu }
+""",
+    ),
+    "E507": Code(
+        "`param` outside a guide",
+        """
+Learnable parameters belong to guides. In a model an unknown quantity has a prior.
+
+    model m() { param s: pos = 1.0 … }
+    model m() { s ~ half_normal(1) … }
+""",
+    ),
+    "E508": Code(
+        "a statement without effect",
+        """
+An expression that stands as a statement is run, so it must be a measure. The value of any other would be lost.
+
+    x + 1
+    let z = x + 1
+""",
+    ),
+    "E509": Code(
+        "a value where a measure is needed",
+        """
+Models, guides, `normalize` and `.do` work on measures. `return e` makes one of a value.
+
+    model m(y: real) { y + 1 }
+    model m(y: real) { return y + 1 }
+""",
+    ),
+    "E510": Code(
+        "an effect in a function that is declared pure",
+        """
+The declared result says that the function gives a value, but its body draws or observes: it gives a measure.
+
+    fn f(m: real) -> real { x ~ normal(m, 1); return x }
+    fn f(m: real) -> measure[real] { x ~ normal(m, 1); return x }
+""",
+    ),
+    "E511": Code(
+        "a value in a branch without `else`",
+        """
+`if` without `else` is a statement: its branch is run for its effect. As a value it needs both branches.
+
+    let a = if x < 0 { -x }
+    let a = if x < 0 { -x } else { x }
+""",
+    ),
+    "E512": Code(
+        "a `for` without effects",
+        """
+`for` runs its body: a measure for each element. Values are collected by a comprehension.
+
+    let squares = for x in xs { x ^ 2 }
+    let squares = [x ^ 2 for x in xs]
+""",
+    ),
+    "E513": Code(
+        "an unknown gradient strategy",
+        """
+`by` says how gradients pass a draw: `reparam`, `implicit`, `reinforce`, `enum`, `mvd`, `disarm`, `arms`, or
+`baseline(strategy, value)`.
+
+    x ~ normal(m, s) by reparametrise
+    x ~ normal(m, s) by reparam
+""",
+    ),
+    "E514": Code(
+        "a guide that misses a site",
+        """
+A guide proposes every latent variable of its model, under the same names. Further ones are auxiliary.
+
+    model m() { x ~ normal(0, 1); y ~ normal(x, 1); return y }
+    guide g() for m { x ~ normal(0, 2); return x }                  # y is missing
+""",
+    ),
     "E601": Code(
         "a parameter has no data",
         """
@@ -491,6 +926,33 @@ support, a `condition` never holds, or the prior is so far from the data that al
     sigma ~ uniform(0, 1)
     observe y ~ uniform(0, sigma)        # wrong for y = 3: its density is always zero
     sigma ~ uniform(0, 10)               # right: some draws can produce y
+""",
+    ),
+    "W301": Code(
+        "an arm that is never reached",
+        """
+A variable takes every value, so no later arm is tried. Constructors begin with a capital letter.
+
+    match t { leaf => 0, Node(l, r) => 1 }
+    match t { Leaf => 0, Node(l, r) => 1 }
+""",
+    ),
+    "W401": Code(
+        "an observation that may lie outside the support",
+        """
+The data are declared with a wider range than the distribution draws. Values outside have weight 0.
+
+    model m(y: [int]) { observe y ~ poisson(3) … }
+    model m(y: [nat]) { observe y ~ poisson(3) … }
+""",
+    ),
+    "W501": Code(
+        "a latent variable that nothing uses",
+        """
+Nothing depends on the draw, so its posterior is its prior. Often another variable was meant.
+
+    tau ~ half_normal(1)
+    theta ~ normal(mu, 1)         # normal(mu, tau)
 """,
     ),
     "W601": Code(
