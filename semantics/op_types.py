@@ -1,8 +1,8 @@
 """The type of a primitive applied to arguments of given types, from the table of signatures.
 
 The checker infers types; this derives them again, for the verifier and for reading the IR's text.
-Where the checker knows a smaller range than the table (1 - p, x ^ 2), the IR's node has the
-smaller type: `refines` says whether that is one of those cases.
+Where the checker knows a smaller range than the table (1 - p, x ^ 2, exp(-x)), the IR's node has
+the smaller type, and `accepts` takes its word for it: ranges follow from values, not types alone.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def accepts(op: str, derived: Type, claimed: Type) -> bool:
     """Whether a node whose type derives as `derived` may claim the type `claimed`.
 
     Wider is always right. A scalar distribution may be spread over an array it is observed at, and
-    arithmetic may know a smaller range of the same kind and rank than its row in the table says.
+    functions of numbers may have a smaller range, of the same kind and rank, than their row says.
     """
     if below(derived, claimed):
         return True
@@ -85,14 +85,10 @@ def accepts(op: str, derived: Type, claimed: Type) -> bool:
             and rank(derived.item) in (0, rank(claimed.item))
             and below(derived.item, element(claimed.item))
         )
-    if op not in _REFINED or rank(derived) != rank(claimed):
+    if row is None or row.kind == "plain" and op != "dot" or rank(derived) != rank(claimed):
         return False
     a, b = element(derived), element(claimed)
     return is_number(a) and is_number(b) and is_real(a) == is_real(b)
-
-
-#: operations whose range depends on more than the types of their arguments
-_REFINED = frozenset({"add", "sub", "mul", "div", "pow", "mod", "floordiv", "neg"})
 
 
 def element(t: Type) -> Type:
