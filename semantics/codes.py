@@ -252,8 +252,8 @@ or of a pass, never of a model. Please report it with the model that shows it.
     "E201": Code(
         "an unknown name",
         """
-A name must be bound before it is used: by a parameter, `let`, `~`, a pattern or a loop. Functions, models
-and constructors of the file may be used anywhere in it.
+A name must be bound before it is used: by a parameter, `let`, `~`, a pattern or a loop.
+Functions, models and constructors of the file may be used anywhere in it.
 
     observe y ~ normal(mu, sigm)
     observe y ~ normal(mu, sigma)
@@ -262,8 +262,8 @@ and constructors of the file may be used anywhere in it.
     "E202": Code(
         "a name that is defined twice",
         """
-Top-level names are unique, and so are parameters, names within a pattern, fields and named arguments.
-In a block, `let` may give a name again; the later one holds from there on.
+Top-level names are unique, and so are parameters, names within a pattern, fields and named
+arguments. In a block, `let` may give a name again; the later one holds from there on.
 
     fn f(x, x) { x }
     fn f(x, y) { x + y }
@@ -272,8 +272,9 @@ In a block, `let` may give a name again; the later one holds from there on.
     "E203": Code(
         "an unknown type",
         """
-The types are `unit bool nat int real pos prob text`, tuples `(A, B)`, records `{a: A}`, arrays `[A]`, functions
-`A -> B`, `dist[A]`, `measure[A]`, the opaque `lm context token trace`, and those the file declares.
+The types are `unit bool nat int real pos prob text`, tuples `(A, B)`, records `{a: A}`, arrays
+`[A]`, functions `A -> B`, `dist[A]`, `measure[A]`, the opaque `lm context token trace`, and those
+the file declares.
 
     model m(y: vector) { … }
     model m(y: [real]) { … }
@@ -282,7 +283,8 @@ The types are `unit bool nat int real pos prob text`, tuples `(A, B)`, records `
     "E204": Code(
         "an unknown constructor",
         """
-A capitalised name in a pattern is a constructor of a declared type. A variable begins with a small letter.
+A capitalised name in a pattern is a constructor of a declared type. A variable begins with a
+small letter.
 
     match t { Lef(x) => x, Node(l, r) => 0 }
     match t { Leaf(x) => x, Node(l, r) => 0 }
@@ -291,8 +293,8 @@ A capitalised name in a pattern is a constructor of a declared type. A variable 
     "E205": Code(
         "a model's parameter without a type",
         """
-The parameters of a model are its data. They come from outside, so their types are written; nothing else needs
-to be.
+The parameters of a model are its data. They come from outside, so their types are written;
+nothing else needs to be.
 
     model m(y) { … }
     model m(y: [real]) { … }
@@ -301,7 +303,8 @@ to be.
     "E206": Code(
         "a guide for no model",
         """
-`guide g() for m { … }` approximates the posterior of the model `m`, which stands in the same file.
+`guide g() for m { … }` approximates the posterior of the model `m`, which stands in the same
+file.
 
     guide g() for modle { … }
     guide g() for model1 { … }
@@ -310,8 +313,8 @@ to be.
     "E207": Code(
         "`?` where nothing can be missing",
         """
-`A?` says that values may be missing from the data. Only parameters of a model are data; in its body the value
-has the type `A`, and each hole is a latent variable.
+`A?` says that values may be missing from the data. Only parameters of a model are data; in its
+body the value has the type `A`, and each hole is a latent variable.
 
     fn f(x: real?) { x + 1 }
     model m(y: [real?]) { … }
@@ -329,8 +332,8 @@ An expression has one shape, and its place needs another. The reasons name the p
     "E302": Code(
         "arrays of different shapes",
         """
-Arithmetic, elementary functions and distributions work elementwise. A scalar goes with any array; two arrays
-must have equal shapes. Products with a matrix are written `@`.
+Arithmetic, elementary functions and distributions work elementwise. A scalar goes with any array;
+two arrays must have equal shapes. Products with a matrix are written `@`.
 
     let mu = X * beta        # X: [[real]], beta: [real]
     let mu = X @ beta
@@ -357,8 +360,8 @@ A primitive takes numbers, or truth values, or arrays of them.
     "E305": Code(
         "values that cannot be compared",
         """
-`==` compares numbers, truth values, texts, tuples, records and inductive values. Whether two functions or two
-measures are equal cannot be decided.
+`==` compares numbers, truth values, texts, tuples, records and inductive values. Whether two
+functions or two measures are equal cannot be decided.
 
     let same = normal(0, 1) == normal(0, 2)
     let same = sigma1 == sigma2
@@ -367,8 +370,8 @@ measures are equal cannot be decided.
     "E306": Code(
         "an unknown field",
         """
-Records have the fields they were made with, and tuples `.0`, `.1`, …. Arrays have no methods: the length of
-`xs` is `len(xs)`.
+Records have the fields they were made with, and tuples `.0`, `.1`, …. Arrays have no methods: the
+length of `xs` is `len(xs)`.
 
     let n = xs.length
     let n = len(xs)
@@ -377,7 +380,8 @@ Records have the fields they were made with, and tuples `.0`, `.1`, …. Arrays 
     "E307": Code(
         "a field of a value of unknown type",
         """
-Fields are looked up once it is known which record is meant. Where nothing says so, its type has to be written.
+Fields are looked up once it is known which record is meant. Where nothing says so, its type has
+to be written.
 
     let f = fn (r) => r.mu
     let f = fn (r: {mu: real}) => r.mu
@@ -386,8 +390,8 @@ Fields are looked up once it is known which record is meant. Where nothing says 
     "E308": Code(
         "an index into what is no array",
         """
-`x[i]` is element i of an array, counted from 0, and `X[i, j]` an element of an array of arrays. Parts of a tuple
-are written `t.0`.
+`x[i]` is element i of an array, counted from 0, and `X[i, j]` an element of an array of arrays.
+Parts of a tuple are written `t.0`.
 
     let first = pair[0]
     let first = pair.0
@@ -405,8 +409,8 @@ A pattern has as many parts as the value it takes apart.
     "E310": Code(
         "a named argument for a function value",
         """
-Parameters of top-level functions and primitives have names that a call may use. A function that is a value
-is known by its type only, which has no names.
+Parameters of top-level functions and primitives have names that a call may use. A function that
+is a value is known by its type only, which has no names.
 
     f ~ line()
     let v = f(x = 1)     # f(1)
@@ -451,7 +455,8 @@ The type of `zip` and of `normalize` depends on how they are called, so they are
     "E315": Code(
         "a function used at endlessly many types",
         """
-A function that calls itself at ever larger types needs its type written, so that it can be checked once.
+A function that calls itself at ever larger types needs its type written, so that it can be
+checked once.
 
     fn depth(x) { depth([x]) }
     fn depth(x: real) -> real { x }
@@ -469,8 +474,8 @@ Types are finite: no array is its own element, and no function its own argument.
     "E317": Code(
         "a `match` that does not cover all values",
         """
-Arms are tried in order, and one of them must fit. The message shows a value that none does. Arms with a guard
-do not count.
+Arms are tried in order, and one of them must fit. The message shows a value that none does. Arms
+with a guard do not count.
 
     match t { Leaf(x) => x }
     match t { Leaf(x) => x, Node(l, r) => 0 }
@@ -479,7 +484,8 @@ do not count.
     "E318": Code(
         "a `match` that is too large to check",
         """
-With very many columns of patterns, covering cannot be decided in reasonable time. A last arm `_` settles it.
+With very many columns of patterns, covering cannot be decided in reasonable time. A last arm `_`
+settles it.
 
     match many { (A, B, A, …) => 1, … }
     match many { (A, B, A, …) => 1, …, _ => 0 }
@@ -488,8 +494,8 @@ With very many columns of patterns, covering cannot be decided in reasonable tim
     "E319": Code(
         "an index out of range",
         """
-Indices go from 0 to the length less one; `x[-1]` is the last element. Out of range in a written array is an error
-at once, elsewhere when the program runs.
+Indices go from 0 to the length less one; `x[-1]` is the last element. Out of range in a written
+array is an error at once, elsewhere when the program runs.
 
     let x = [1, 2, 3][3]
     let x = [1, 2, 3][2]
@@ -507,9 +513,9 @@ The types of values built up over very many lines can grow without bound.
     "E401": Code(
         "a number of too wide a range",
         """
-Numbers have a range: `prob` [0, 1], `pos` at least 0, `real` any. What may be negative is refused where a scale
-or a rate is needed; the reasons show where the sign was lost. From `pos` to `prob` and from `int` to `nat` a check is
-inserted.
+Numbers have a range: `prob` [0, 1], `pos` at least 0, `real` any. What may be negative is refused
+where a scale or a rate is needed; the reasons show where the sign was lost. From `pos` to `prob`
+and from `int` to `nat` a check is inserted.
 
     s ~ normal(0, 1)
     y ~ normal(0, s)              # or s ~ half_normal(1)
@@ -519,7 +525,8 @@ inserted.
     "E402": Code(
         "a real number where an integer is needed",
         """
-Counts and indices are whole numbers. Division always gives a real number; `//` stays within the integers.
+Counts and indices are whole numbers. Division always gives a real number; `//` stays within the
+integers.
 
     let half = xs[n / 2]
     let half = xs[n // 2]
@@ -546,8 +553,9 @@ A real number has probability 0 under a distribution over integers.
     "E406": Code(
         "a measure without a density",
         """
-`observe` needs a density, and so do `mixture`, `truncate` and the like. Programs with effects are measures, whose
-density is not known in general; primitives such as `normal` are distributions (`dist`).
+`observe` needs a density, and so do `mixture`, `truncate` and the like. Programs with effects are
+measures, whose density is not known in general; primitives such as `normal` are distributions
+(`dist`).
 
     observe y ~ some_model(1)
     mu ~ some_model(1)
@@ -576,7 +584,8 @@ density is not known in general; primitives such as `normal` are distributions (
     "E503": Code(
         "a block with effects that ends in a value",
         """
-A block that draws or observes is a measure, so its end must be one: `return e` gives `e` with certainty.
+A block that draws or observes is a measure, so its end must be one: `return e` gives `e` with
+certainty.
 
     { x ~ normal(0, 1); x }
     { x ~ normal(0, 1); return x }
@@ -623,7 +632,8 @@ Learnable parameters belong to guides. In a model an unknown quantity has a prio
     "E508": Code(
         "a statement without effect",
         """
-An expression that stands as a statement is run, so it must be a measure. The value of any other would be lost.
+An expression that stands as a statement is run, so it must be a measure. The value of any other
+would be lost.
 
     x + 1
     let z = x + 1
@@ -641,7 +651,8 @@ Models, guides, `normalize` and `.do` work on measures. `return e` makes one of 
     "E510": Code(
         "an effect in a function that is declared pure",
         """
-The declared result says that the function gives a value, but its body draws or observes: it gives a measure.
+The declared result says that the function gives a value, but its body draws or observes: it gives
+a measure.
 
     fn f(m: real) -> real { x ~ normal(m, 1); return x }
     fn f(m: real) -> measure[real] { x ~ normal(m, 1); return x }
@@ -650,7 +661,8 @@ The declared result says that the function gives a value, but its body draws or 
     "E511": Code(
         "a value in a branch without `else`",
         """
-`if` without `else` is a statement: its branch is run for its effect. As a value it needs both branches.
+`if` without `else` is a statement: its branch is run for its effect. As a value it needs both
+branches.
 
     let a = if x < 0 { -x }
     let a = if x < 0 { -x } else { x }
@@ -668,8 +680,8 @@ The declared result says that the function gives a value, but its body draws or 
     "E513": Code(
         "an unknown gradient strategy",
         """
-`by` says how gradients pass a draw: `reparam`, `implicit`, `reinforce`, `enum`, `mvd`, `disarm`, `arms`, or
-`baseline(strategy, value)`.
+`by` says how gradients pass a draw: `reparam`, `implicit`, `reinforce`, `enum`, `mvd`, `disarm`,
+`arms`, or `baseline(strategy, value)`.
 
     x ~ normal(m, s) by reparametrise
     x ~ normal(m, s) by reparam
@@ -678,7 +690,8 @@ The declared result says that the function gives a value, but its body draws or 
     "E514": Code(
         "a guide that misses a site",
         """
-A guide proposes every latent variable of its model, under the same names. Further ones are auxiliary.
+A guide proposes every latent variable of its model, under the same names. Further ones are
+auxiliary.
 
     model m() { x ~ normal(0, 1); y ~ normal(x, 1); return y }
     guide g() for m { x ~ normal(0, 2); return x }                  # y is missing
@@ -940,7 +953,8 @@ A variable takes every value, so no later arm is tried. Constructors begin with 
     "W401": Code(
         "an observation that may lie outside the support",
         """
-The data are declared with a wider range than the distribution draws. Values outside have weight 0.
+The data are declared with a wider range than the distribution draws. Values outside have weight
+0.
 
     model m(y: [int]) { observe y ~ poisson(3) … }
     model m(y: [nat]) { observe y ~ poisson(3) … }
