@@ -96,31 +96,37 @@ class Draws:
         return int(np.sum(self.stats.get("diverging", 0)))
 
 
-def choose_mode(density: Density, chains: int, mode: Mode = "auto") -> Literal[
-    "loop", "vectorised", "devices"
-]:
+def choose_mode(
+    density: Density, data: Any, schedule: Schedule, mode: Mode = "auto"
+) -> Literal["loop", "vectorised", "devices"]:
     """The faster way to run these chains; a rule, not a measurement, so that a seed's result
     does not depend on how busy the machine was.
 
-    On a CPU a gradient of a small model costs about as much in dispatch as in arithmetic, and that
-    is all that stepping k chains together saves, while every step then waits for the deepest of k
-    trees and compiling takes twice as long. Threads divide the work by the number of cores at no
-    such price, so together pays only when there are many chains to a core and little arithmetic.
-    An accelerator is idle unless chains are stepped together.
+    An accelerator idles unless chains are stepped together. On a CPU that saves only the dispatch
+    of small operations: arithmetic is the same, every step waits for the deepest of the chains'
+    trees, and compiling takes about three times as long. Threads divide the work by the cores at no
+    such price. So together pays only if the arithmetic is small and the steps queueing for each
+    core are many enough to earn the compilation back.
     """
     if mode != "auto":
         return mode
-    devices = len(jax.local_devices())
-    if devices > 1 and chains % devices == 0:
+    devices = jax.local_device_count()
+    if devices > 1 and schedule.chains % devices == 0:
         return "devices"
     if jax.default_backend() != "cpu":
         return "vectorised"
-    crowded = chains > MANY_CHAINS_PER_CORE * _cores()
-    return "vectorised" if crowded and density.size <= SMALL else "loop"
+    arithmetic = density.size + sum(np.size(x) for x in jax.tree.leaves(data))
+    queueing = schedule.chains / _cores() - _LOCKSTEP
+    steps = schedule.warmup + schedule.draws * schedule.thin
+    small = arithmetic <= _SMALL
+    return "vectorised" if small and queueing * steps > _EARNS_COMPILATION else "loop"
 
 
-MANY_CHAINS_PER_CORE = 8
-SMALL = 50
+# Measured with NUTS on two cores: chains in lockstep take 1.4 times one chain's time where dispatch
+# dominates, which it does up to about 2000 numbers; 4e4 steps saved are the seconds it compiles.
+_LOCKSTEP = 1.4
+_SMALL = 2_000
+_EARNS_COMPILATION = 40_000
 _BLOCK_BYTES = 2**24
 _BLOCK_STEPS = 128
 _TICK = 0.2  # seconds between progress reports
@@ -181,10 +187,9 @@ def _programs(density: Density, kernel: Kernel, mode: str) -> _Programs:
         one_chain = _Programs(*(jax.vmap(f, axes) for f, axes in zip(one_chain, per_chain,
                                                                      strict=True)))
     if mode == "devices":
-        from jax.sharding import PartitionSpec
+        from jax.sharding import Mesh, PartitionSpec
 
-        mesh = jax.make_mesh((len(jax.local_devices()),), ("chain",),
-                             devices=jax.local_devices())
+        mesh = Mesh(np.array(jax.local_devices()), ("chain",))
         one_chain = _Programs(*(
             jax.shard_map(
                 f,
@@ -235,7 +240,7 @@ def run_chains(
             "there is no continuous site for a gradient method to move",
             hint="a finite program is solved exactly by the method `exact`",
         )
-    chosen = choose_mode(density, schedule.chains, mode)
+    chosen = choose_mode(density, data, schedule, mode)
     began = time.perf_counter()
     with precision(numbers) as scope:
         if chosen == "devices" and schedule.chains % len(jax.local_devices()):
@@ -248,7 +253,7 @@ def run_chains(
         programs = _programs(density, kernel, chosen)
         data = jax.device_put(data)
         lanes = list(range(schedule.chains)) if chosen == "loop" else [np.arange(schedule.chains)]
-        starter = _Starter(density, programs, data, _seed_words(seed), start)
+        starter = _Starter(density, programs, data, seed_words(seed), start)
         state_like, _ = starter.shapes(lanes[0])
         blank = _blank(kernel, state_like, density.size, batched=chosen != "loop")
         run = _Run(programs.advance, data, blank, schedule, scope, _Report(schedule, progress))
@@ -279,7 +284,7 @@ def run_chains(
     )
 
 
-def _seed_words(seed: int) -> np.ndarray:
+def seed_words(seed: int) -> np.ndarray:
     """A seed of up to 64 bits as a Threefry key; the same in both precisions."""
     return np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
 

@@ -73,7 +73,7 @@ class Density:
         for site in self.sites:
             stop = start + prod(site.unconstrained_shape)
             part = vector[..., start:stop]
-            position[site.path] = part.reshape(*vector.shape[:-1], *site.unconstrained_shape)
+            position[site.path] = part.reshape((*vector.shape[:-1], *site.unconstrained_shape))
             start = stop
         return position
 
@@ -85,7 +85,7 @@ class Density:
         for site in self.sites:
             part = jnp.asarray(position[site.path])
             lead = part.shape[: part.ndim - len(site.unconstrained_shape)]
-            parts.append(part.reshape(*lead, -1) if part.size else part.reshape(*lead, 0))
+            parts.append(part.reshape((*lead, prod(site.unconstrained_shape))))
         return jnp.concatenate(parts, axis=-1)
 
     def site_of(self, coordinate: int) -> SiteInfo:
