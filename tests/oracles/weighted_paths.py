@@ -1,8 +1,8 @@
-"""A second oracle for finite programs: run them again and again, each time on a new tape of choices.
+"""A second oracle for finite programs: run one path at a time, each on a new tape of choices.
 
 Written from the definition of the language alone, in floating point, by another technique than
-`rational`: an ordinary interpreter that runs *one* path, taking its choices from a tape and writing
-down how many options each had; the driver then advances the tape like an odometer. Arrays are lists,
+`rational`: an ordinary interpreter runs a path, taking its choices from a tape and writing down how
+many options each had; the driver then advances the tape like an odometer. Arrays are lists,
 records dicts, functions Python's own.
 """
 
