@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,94 +13,62 @@ from ppl.semantics.distributions.bijections import IntervalBijection
 
 
 def invert(law: Any, log_p: Array, log_q: Array) -> Array:
-    """x with log_cdf(x) = log_p, equivalently log_sf(x) = log_q; for a discrete law, the smallest.
+    """x with log_cdf(x) = log_p, equivalently log_sf(x) = log_q; for a discrete law, the smallest
+    x with log_cdf(x) >= log_p.
 
     Continuous: bisection in unconstrained coordinates to the last bit, then one Newton step, which
     makes the result differentiable in the parameters and in p (implicit differentiation).
     """
-    log_p, log_q = jnp.broadcast_arrays(log_p, log_q)
-    if law.is_discrete:
-        return _invert_discrete(law, log_p, log_q)
-    to_support = IntervalBijection(law.support)
-    frozen = jax.lax.stop_gradient(law)
-    p, q = jax.lax.stop_gradient((log_p, log_q))
+    shape = jnp.broadcast_shapes(jnp.shape(log_p), jnp.shape(log_q), law.batch_shape)
+    log_p, log_q = jnp.broadcast_to(log_p, shape), jnp.broadcast_to(log_q, shape)
+    frozen, p, q = jax.lax.stop_gradient((law, log_p, log_q))
     lower_half = p < q
 
-    def too_low(t: Array) -> Array:
-        x = to_support(t)
+    def too_low(x: Array) -> Array:
         return jnp.where(lower_half, frozen.log_cdf(x) < p, frozen.log_sf(x) > q)
 
-    shape = jnp.broadcast_shapes(log_p.shape, law.batch_shape)
-    low, high = _bracket(too_low, jnp.zeros(shape, log_p.dtype))
-    t = _bisect(too_low, low, high)
-    x = jax.lax.stop_gradient(to_support(t))
-    log_pdf = law.log_prob(x)
+    if law.is_discrete:
+        first = jnp.broadcast_to(jnp.asarray(frozen.support.lower, p.dtype), shape)
+        return bisect(too_low, first - 1, whole=True)
+    to_support = IntervalBijection(frozen.support)
+    x = to_support(bisect(lambda t: too_low(to_support(t)), jnp.full(shape, -jnp.inf, p.dtype)))
+    log_pdf = frozen.log_prob(x)
     cdf, sf = law.log_cdf(x), law.log_sf(x)
     step = jnp.where(
         lower_half,
-        (log_p - cdf) * jnp.exp(jax.lax.stop_gradient(cdf - log_pdf)),
-        (sf - log_q) * jnp.exp(jax.lax.stop_gradient(sf - log_pdf)),
+        (log_p - cdf) * jnp.exp(jax.lax.stop_gradient(cdf) - log_pdf),
+        (sf - log_q) * jnp.exp(jax.lax.stop_gradient(sf) - log_pdf),
     )
     return x + jnp.where(jnp.isfinite(step), step, 0.0)
 
 
-def _invert_discrete(law: Any, log_p: Array, log_q: Array) -> Array:
-    law = jax.lax.stop_gradient(law)
-    lower_half = log_p < log_q
-    first = jnp.asarray(law.support.lower, log_p.dtype)
+def bisect(too_low: Callable[[Array], Array], low: Array, *, whole: bool = False) -> Array:
+    """Where the predicate turns from true to false, elementwise, to the last bit.
 
-    def too_low(k: Array) -> Array:
-        return jnp.where(lower_half, law.log_cdf(k) < log_p, law.log_sf(k) > log_q)
+    `low` is where it is known to be true, -infinity if nowhere; a bracket is found by doubling. If
+    `whole`, the first integer where it is false. One call of the predicate, which compiles once.
+    """
+    high = jnp.full_like(low, jnp.inf)
+    start = jnp.where(jnp.isfinite(low), low, 0.0)
 
-    shape = jnp.broadcast_shapes(log_p.shape, law.batch_shape)
-    start = jnp.broadcast_to(first, shape)
+    def next_point(low: Array, high: Array) -> Array:
+        up = jnp.where(whole, 2 * (low - start) + start + 1, jnp.maximum(2 * low, 1.0))
+        down = jnp.minimum(2 * high, -1.0)
+        middle = jnp.where(jnp.isfinite(low) & jnp.isfinite(high), low + (high - low) / 2, 0.0)
+        point = jnp.where(jnp.isinf(high), jnp.where(jnp.isinf(low), 0.0, up), middle)
+        point = jnp.where(jnp.isinf(low) & jnp.isfinite(high), down, point)
+        return jnp.floor(point) if whole else point
 
-    def widen(state):
-        step, high = state
-        return 2 * step, jnp.where(too_low(high), start + 2 * step, high)
-
-    step = jnp.ones((), log_p.dtype)
-    _, high = jax.lax.while_loop(
-        lambda s: jnp.any(too_low(s[1])) & (s[0] < 2.0**60), widen, (step, start)
-    )
-
-    def halve(state):
-        low, high = state
-        middle = jnp.floor((low + high) / 2)
-        up = too_low(middle)
-        return jnp.where(up, middle, low), jnp.where(up, high, middle)
-
-    _, high = jax.lax.while_loop(lambda s: jnp.any(s[1] - s[0] > 1), halve, (start - 1, high))
-    return high
-
-
-def _bracket(too_low, zero: Array) -> tuple[Array, Array]:
-    """(low, high) around the root, by doubling from [-1, 1]."""
-
-    def widen(state):
-        low, high = state
-        return jnp.where(too_low(low), low, 2 * low), jnp.where(too_low(high), 2 * high, high)
-
-    def go_on(state):
-        low, high = state
-        unfinished = ~too_low(low) | too_low(high)
-        return jnp.any(unfinished & (high < 1e30) & (low > -1e30))
-
-    return jax.lax.while_loop(go_on, widen, (zero - 1, zero + 1))
-
-
-def _bisect(too_low, low: Array, high: Array) -> Array:
-    """The root to the last bit, or as far as a bracket of unknown size allows in 200 halvings."""
+    def go_on(state) -> Array:
+        low, high, n = state
+        point = next_point(low, high)
+        return (n < 400) & jnp.any((point > low) & (point < high) & (jnp.abs(point) < 1e30))
 
     def halve(state):
         low, high, n = state
-        middle = low + (high - low) / 2
-        up = too_low(middle)
-        return jnp.where(up, middle, low), jnp.where(up, high, middle), n + 1
+        point = next_point(low, high)
+        up = too_low(point)
+        return jnp.where(up, point, low), jnp.where(up, high, point), n + 1
 
-    def go_on(state):
-        low, high, n = state
-        middle = low + (high - low) / 2
-        return (n < 200) & jnp.any((middle > low) & (middle < high))
-
-    return jax.lax.while_loop(go_on, halve, (low, high, 0))[0]
+    low, high, _ = jax.lax.while_loop(go_on, halve, (low, high, 0))
+    return high if whole else jnp.where(jnp.isfinite(low), low, high)
