@@ -189,17 +189,27 @@ def gp_regression(d, p):
     )
 
 
-def lotka_volterra(d, p, rtol=1e-10, atol=1e-10):
-    from jax.experimental.ode import odeint
+def lotka_volterra(d, p, steps_a_year=100):
+    """The equation by the classical Runge-Kutta method with fixed steps; times are whole years."""
+    h = 1 / steps_a_year
 
-    def rhs(z, _, theta):
-        u, v = z
-        t1, t2, t3, t4 = theta
-        return jnp.stack([(t1 - t2 * v) * u, (-t3 + t4 * u) * v])
+    def rhs(z):
+        u, v = z[0], z[1]
+        return jnp.stack(
+            [(p["birth"] - p["predation"] * v) * u, (-p["death"] + p["growth"] * u) * v]
+        )
 
-    times = jnp.concatenate([jnp.zeros(1), _array(d["ts"])])
-    theta = tuple(p[k] for k in ("birth", "predation", "death", "growth"))
-    z = odeint(rhs, p["z_init"], times, theta, rtol=rtol, atol=atol)[1:]
+    def step(z, _):
+        k1 = rhs(z)
+        k2 = rhs(z + h / 2 * k1)
+        k3 = rhs(z + h / 2 * k2)
+        k4 = rhs(z + h * k3)
+        z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        return z, z
+
+    years = jnp.asarray(d["ts"], int)
+    _, path = jax.lax.scan(step, p["z_init"], None, length=max(d["ts"]) * steps_a_year)
+    z = path[years * steps_a_year - 1]
     return (
         normal(p["birth"], 1, 0.5)
         + normal(p["death"], 1, 0.5)
