@@ -57,42 +57,52 @@ def below(a: Type, b: Type, *, across_kinds: bool = False) -> bool:
 
 
 def join(a: Type, b: Type, *, across_kinds: bool = False) -> Type | None:
-    """The least type above both, or None; of two functions, the one that is above the other."""
-    if a == b or below(a, b, across_kinds=across_kinds):
-        return b
+    """The least type above both, or None."""
+    return _bound(a, b, up=True, across_kinds=across_kinds)
+
+
+def _bound(a: Type, b: Type, *, up: bool, across_kinds: bool) -> Type | None:
+    """The join, or with `up` false the meet: what functions take is turned round."""
+    if below(a, b, across_kinds=across_kinds):
+        return b if up else a
     if below(b, a, across_kinds=across_kinds):
-        return a
+        return a if up else b
 
-    def up(x: Type, y: Type) -> Type | None:
-        return join(x, y, across_kinds=across_kinds)
+    def same(x: Type, y: Type) -> Type | None:
+        return _bound(x, y, up=up, across_kinds=across_kinds)
 
-    def all_up(xs: tuple[Type, ...], ys: tuple[Type, ...]) -> tuple[Type, ...] | None:
-        joined = tuple(map(up, xs, ys)) if len(xs) == len(ys) else (None,)
-        return None if None in joined else joined  # type: ignore[return-value]
+    def all_same(xs: tuple[Type, ...], ys: tuple[Type, ...]) -> tuple[Type, ...] | None:
+        bounds = tuple(map(same, xs, ys)) if len(xs) == len(ys) else (None,)
+        return None if None in bounds else bounds  # type: ignore[return-value]
 
     match a, b:
         case Base(), Base() if is_number(a) and is_number(b):
-            same_kind = is_real(a) == is_real(b)
-            return number_join(a, b) if across_kinds or same_kind else None
-        case (Array(x), Array(y)) | (Dist(x), Dist(y)):
-            item = up(x, y)
+            # of one kind they are ordered, and met above
+            return number_join(a, b) if up and across_kinds else None
+        case (Array(x), Array(y)) | (Dist(x), Dist(y)) | (Measure(x), Measure(y)):
+            item = same(x, y)
             return None if item is None else type(a)(item)
         case ((Dist(x) | Measure(x)), (Dist(y) | Measure(y))):
-            item = up(x, y)
-            return None if item is None else Measure(item)
+            item = same(x, y)
+            return None if item is None else (Measure if up else Dist)(item)
         case Tuple(xs), Tuple(ys):
-            items = all_up(xs, ys)
+            items = all_same(xs, ys)
             return None if items is None else Tuple(items)
         case Record(xs), Record(ys) if dict(xs).keys() == dict(ys).keys():
             right = dict(ys)
-            items = all_up(tuple(t for _, t in xs), tuple(right[k] for k, _ in xs))
-            return (
-                None
-                if items is None
-                else Record(tuple(zip((k for k, _ in xs), items, strict=True)))
-            )
+            items = all_same(tuple(t for _, t in xs), tuple(right[k] for k, _ in xs))
+            names = (k for k, _ in xs)
+            return None if items is None else Record(tuple(zip(names, items, strict=True)))
+        case (Fun(ps, r), Fun(qs, s)) if len(ps) == len(qs):
+            params = [
+                _bound(p, q, up=not up, across_kinds=False) for p, q in zip(ps, qs, strict=True)
+            ]
+            result = _bound(r, s, up=up, across_kinds=False)
+            if result is None or None in params:
+                return None
+            return Fun(tuple(params), result)  # type: ignore[arg-type]
         case Data(n, xs), Data(m, ys) if n == m:
-            items = all_up(xs, ys)
+            items = all_same(xs, ys)
             return None if items is None else Data(n, items)
         case _:
             return None
