@@ -32,7 +32,8 @@ CENTRES = {
         "z_init": np.log([30.0, 6.0]),
     }
 }
-TOLERANCE = {"lotka_volterra": 3e-3}
+#: values only, to the tolerance of the compiled solver; gradients of solvers have their own tests
+SOLVERS_DIFFER = {"lotka_volterra": 3e-3}
 
 
 def setup(name):
@@ -64,10 +65,13 @@ def test_density_is_the_hand_written_one(name):
             ours = density.log_density_no_jacobian(target.data, p)
             return ours - reference.log_density(data, {k: array(values[k]) for k in sites})
 
+        if name in SOLVERS_DIFFER:
+            gaps = jax.jit(jax.vmap(gap))(points)
+            np.testing.assert_allclose(gaps, gaps[0], rtol=0, atol=SOLVERS_DIFFER[name])
+            return
         gaps, gradients = jax.jit(jax.vmap(jax.value_and_grad(gap)))(points)
-        scale = jax.jit(jax.vmap(jax.grad(lambda p: density.log_density(target.data, p))))(points)
-    tolerance = TOLERANCE.get(name, 1e-9)
-    size = 1 + max(float(np.max(np.abs(g))) for g in jax.tree.leaves(scale))
-    np.testing.assert_allclose(gaps, gaps[0], rtol=0, atol=tolerance * size)
+        values = jax.jit(jax.vmap(lambda p: density.log_density(target.data, p)))(points)
+    tolerance = 1e-12 * (1e3 + np.max(np.abs(values)))
+    np.testing.assert_allclose(gaps, gaps[0], rtol=0, atol=tolerance)
     for site, gradient in gradients.items():
-        np.testing.assert_allclose(gradient, 0, atol=tolerance * size, err_msg=site)
+        np.testing.assert_allclose(gradient, 0, atol=10 * tolerance, err_msg=site)
