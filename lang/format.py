@@ -56,7 +56,9 @@ def _glued(tree: syntax.Node, tokens: Sequence[Token]) -> frozenset[int]:
         kind, bracket = token.kind, open_[-1].kind if open_ else ""
         closed = kind in _CLOSE and open_.pop()
         tight = (
-            kind in (",", ")", "]", ".", "?", "^", "_SEP")
+            kind in (",", ")", "]", "?", "^", "_SEP")
+            # 1 .0 is not 1.0
+            or (kind == "." and (last.kind not in ("INT", "FLOAT") or before == "."))
             or (kind == ":" and last.kind != ",")
             or last.kind in ("(", "[", ".", "^")
             or negation

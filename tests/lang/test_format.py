@@ -15,7 +15,7 @@ from ppl.semantics.diagnostics import DiagnosticError, Source
 
 from .sentences import sentence, spaced
 
-MESSY = '''\
+MESSY = """\
 
 
 ## doc
@@ -64,7 +64,7 @@ return fn(x)=>-x.a .b.0
 # end
 
 }
-# the very end'''
+# the very end"""
 
 NEAT = """\
 ## doc
@@ -158,9 +158,7 @@ def test_what_is_no_program_is_refused():
 
 def test_trailing_comments_of_adjacent_lines_are_aligned():
     text = "fn f() {\na # 1\nlong_name # 2\n\nb # 3\n}"
-    assert assert_formats(text) == (
-        "fn f() {\n  a          # 1\n  long_name  # 2\n\n  b  # 3\n}\n"
-    )
+    assert assert_formats(text) == ("fn f() {\n  a          # 1\n  long_name  # 2\n\n  b  # 3\n}\n")
 
 
 def test_sentences_of_the_grammar():

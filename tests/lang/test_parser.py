@@ -246,7 +246,9 @@ from ppl.semantics.diagnostics import Source
 parse(Source("test", "model m() { x ~ normal(0, 1) }"))
 print(time.process_time(), *({"jax", "numpy", "lark"} & sys.modules.keys()))
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     seconds, *heavy = ran.stdout.split()
     assert not heavy
     assert float(seconds) < 0.4
