@@ -6,14 +6,13 @@ from collections.abc import Sequence, Set
 
 from ppl.lang.recognise import hint, recognise
 from ppl.lang.tables import END
-from ppl.lang.tokens import KEYWORDS, Token
+from ppl.lang.tokens import ITEMS, KEYWORDS, Token
 from ppl.semantics.diagnostics import Diagnostic, Note, Source, Span
 
 _EXPRESSION = frozenset(
     "NAME MAX INT FLOAT TEXT true false ( [ { not - fn if match for scan".split()
 )
 _STATEMENT = frozenset("let observe factor condition return checkpoint".split())
-ITEMS = frozenset("model fn guide type import".split())
 _PATTERN = frozenset("NAME MAX INT FLOAT TEXT true false - ( {".split())
 _TYPE = frozenset("NAME MAX ( [ {".split())
 _OPERATORS = frozenset("== != < > <= >= + - * / // % @ ^ and or as".split())
@@ -32,20 +31,20 @@ def describe(expected: Set[str]) -> str:
     rest = set(expected)
     words = []
     for kinds, phrase in (
-        (ITEMS | {END}, "`model`, `fn`, `guide`, `type` or `import`"),
+        (ITEMS, "`model`, `fn`, `guide`, `type` or `import`"),
         (_EXPRESSION | _STATEMENT, "a statement"),
         (_EXPRESSION, "an expression"),
         (_PATTERN, "a pattern"),
         (_TYPE, "a type"),
     ):
-        if kinds - {END} <= rest and (END not in kinds or "{" not in rest):
+        if kinds <= rest:
             rest -= kinds | {"param", "iterate", "fold"}
             words.append(phrase)
     if len(rest & _OPERATORS) > 3:
         rest -= _OPERATORS
         words.append("an operator")
-    rest.discard("MAX")
-    if "_SEP" in rest:
+    rest.discard("MAX")  # it is a name
+    if words or "_SEP" in rest:
         rest.discard(END)
     if words or rest - _AFTER_VALUE:
         rest -= _AFTER_VALUE

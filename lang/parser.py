@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from ppl.lang import lexer, newlines, syntax, tables
 from ppl.lang.builder import Builder
 from ppl.lang.expected import syntax_error
-from ppl.lang.tokens import Token
+from ppl.lang.lexer import MAX_ERRORS
+from ppl.lang.tokens import ITEMS, Token
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Source, Span, fail
 
 #: the depth of a syntax tree; later stages recurse over it
 MAX_DEPTH = 200
-#: syntax errors reported at once
-MAX_ERRORS = 20
-
-_ITEMS = frozenset("model fn guide type import".split())
 
 
 def parse(source: Source) -> syntax.Module:
@@ -73,7 +70,7 @@ def _next_item(source: Source, scanned: Sequence[Token], first: int, offset: int
     """The first token, from both a number and an offset on, that begins a line and an item."""
     for i in range(first, len(scanned)):
         token = scanned[i]
-        if token.kind in _ITEMS and token.start >= max(1, offset):
+        if token.kind in ITEMS and token.start >= max(1, offset):
             if source.text[token.start - 1] == "\n":
                 return i
     return None

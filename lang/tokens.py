@@ -9,6 +9,8 @@ KEYWORDS = frozenset(
     "and as by checkpoint condition else factor false fn fold for guide if import in iterate let"
     " match model not observe or param return scan true type until".split()
 )
+#: an item begins with one of these
+ITEMS = frozenset("model fn guide type import".split())
 
 
 class Token(NamedTuple):
