@@ -9,13 +9,13 @@ from ppl.lang import syntax as s
 from ppl.lang.check import atoms
 from ppl.lang.check import terms as t
 from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, leaf, positions
-from ppl.lang.check.infer import Body, _tail
+from ppl.lang.check.infer import Body, baseline, tail
 from ppl.lang.check.report import Place, quote
 from ppl.lang.check.schemes import is_distribution, row, signatures
 from ppl.lang.check.scope import Constant, Global, Local
-from ppl.lang.check.structure import PROPERTIES
+from ppl.lang.check.templates import endless
 from ppl.semantics import types as ty
-from ppl.semantics.signatures import PRIMITIVES, Primitive
+from ppl.semantics.signatures import PRIMITIVES, PROPERTIES, Primitive
 
 
 _TO_BOOL = frozenset({"eq", "ne", "lt", "gt", "le", "ge", "and", "or"})
@@ -50,7 +50,7 @@ class Flows:
             if p.default is not None:
                 self.flow(self.expr(p.default), a, "the default", p.default)
         actual = self.expr(item.body)
-        self.flow(actual, result, f"the result of `{item.name}`", _tail(item.body))
+        self.flow(actual, result, f"the result of `{item.name}`", tail(item.body))
         self.ins, self.outs = interface(self.interface, g)
 
     def _parameter(self, p: s.ParamDecl, term: t.Term) -> A:
@@ -142,7 +142,9 @@ class Flows:
         """A reference to a top-level function: its interface with new variables, and its summary."""
         name, shape = self.body.calls[e]
         g, fn = self.graph, self.body.functions.instance(name, shape, Place(self.body, e))
-        if fn.broken:
+        if fn is None:
+            self.body.report(endless(name, e))
+        if fn is None or fn.broken:
             raise Unsound
         item = fn.item
         params = [
@@ -265,7 +267,7 @@ class Flows:
         if e.result is not None:
             shape = self.shape(e.body)
             wanted = self.graph.of_type(self.facts.annotations[e.result], {}, shape)
-            self.flow(result, wanted, "the result of this function", _tail(e.body))
+            self.flow(result, wanted, "the result of this function", tail(e.body))
             result = wanted
         return A("fun", (*params, result))
 
@@ -276,8 +278,8 @@ class Flows:
             return self.graph.fresh(self.shape(e))
         other = self.expr(e.other)
         parts: list[tuple[A, str, s.Node]] = [
-            (then, "the first branch of `if`", _tail(e.then)),
-            (other, "the `else` branch", _tail(e.other)),
+            (then, "the first branch of `if`", tail(e.then)),
+            (other, "the `else` branch", tail(e.other)),
         ]
         return self.graph.join(self.shape(e), parts)
 
@@ -288,7 +290,7 @@ class Flows:
             self.bind(arm.pattern, subject)
             if arm.guard is not None:
                 self.expr(arm.guard)
-            parts.append((self.expr(arm.body), "an arm of `match`", _tail(arm.body)))
+            parts.append((self.expr(arm.body), "an arm of `match`", tail(arm.body)))
         return self.graph.join(self.shape(e), parts)
 
     # ------------------------------------------------------------------------------ loops
@@ -330,7 +332,7 @@ class Flows:
         body = self.expr(block)
         run = body.head == "measure" and not (carry.head == "measure")
         step = body.args[0] if run else body
-        self.flow(step, carry, f"the next carry of `{word}`", _tail(block))
+        self.flow(step, carry, f"the next carry of `{word}`", tail(block))
         out = A("array", (carry,)) if keep_all else carry
         return self.measure(out) if run else out
 
@@ -483,7 +485,10 @@ class Flows:
     def statement(self, st: s.Statement) -> None:
         match st:
             case s.Draw(pattern=pattern, expr=e):
-                self.bind(pattern, self.expr(e).args[0])
+                a = self.expr(e).args[0]
+                for value in baseline(st):
+                    self.expr(value)
+                self.bind(pattern, a)
             case s.Let(pattern=pattern, type=type_, expr=e):
                 a = self.expr(e)
                 if type_ is not None:

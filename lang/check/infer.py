@@ -103,14 +103,14 @@ class Body:
             ):
                 self._effect_in_pure(item)
                 return
-            self.equal(actual, self.result, _tail(item.body), f"the result of `{item.name}`")
+            self.equal(actual, self.result, tail(item.body), f"the result of `{item.name}`")
         else:
             self.solver.same(actual, self.result)
         if isinstance(item, s.Guide) or item.kind == "model":
             what = "model" if isinstance(item, s.Function) else "guide"
             place = Place(self, item.body)
             self.solver.measured(
-                actual, place, _tail(item.body), f"the result of {what} `{item.name}`", "E509"
+                actual, place, tail(item.body), f"the result of {what} `{item.name}`", "E509"
             )
 
     def _effect_in_pure(self, item: s.Function) -> None:
@@ -268,7 +268,7 @@ class Body:
         result = self.expr(e.body)
         if e.result is not None:
             wanted = self.annotated(e.result)
-            self.equal(result, wanted, _tail(e.body), "the result of this function")
+            self.equal(result, wanted, tail(e.body), "the result of this function")
             result = wanted
         return t.fun(params, result)
 
@@ -279,18 +279,18 @@ class Body:
             then = self._empty_arm(e.then, then, t.measure(UNIT))
             known = prune(then)
             if isinstance(known, Con) and known.head == "measure":
-                self.equal(then, t.measure(UNIT), _tail(e.then), "a branch without `else`")
+                self.equal(then, t.measure(UNIT), tail(e.then), "a branch without `else`")
             elif known is not ERROR:
                 place = Place(self, e)
                 item = self.solver.measured(
-                    then, place, _tail(e.then), "a branch without `else`", "E511"
+                    then, place, tail(e.then), "a branch without `else`", "E511"
                 )
                 self.equal(item, UNIT, e.then, "a branch without `else`")
             return t.measure(UNIT)
         other = self.expr(e.other)
         then = self._empty_arm(e.then, then, other)
         other = self._empty_arm(e.other, other, then)
-        self.equal(other, then, _tail(e.other), "`else` has the shape of the other branch: it")
+        self.equal(other, then, tail(e.other), "`else` has the shape of the other branch: it")
         return then
 
     def _empty_arm(self, arm: s.Expr, term: Term, sibling: Term) -> Term:
@@ -319,7 +319,7 @@ class Body:
                 result = term
             else:
                 self.equal(
-                    term, result, _tail(arm.body), "each arm has the shape of the first: it"
+                    term, result, tail(arm.body), "each arm has the shape of the first: it"
                 )
         return ERROR if result is None else result
 
@@ -349,7 +349,7 @@ class Body:
         bind_pattern(self, e.pattern, self.elements(e.over, "`for`"))
         body = self.expr(e.body)
         item = self.solver.measured(
-            body, Place(self, e.body), _tail(e.body), "the body of `for`", "E512"
+            body, Place(self, e.body), tail(e.body), "the body of `for`", "E512"
         )
         return t.measure(t.array(item))
 
@@ -382,7 +382,7 @@ class Body:
         body = self.expr(block)
         place = Place(self, e)
         self.solver.add(
-            LoopBody(place, body, carry, result, keep_all=keep_all, word=word, tail=_tail(block))
+            LoopBody(place, body, carry, result, keep_all=keep_all, word=word, tail=tail(block))
         )
         return prune(result)
 
@@ -415,6 +415,8 @@ class Body:
     def draw(self, st: s.Draw) -> None:
         term = self.expr(st.expr)
         item = self.solver.measured(term, Place(self, st), st.expr, "the right of `~`", "E502")
+        for value in baseline(st):
+            self.equal(self.expr(value), NUM, value, "the value of a baseline")
         bind_pattern(self, st.pattern, item)
 
     def let(self, st: s.Let) -> None:
@@ -454,7 +456,12 @@ class Body:
         self.locals[self.facts.binders[st]] = wanted
 
 
-def _tail(e: s.Expr) -> s.Expr:
+def baseline(st: s.Draw) -> tuple[s.Expr, ...]:
+    """The second argument of `by baseline(strategy, value)`."""
+    return st.strategy.args[1:] if isinstance(st.strategy, s.Call) else ()
+
+
+def tail(e: s.Expr) -> s.Expr:
     """The expression that gives a block its value, for a caret that points at it."""
     while isinstance(e, s.Block) and e.statements:
         last = e.statements[-1]

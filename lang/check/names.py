@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from ppl.lang import syntax as s
 from ppl.lang.check.annotations import read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
+from ppl.lang.check.guides import check_sites, check_strategy
 from ppl.lang.check.scope import (
     Builtin,
     Constant,
@@ -114,6 +115,8 @@ class _Resolver:
                         suggest(item.target, self.facts.functions),
                     )
                 )
+            else:
+                check_sites(item, self.facts, self.report)
         self.expr(item.body, scope)
         self.facts.mentions[item.name] = list(self.mentioned)
         if item.name in self.facts.broken:
@@ -329,9 +332,13 @@ class _Resolver:
         before = self.random
         for st in block.statements:
             match st:
-                case s.Draw(pattern=pattern, expr=e):
+                case s.Draw(pattern=pattern, expr=e, strategy=strategy):
                     self.random = False
                     self.expr(e, scope)
+                    if strategy is not None:
+                        value = check_strategy(strategy, self.report)
+                        if value is not None:
+                            self.expr(value, scope)
                     self.may_bind(pattern, scope)
                     self.bind(pattern, scope, "draw", True)
                     if isinstance(pattern, s.PName):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
-from ppl.lang.check.report import Place
+from ppl.lang.check.report import Place, quote
 from ppl.lang.check.structure import HasField
-from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune, show
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune, show, too_large
+from ppl.semantics.diagnostics import Diagnostic, Note
 
 if TYPE_CHECKING:
     from ppl.lang.check.infer import Body
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 def bind_pattern(body: Body, pattern: s.Pattern, term: Term) -> None:
     """Give a pattern, and the names in it, the shape of what it takes apart."""
+    known = prune(term)
+    if isinstance(known, Con) and known.args and too_large(known):
+        body.report(
+            Diagnostic(
+                "E390",
+                f"the type of `{quote(pattern)}` is too large",
+                pattern.span,
+                (Note("it has more than 2000 parts"),),
+                "keep many values of one type in an array",
+            )
+        )
+        term = ERROR
     body.types[pattern] = term
     match pattern:
         case s.PName():

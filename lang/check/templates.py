@@ -17,7 +17,7 @@ from ppl.lang.check.report import Place
 from ppl.lang.check.scope import Facts
 from ppl.lang.check.solver import Constraint, Solver
 from ppl.lang.check.terms import ERROR, NUM, Con, Meta, Term, unknowns
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.semantics.diagnostics import Diagnostic, Note
 
 #: instances of one function by shape, before it is taken for endless
 MANY = 200
@@ -146,9 +146,12 @@ class Functions:
             self.solver.add(UseTemplate(Place(body, node), f, fn))
         return fn
 
-    def instance(self, name: str, fn: Con, site: Place | None) -> Body:
-        """The body of a function at a known type. The solver must be at rest."""
+    def instance(self, name: str, fn: Con, site: Place) -> Body | None:
+        """The body of a function at a known type, None if there is no end to such types. The
+        solver must be at rest."""
         f = self.by_name[name]
+        if t.too_large(fn) or len(f.instances) >= MANY:
+            return None
         key = t.freeze(fn)
         if f.template:
             key = t.freeze(Con("fun", fn.args[:-1]))
@@ -199,6 +202,9 @@ class UseTemplate(Constraint):
         waits = unknowns(Con("fun", params), [])
         if waits:
             return waits[:1]
+        if t.too_large(Con("fun", params)):
+            self._endless()
+            return None
         f, key = self.fn, t.freeze(Con("fun", params))
         found = f.instances.get(key)
         if found is None:
@@ -217,17 +223,19 @@ class UseTemplate(Constraint):
             solver.same(u, NUM)
 
     def _endless(self) -> None:
-        name = self.fn.item.name
-        self.place.body.report(
-            Diagnostic(
-                "E315",
-                f"`{name}` is used at more and more types, without end",
-                self.place.node.span,
-                (),
-                "write the types of its parameters and of its result",
-            )
-        )
+        self.place.body.report(endless(self.fn.item.name, self.place.node))
         self.place.body.solver.same(self.type.args[-1], ERROR)
+
+
+def endless(name: str, node: s.Node) -> Diagnostic:
+    """Each type makes an instance, so there must be an end to them."""
+    return Diagnostic(
+        "E315",
+        f"`{name}` is used at more and more types, without end",
+        node.span,
+        (Note(f"each use of `{name}` within itself is at another type"),),
+        "recursion has to be at the function's own type",
+    )
 
 
 def components(edges: dict[str, list[str]]) -> list[list[str]]:

@@ -149,6 +149,19 @@ def freeze(t: Term) -> object | None:
     return tuple(parts)
 
 
+def too_large(t: Term, limit: int = 2_000) -> bool:
+    """Whether a type has more parts than any program needs: shared parts count each time."""
+    todo, n = [t], 0
+    while todo:
+        n += 1
+        if n > limit:
+            return True
+        x = prune(todo.pop())
+        if isinstance(x, Con) and x.args:
+            todo.extend(x.args)
+    return False
+
+
 def unknowns(t: Term, out: list[Meta]) -> list[Meta]:
     """The distinct unknowns of a term, from left to right."""
     t = prune(t)
