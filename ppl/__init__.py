@@ -12,7 +12,9 @@ Names are looked up when first used, so that `import ppl` costs nothing and impo
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from ppl.posterior import Interrupted as Interrupted
     from ppl.posterior import Posterior as Posterior
     from ppl.posterior import load_posterior as load_posterior
+    from ppl.predict import predict as predict
+    from ppl.predict import prior as prior
     from ppl.semantics.diagnostics import Diagnostic as Diagnostic
     from ppl.semantics.diagnostics import DiagnosticError as DiagnosticError
 
@@ -51,6 +55,8 @@ _HOME = {
     "load_posterior": ("ppl.posterior", "load_posterior"),
     "map": ("ppl.inference.map", "Map"),
     "nuts": ("ppl.inference.nuts", "Nuts"),
+    "predict": ("ppl.predict", "predict"),
+    "prior": ("ppl.predict", "prior"),
     "read_data": ("ppl.files", "read_data"),
     "Diagnostic": ("ppl.semantics.diagnostics", "Diagnostic"),
     "DiagnosticError": ("ppl.semantics.diagnostics", "DiagnosticError"),
@@ -80,6 +86,17 @@ def __getattr__(name: str) -> Any:
         )
     globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """`ppl.infer` is the function, also once the module of that name has been imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

@@ -33,7 +33,7 @@ def to_arviz(posterior: Posterior):
     if posterior.log_weights is not None:
         posterior = posterior.resample(int(np.prod(posterior.shape)), seed=0)
     taken: set[str] = set()
-    draws = {file_name(path, taken): posterior[path] for path in posterior.draws}
+    draws = {file_name(name, taken): array for name, array in posterior.named.items()}
     stats = {name: on_host(array) for name, array in posterior.stats.items()}
     attributes = {"model": posterior.model, "method": posterior.method}
     return arviz.from_dict(posterior=draws, sample_stats=stats or None, attrs=attributes)

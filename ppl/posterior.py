@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,15 +49,17 @@ class Posterior:
     def __getitem__(self, name: str) -> np.ndarray:
         """The draws of a site, (chain, draw, *shape), or of an element: `posterior["theta[3]"]`.
 
+        What the model returns and does not bind by `~` has a name too: its field, or `result`.
+
         Raises:
             DiagnosticError: E891, there is no such site or element.
         """
         site, _, rest = name.partition("[")
-        if site not in self.draws:
-            known = ", ".join(f"`{n}`" for n in list(self.draws)[:12]) or "none"
+        if site not in self.named:
+            known = ", ".join(f"`{n}`" for n in list(self.named)[:12]) or "none"
             message = f"the posterior has no draws named `{site}` (it has: {known})"
-            raise fail("E891", message, hint=suggest(site, self.draws))
-        array = self._arrays[site]
+            raise fail("E891", message, hint=suggest(site, self.named))
+        array = self.named[site]
         if not rest:
             return array
         try:
@@ -73,11 +75,20 @@ class Posterior:
         return array[(slice(None), slice(None), *index)]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.draws
+        return name in self.named
 
     @cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {name: on_host(array) for name, array in self.draws.items()}
+    def named(self) -> Mapping[str, np.ndarray]:
+        """Draws by site, then the arrays in the result that are not already among them."""
+        named = {name: on_host(array) for name, array in self.draws.items()}
+        for name, array in _result_arrays(self.result, ""):
+            if array.shape[:2] != self.shape:
+                continue
+            if name in named and not _same(named[name], array):
+                name = f"result.{name}"
+            if not (name.startswith("result") and any(_same(d, array) for d in named.values())):
+                named.setdefault(name, array)
+        return named
 
     @cached_property
     def shape(self) -> tuple[int, int]:
@@ -226,6 +237,24 @@ def on_host(array: Any) -> np.ndarray:
         holes = np.ma.getmaskarray(array)
         return np.where(holes, np.nan, array.data) if holes.any() else array.data
     return np.asarray(array)
+
+
+def _result_arrays(tree: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Arrays in a result: `{a, b}` gives `a` and `b`, `(x, y)` `result.0` and `result.1`."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _result_arrays(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(tree, (tuple, list)):
+        for i, value in enumerate(tree):
+            yield from _result_arrays(value, f"{name or 'result'}.{i}")
+    elif hasattr(tree, "shape") and hasattr(tree, "dtype"):
+        yield name or "result", on_host(tree)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and np.array_equal(
+        a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f"
+    )
 
 
 def leaves(tree: Any) -> list[Any]:

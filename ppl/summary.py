@@ -98,8 +98,7 @@ def scalars(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
     """Every numeric scalar: its name, and its draws as (chain, draw, scalar) in float64."""
     names: list[str] = []
     parts: list[np.ndarray] = []
-    for site in posterior.draws:
-        array = posterior[site]
+    for site, array in posterior.named.items():
         if array.dtype.kind not in "biuf":
             continue
         names += element_names(site, array.shape[2:])

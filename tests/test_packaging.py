@@ -78,12 +78,10 @@ def built(root, tmp_path_factory) -> Path:
         elif source.is_file():
             target.write_bytes(source.read_bytes())
     script = (
-        "import sys; from setuptools import build_meta as b; "
-        "print(b.build_sdist(sys.argv[1])); print(b.build_wheel(sys.argv[1]))"
+        "from setuptools import build_meta as b; "
+        f"b.build_sdist({str(out)!r}); b.build_wheel({str(out)!r})"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(out)], cwd=copy, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=copy, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return out
 
@@ -147,6 +145,11 @@ def test_every_public_name_can_be_had():
     for name in ppl.__all__:
         assert getattr(ppl, name) is not None, name
     assert set(ppl.__all__) <= set(dir(ppl))
+
+
+def test_modules_do_not_hide_functions_of_their_name(root):
+    code = "import ppl.infer, ppl.predict; assert not hasattr(ppl.infer, '__path__')"
+    imported(code + "; assert callable(ppl.infer) and callable(ppl.predict)", root)
 
 
 def test_an_unknown_name_suggests():

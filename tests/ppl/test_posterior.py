@@ -65,6 +65,19 @@ def test_draws_by_name():
     assert "mu" in posterior and "nu" not in posterior
 
 
+def test_what_is_returned_and_not_bound_has_a_name():
+    mu = np.random.default_rng(1).normal(size=(2, 30))
+    sites = {"mu": mu}
+    assert list(Posterior(sites, result=mu).named) == ["mu"]
+    assert list(Posterior(sites, result=2 * mu).named) == ["mu", "result"]
+    assert list(Posterior(sites, result=(mu, mu > 0)).named) == ["mu", "result.1"]
+    record = {"mu": mu, "double": 2 * mu, "inner": {"x": mu - 1}, "f": abs}
+    assert list(Posterior(sites, result=record).named) == ["mu", "double", "inner.x"]
+    clash = Posterior(sites, result={"mu": 2 * mu})
+    np.testing.assert_array_equal(clash["result.mu"], 2 * clash["mu"])
+    assert clash.summary()["result.mu", "mean"] == pytest.approx(2 * mu.mean())
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
