@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.xla.axes import Arr, align, union
+from ppl.semantics.xla.axes import Arr, align, open_event, union
 from ppl.semantics.xla.join import same_head
 from ppl.semantics.xla.lanes import lanes
 from ppl.semantics.xla.values import (
@@ -25,6 +25,7 @@ from ppl.semantics.xla.values import (
     Suspension,
     Union,
     as_array,
+    close_array,
     elements,
     is_constant,
     length,
@@ -60,6 +61,8 @@ def index(xs: RValue, i: RValue, span: Span | None = None) -> RValue:
             raise fail("E703", f"index {i} is out of range for an array of length {n}", span=span)
         return map_leaves(lambda a: _take_static(a, i % n if n else 0), elements(xs))
     i = to_arr(i)
+    if i.closed and i.event_rank == 1:  # element by element, in the plate that they belong to
+        return close_array(index(xs, open_event(i, i.closed[0]), span), i.closed[0])
     if i.index is not None and i.index[0] is not None and i.event_rank == 0:
         axis, k = i.index
         if 0 <= k and k + axis.size <= n and not _meets(xs, axis):

@@ -9,7 +9,7 @@ turns it back: both only relabel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -220,3 +220,11 @@ def einsum(spec: str, *args: Arr) -> Arr:
     dtype = jnp.result_type(*(a.data for a in args))
     data = [jnp.asarray(a.data, dtype) for a in args]
     return Arr(jnp.einsum(",".join(subs) + "->" + result, *data), axes)
+
+
+def rename(score: Arr, names: Mapping[Axis, Axis]) -> Arr:
+    """The same tensor with some axes renamed (and all in canonical order)."""
+    axes = tuple(names.get(a, a) for a in score.axes)
+    order = sorted(range(len(axes)), key=lambda i: axes[i])
+    rest = range(len(axes), jnp.ndim(score.data))
+    return Arr(jnp.transpose(score.data, (*order, *rest)), tuple(axes[i] for i in order))

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from math import prod
 from typing import Any
 
@@ -27,10 +26,10 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as nd
 
-from ppl.semantics import functions as F
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.xla.arrays import index
-from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, elementwise, spread, sum_axis, union
+from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, rename, spread, sum_axis, union
+from ppl.semantics.xla.forward import Scores, add, filtered, log_sum, log_sum_exp
 from ppl.semantics.xla.state import Factor
 
 #: largest number of joint states of the axes that one factor mentions
@@ -63,12 +62,11 @@ class Eliminated:
 
 
 @dataclass(frozen=True)
-class Forwarded:
-    """`filtered`: the log-scores of the state entering each step, time first."""
+class Chained:
+    """`scores`: those of a chain, just before it was summed."""
 
     chain: Chain
-    filtered: Arr
-    steps: tuple[Arr, ...]
+    scores: Scores
 
 
 def eliminate(factors: tuple[Factor, ...], chains: tuple[Chain, ...]) -> tuple[tuple[Arr, ...], list[Any]]:
@@ -93,7 +91,7 @@ def eliminate(factors: tuple[Factor, ...], chains: tuple[Chain, ...]) -> tuple[t
         if chain is None:
             raise _coupled(min(axes))
         waiting.remove(chain)
-        work = _forward(chain, work, record)
+        work = _sum_chain(chain, work, record)
 
 
 def _touching(axis: Axis, work: list[Factor]) -> list[Factor]:
@@ -108,16 +106,6 @@ def _table(axis: Axis, work: list[Factor]) -> int:
     return prod(a.size for a in union(*(f.summed for f in _touching(axis, work))))
 
 
-def _add(scores: list[Arr]) -> Arr:
-    return reduce(lambda a, b: elementwise(jnp.add, a, b), scores)
-
-
-def _log_sum_exp(score: Arr, axes: Axes) -> Arr:
-    places = tuple(score.axes.index(a) for a in axes)
-    rest = tuple(a for a in score.axes if a not in axes)
-    return Arr(F.REDUCTIONS["logsumexp"](score.data, places), rest)
-
-
 def _sum_out(axis: Axis, work: list[Factor], record: list[Any]) -> list[Factor]:
     if _table(axis, work) > CLIQUE:
         raise fail(
@@ -126,9 +114,9 @@ def _sum_out(axis: Axis, work: list[Factor], record: list[Any]) -> list[Factor]:
             f"(the limit is {CLIQUE:,})",
             hint="sample the discrete sites instead (smc, mcmc), or make the draws independent",
         )
-    joint = _add([f.score for f in _touching(axis, work)])
+    joint = add([f.score for f in _touching(axis, work)])
     record.append(Eliminated(axis, joint))
-    out = Factor(_log_sum_exp(joint, (axis,)), axis.plates)
+    out = Factor(log_sum_exp(joint, (axis,)), axis.plates)
     return [f for f in work if axis not in f.score.axes] + [_close_plates(out)]
 
 
@@ -163,49 +151,41 @@ def _chain_ready(chain: Chain, work: list[Factor], in_chain: set[Axis]) -> bool:
     )
 
 
-def rename(score: Arr, names: Mapping[Axis, Axis]) -> Arr:
-    """The same tensor with some axes renamed."""
-    axes = tuple(names.get(a, a) for a in score.axes)
-    order = sorted(range(len(axes)), key=lambda i: axes[i])
-    rest = range(len(axes), jnp.ndim(score.data))
-    return Arr(jnp.transpose(score.data, (*order, *rest)), tuple(axes[i] for i in order))
-
-
 def _time_first(score: Arr, time: Axis) -> Arr:
     i = score.axes.index(time)
     rest = (*score.axes[:i], *score.axes[i + 1 :])
     return Arr(jnp.moveaxis(score.data, i, 0), rest)
 
 
-def _forward(chain: Chain, work: list[Factor], record: list[Any]) -> list[Factor]:
-    """alpha_{t+1}(out) = log sum_into exp(alpha_t(into) + step_t(into, out)) + arrival_t(out)."""
-    first, into, out, last = (tuple(getattr(link, k) for link in chain.links) for k in ("first", "into", "out", "last"))
-    if prod(a.size for a in into) ** 2 > CLIQUE**2:
+def _sum_chain(chain: Chain, work: list[Factor], record: list[Any]) -> list[Factor]:
+    first, into, out, last = (
+        tuple(getattr(link, k) for link in chain.links) for k in ("first", "into", "out", "last")
+    )
+    if prod(a.size for a in into) > CLIQUE:
         raise _coupled(into[0])
-    to_into = dict(zip(first, into, strict=True)) | dict(zip(out, into, strict=True))
-    inside = set(into) | set(out)
-    steps = [f.score for f in work if inside & set(f.score.axes)]
-    starts = [f for f in work if set(first) & set(f.score.axes) and not inside & set(f.score.axes)]
-    others = [f for f in work if not any(f is g for g in starts) and not inside & set(f.score.axes)]
-    moving = [_time_first(s, chain.time) for s in steps if chain.time in s.axes]
-    fixed = [s for s in steps if chain.time not in s.axes]
-    rest = union(*(s.axes for s in moving + fixed), *(f.score.axes for f in starts))
-    state_axes = union([a for a in rest if a not in inside and a not in first], into)
-    alpha = spread(rename(_add([f.score for f in starts]), to_into), state_axes)
+    inside = {*into, *out}
 
-    def step(alpha: Arr, now: list[Arr]) -> tuple[Arr, Arr]:
-        scores = [*fixed, *now]
-        coupling = [s for s in scores if set(into) & set(s.axes)]
-        arrival = [s for s in scores if not set(into) & set(s.axes)]
-        reached = _log_sum_exp(spread(_add([alpha, *coupling]), union(into, out)), into)
-        after = _add([reached, *arrival])
-        return spread(rename(after, to_into), state_axes), alpha
+    def touching(axes: set[Axis]) -> list[Factor]:
+        return [f for f in work if axes & set(f.score.axes)]
 
-    end, filtered = jax.lax.scan(step, alpha, moving, length=chain.time.size)
-    record.append(Forwarded(chain, filtered, tuple(steps)))
+    steps, starts = touching(inside), touching(set(first))
+    ends = [f for f in touching(set(last)) if not any(f is s for s in starts)]
+    used = [*steps, *starts, *ends]
+    entering = dict(zip(first, into, strict=True)) | dict(zip(last, into, strict=True))
+    zero = [spread(Arr(jnp.zeros((), jnp.result_type(float))), into)]
+    scores = Scores(
+        rename(add([f.score for f in starts] or zero), entering),
+        tuple(f.score for f in steps if chain.time not in f.score.axes),
+        tuple(_time_first(f.score, chain.time) for f in steps if chain.time in f.score.axes),
+        rename(add([f.score for f in ends] or zero), entering),
+        chain.time,
+        into,
+        out,
+    )
+    record.append(Chained(chain, scores))
     plates = tuple(p for p in into[0].plates if p != chain.time)
-    done = rename(end, dict(zip(into, last, strict=True)))
-    return [*others, _close_plates(Factor(done, plates))]
+    rest = [f for f in work if not any(f is u for u in used)]
+    return [*rest, _close_plates(Factor(log_sum(scores), plates))]
 
 
 # ------------------------------------------------------------------------------ drawing them back
@@ -242,40 +222,39 @@ def _draw(axis: Axis, logits: Arr, along: Axes, omega: Any, name: str) -> tuple[
     return omega, Arr(jnp.asarray(drawn, jnp.result_type(int)), table.axes)
 
 
-def _draw_chain(done: Forwarded, omega: Any, axes: Axes, at: dict[Axis, Arr]) -> Any:
-    """Backward sampling: into_t given out_t, proportional to filtered_t(into) step_t(into, out)."""
-    chain = done.chain
-    time, links = chain.time, chain.links
-    into = tuple(link.into for link in links)
+def _draw_chain(done: Chained, omega: Any, axes: Axes, at: dict[Axis, Arr]) -> Any:
+    """Backward sampling: the last state, then each state given the one after it."""
+    chain, scores = done.chain, done.scores
+    time, links, into = chain.time, chain.links, done.scores.into
     along = union(axes, [p for p in into[0].plates if p != time])
-    moving = [_time_first(s, time) for s in done.steps if time in s.axes]
-    fixed = [s for s in done.steps if time not in s.axes]
-    later = tuple(spread(at[link.last], along) for link in links)
-    outside = {a: v for a, v in at.items() if a.enumerated}
+    outside = dict(at)
+    end, filtered_scores = filtered(scores)
 
-    def step(carry: tuple[Any, tuple[Arr, ...]], now: Any) -> Any:
-        omega, reached = carry
-        t, alpha, scores = now
-        here = {**outside, **{link.out: v for link, v in zip(links, reached, strict=True)}}
-        coupling = [s for s in (*fixed, *scores) if set(into) & set(s.axes)]
-        joint = _at(_add([alpha, *coupling]), here, keep=into)
-        inner = omega.enter(t)
+    def draw_state(joint: Arr, omega: Any) -> tuple[Any, tuple[Arr, ...]]:
         drawn: dict[Axis, Arr] = {}
         for i, axis in enumerate(into):
             remaining = _at(joint, drawn, keep=into[i:])
-            marginal = _log_sum_exp(remaining, tuple(a for a in into[i + 1 :] if a in remaining.axes))
-            inner, drawn[axis] = _draw(axis, marginal, along, inner, axis.name)
-        entered = tuple(spread(drawn[a], along) for a in into)
+            marginal = log_sum_exp(remaining, tuple(a for a in into[i + 1 :] if a in remaining.axes))
+            omega, drawn[axis] = _draw(axis, marginal, along, omega, axis.name)
+        return omega, tuple(spread(drawn[a], along) for a in into)
+
+    def step(carry: tuple[Any, tuple[Arr, ...]], now: Any) -> Any:
+        omega, reached = carry
+        t, alpha, moving = now
+        here = {**outside, **dict(zip(scores.out, reached, strict=True))}
+        coupling, _ = scores.step(moving)
+        inner, entered = draw_state(_at(add([alpha, *coupling]), here, keep=into), omega.enter(t))
         return (omega.leave(inner), entered), (entered, reached)
 
+    omega, later = draw_state(_at(add([end, scores.final]), outside, keep=into), omega)
     (omega, entered), (ins, outs) = jax.lax.scan(
-        step, (omega, later), (jnp.arange(time.size), done.filtered, moving), reverse=True
+        step,
+        (omega, later),
+        (jnp.arange(time.size), filtered_scores, scores.moving),
+        reverse=True,
     )
     for k, link in enumerate(links):
-        at[link.first] = entered[k]
+        at[link.first], at[link.last] = entered[k], later[k]
         for axis, history in ((link.into, ins[k]), (link.out, outs[k])):
-            varying = (*history.axes, time)
-            data = jnp.moveaxis(history.data, 0, len(history.axes))
-            at[axis] = rename(Arr(data, varying), {})
+            at[axis] = rename(Arr(history.data, (time, *history.axes)), {})
     return omega
-

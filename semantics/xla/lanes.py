@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ppl.semantics.xla.axes import Arr, union
+from ppl.semantics.xla.axes import Arr, refuse_closed, union
 from ppl.semantics.xla.values import RValue, to_arr
 
 
@@ -20,6 +20,7 @@ def lanes(f: Callable[..., RValue], *args: RValue) -> RValue:
     flat, tree = jax.tree.flatten(args, is_leaf=lambda v: isinstance(v, Arr))
     static = [v if isinstance(v, (bool, int, float, str)) else None for v in flat]
     arrs = [to_arr(v) for v, s in zip(flat, static, strict=True) if s is None]
+    refuse_closed(*arrs)
     axes = union(*(a.axes for a in arrs))
     shape: Any = None
 

@@ -20,9 +20,9 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, align, elementwise, full, narrow, union
-from ppl.semantics.xla.dists import event_rank, log_prob, realise
+from ppl.semantics.xla.dists import log_prob, realise
 from ppl.semantics.xla.state import Scope, Site, State, masked
-from ppl.semantics.xla.values import RValue, to_arr, varies_along
+from ppl.semantics.xla.values import RValue, varies_along
 
 Result = tuple[RValue, State]
 

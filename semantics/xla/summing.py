@@ -8,31 +8,20 @@ as a plate, from a state that is a position along an in-axis.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
-from ppl.semantics import ir
-from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.diagnostics import fail
 from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, full, position, union
 from ppl.semantics.xla.dists import realise
-from ppl.semantics.xla.elimination import Chain, Link
-from ppl.semantics.xla.pure import value
+from ppl.semantics.xla.elimination import Chain
 from ppl.semantics.xla.sites import _applier
-from ppl.semantics.xla.state import Env, Scope, Site, SiteRule, State
+from ppl.semantics.xla.state import Scope, Site, SiteRule, State
 from ppl.semantics.xla.values import (
     RValue,
-    close_array,
-    elements,
-    leaves,
-    length,
-    map_leaves,
-    open_array,
-    to_arr,
     varies_along,
 )
 

@@ -1,0 +1,299 @@
+"""Finite sites are summed out exactly: density, gradient, and the law of the sites drawn back.
+
+Each model is checked against enumeration of all assignments by hand-written NumPy, with three
+states, unequal probabilities and unequal data.
+"""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+import ppl
+from ppl.semantics.precision import precision
+from ppl.semantics.xla.program import particles
+
+A = np.array([[0.5, 0.2, 0.3], [0.1, 0.7, 0.2], [0.25, 0.35, 0.4]])
+START = np.array([0.2, 0.5, 0.3])
+Y = np.array([0.3, 1.2, -0.7, 2.2, 0.1])
+MU = np.array([-1.0, 0.5, 2.0])
+
+HEAD = "model m(ys: [real], a: [[prob]], start: [prob]) {\n  mu ~ for _ in range(3) { normal(0, 2) }\n"
+CHAINS = {
+    "emission inside": """
+  z0 ~ categorical(start)
+  zs ~ scan z = z0 for y in ys {
+    z ~ categorical(a[z])
+    observe y ~ normal(mu[z], 1)
+    return z
+  }
+  return zs
+}""",
+    "emission after": """
+  z0 ~ categorical(start)
+  zs ~ scan z = z0 for _ in ys { z ~ categorical(a[z]); return z }
+  for (y, z) in zip(ys, zs) { observe y ~ normal(mu[z], 1) }
+  return zs
+}""",
+    "emission after, as arrays": """
+  z0 ~ categorical(start)
+  zs ~ scan z = z0 for _ in ys { z ~ categorical(a[z]); return z }
+  observe ys ~ normal(mu[zs], 1)
+  return zs
+}""",
+}
+
+
+def chain_paths(mu, last_factor=None):
+    """(states, probability) of every path z0, …, z5."""
+    for zs in itertools.product(range(3), repeat=6):
+        p = START[zs[0]]
+        for t, y in enumerate(Y):
+            p *= A[zs[t], zs[t + 1]] * stats.norm.pdf(y, mu[zs[t + 1]], 1)
+        if last_factor is not None:
+            p *= last_factor[zs[-1]]
+        yield zs, p
+
+
+def target(source, **data):
+    return ppl.compile(source).m(**data)
+
+
+def log_density(t, position):
+    with precision():
+        return float(jax.jit(t.density.log_density)(t.data, position))
+
+
+def gradient(t, position, site):
+    with precision():
+        return np.asarray(jax.jit(jax.grad(t.density.log_density, argnums=1))(t.data, position)[site])
+
+
+def prior(mu):
+    return stats.norm.logpdf(mu, 0, 2).sum()
+
+
+@pytest.mark.parametrize("body", CHAINS.values(), ids=CHAINS)
+def test_a_chain_is_the_sum_over_all_paths(body):
+    t = target(HEAD + body, ys=Y, a=A, start=START)
+    want = np.log(sum(p for _, p in chain_paths(MU))) + prior(MU)
+    assert log_density(t, {"mu": MU}) == pytest.approx(want, abs=1e-12)
+
+
+def test_the_gradient_of_a_chain_is_the_expected_score():
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+    total, score = 0.0, np.zeros(3)
+    for zs, p in chain_paths(MU):
+        total += p
+        for t_, y in enumerate(Y):
+            score[zs[t_ + 1]] += p * (y - MU[zs[t_ + 1]])
+    want = score / total - MU / 4
+    np.testing.assert_allclose(gradient(t, {"mu": MU}, "mu"), want, rtol=1e-12)
+
+
+def test_second_derivatives_of_a_chain():
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+    eps = 1e-5
+    with precision():
+        hessian = jax.jit(jax.hessian(t.density.log_density, argnums=1))
+        got = np.asarray(hessian(t.data, {"mu": MU})["mu"]["mu"])
+    columns = []
+    for e in np.eye(3) * eps:
+        up, down = (gradient(t, {"mu": MU + s * e}, "mu") for s in (1, -1))
+        columns.append((up - down) / (2 * eps))
+    np.testing.assert_allclose(got, np.array(columns), rtol=1e-8, atol=1e-8)
+
+
+def test_the_last_state_of_a_chain_can_be_used_after_it():
+    source = (
+        HEAD
+        + """
+  z0 ~ categorical(start)
+  z ~ fold z = z0 for y in ys { z ~ categorical(a[z]); observe y ~ normal(mu[z], 1); return z }
+  factor log([0.2, 0.7, 0.4][z])
+  return z
+}"""
+    )
+    t = target(source, ys=Y, a=A, start=START)
+    want = np.log(sum(p for _, p in chain_paths(MU, [0.2, 0.7, 0.4]))) + prior(MU)
+    assert log_density(t, {"mu": MU}) == pytest.approx(want, abs=1e-12)
+
+
+def test_states_are_drawn_back_from_their_joint_law():
+    """Joint law of (z1, z3, z5) by a chi-square test; false-alarm rate 1e-6, seed fixed."""
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+    n = 40_000
+    axes = (particles(n),)
+    with precision():
+
+        @jax.jit
+        def draw(data, key):
+            position = {"mu": jax.numpy.broadcast_to(MU, (n, 3))}
+            _, state = t.bound.recover(data, position, key, axes)
+            return state.kept["zs"].data, state.sites["z0"].data
+
+        zs, z0 = (np.asarray(x) for x in draw(t.data, jax.random.key(17)))
+    cell = 27 * z0 + 9 * zs[:, 0] + 3 * zs[:, 2] + zs[:, 4]
+    expected = np.zeros(81)
+    for path, p in chain_paths(MU):
+        expected[27 * path[0] + 9 * path[1] + 3 * path[3] + path[5]] += p
+    expected *= n / expected.sum()
+    observed = np.bincount(cell, minlength=81)
+    keep = expected > 5
+    rest = (observed[~keep].sum(), expected[~keep].sum())
+    statistic = np.sum((observed[keep] - expected[keep]) ** 2 / expected[keep])
+    statistic += (rest[0] - rest[1]) ** 2 / max(rest[1], 1.0)
+    assert stats.chi2.sf(statistic, keep.sum()) > 1e-6
+
+
+MIXTURE = """
+model m(ys: [real], w: [prob]) {
+  mu ~ for _ in range(3) { normal(0, 2) }
+  zs ~ for y in ys { z ~ categorical(w); observe y ~ normal(mu[z], 0.7); return z }
+  return zs
+}"""
+
+
+def test_a_mixture_is_a_product_of_sums():
+    t = target(MIXTURE, ys=Y, w=START)
+    want = prior(MU) + sum(np.log(START @ stats.norm.pdf(y, MU, 0.7)) for y in Y)
+    assert log_density(t, {"mu": MU}) == pytest.approx(want, abs=1e-12)
+
+
+def test_a_global_choice_couples_the_elements_of_a_plate():
+    source = """
+model m(ys: [real], w: [prob]) {
+  mu ~ for _ in range(3) { normal(0, 2) }
+  g ~ categorical(w)
+  for y in ys {
+    z ~ categorical(if g == 0 { [0.1, 0.2, 0.7] } else { [0.6, 0.3, 0.1] })
+    observe y ~ normal(mu[z] + to_real(g), 0.7)
+  }
+  return g
+}""".replace("to_real(g)", "0.3 * g")
+    t = target(source, ys=Y, w=START)
+    total = 0.0
+    for g in range(3):
+        p = np.array([0.1, 0.2, 0.7] if g == 0 else [0.6, 0.3, 0.1])
+        total += START[g] * np.prod([p @ stats.norm.pdf(y, MU + 0.3 * g, 0.7) for y in Y])
+    want = np.log(total) + prior(MU)
+    assert log_density(t, {"mu": MU}) == pytest.approx(want, abs=1e-12)
+
+
+def test_chains_inside_a_plate():
+    source = """
+model m(rows: [[real]], a: [[prob]], start: [prob]) {
+  mu ~ for _ in range(3) { normal(0, 2) }
+  for ys in rows {
+    z0 ~ categorical(start)
+    zs ~ scan z = z0 for y in ys { z ~ categorical(a[z]); observe y ~ normal(mu[z], 1); return z }
+    return zs
+  }
+}"""
+    rows = np.array([[0.3, 1.2, -0.7], [2.2, 0.1, 0.4]])
+    t = target(source, rows=rows, a=A, start=START)
+    want = prior(MU)
+    for ys in rows:
+        total = 0.0
+        for zs in itertools.product(range(3), repeat=4):
+            p = START[zs[0]]
+            for k, y in enumerate(ys):
+                p *= A[zs[k], zs[k + 1]] * stats.norm.pdf(y, MU[zs[k + 1]], 1)
+            total += p
+        want += np.log(total)
+    assert log_density(t, {"mu": MU}) == pytest.approx(want, abs=1e-12)
+
+
+def test_a_second_order_chain():
+    source = """
+model m(ys: [real], a: [[[prob]]], start: [prob]) {
+  mu ~ for _ in range(3) { normal(0, 2) }
+  z0 ~ categorical(start)
+  z1 ~ categorical(start)
+  zs ~ scan (u, v) = (z0, z1) for y in ys {
+    w ~ categorical(a[u][v])
+    observe y ~ normal(mu[w], 1)
+    return (v, w)
+  }
+  return zs
+}"""
+    rng = np.random.default_rng(4)
+    a = rng.dirichlet([1, 2, 3], size=(3, 3))
+    ys = Y[:4]
+    t = target(source, ys=ys, a=a, start=START)
+    total = 0.0
+    for zs in itertools.product(range(3), repeat=6):
+        p = START[zs[0]] * START[zs[1]]
+        for k, y in enumerate(ys):
+            p *= a[zs[k], zs[k + 1], zs[k + 2]] * stats.norm.pdf(y, MU[zs[k + 2]], 1)
+        total += p
+    assert log_density(t, {"mu": MU}) == pytest.approx(np.log(total) + prior(MU), abs=1e-12)
+
+
+def test_a_continuous_state_beside_a_summed_one():
+    """The data's own past is carried along with the summed state (a switching autoregression)."""
+    source = """
+model m(ys: [real], a: [[prob]], start: [prob]) {
+  mu ~ for _ in range(3) { normal(0, 2) }
+  z0 ~ categorical(start)
+  zs ~ scan (z, last) = (z0, 0.4) for y in ys {
+    z ~ categorical(a[z])
+    observe y ~ normal(mu[z] + 0.5 * last, 1)
+    return (z, y)
+  }
+  return zs
+}"""
+    t = target(source, ys=Y, a=A, start=START)
+    before = np.concatenate([[0.4], Y[:-1]])
+    total = 0.0
+    for zs in itertools.product(range(3), repeat=6):
+        p = START[zs[0]]
+        for k, y in enumerate(Y):
+            p *= A[zs[k], zs[k + 1]] * stats.norm.pdf(y, MU[zs[k + 1]] + 0.5 * before[k], 1)
+        total += p
+    assert log_density(t, {"mu": MU}) == pytest.approx(np.log(total) + prior(MU), abs=1e-12)
+
+
+def test_a_choice_in_a_branch_that_is_not_taken_adds_nothing():
+    source = """
+model m(ys: [real], w: [prob]) {
+  mu ~ for _ in range(3) { normal(0, 2) }
+  for y in ys {
+    use ~ bernoulli(0.3)
+    shift ~ if use { k ~ categorical(w); return mu[k] } else { return 0.25 }
+    observe y ~ normal(shift, 1)
+  }
+  return mu
+}"""
+    t = target(source, ys=Y, w=START)
+    each = 0.3 * stats.norm.pdf(Y[:, None], MU, 1) @ START + 0.7 * stats.norm.pdf(Y, 0.25, 1)
+    assert log_density(t, {"mu": MU}) == pytest.approx(np.log(each).sum() + prior(MU), abs=1e-12)
+
+
+REFUSED = {
+    "coupled elements": (
+        "zs ~ for y in ys { z ~ bernoulli(0.3); return if z { 1 } else { 0 } }\n"
+        "  observe 2.5 ~ normal(sum(zs), 1)",
+        "E805",
+    ),
+    "a continuous state that depends on a summed one": (
+        "x ~ fold x = 0.0 for y in ys { z ~ bernoulli(0.3); return if z { x + 1 } else { x * 0.5 } }\n"
+        "  observe 2.5 ~ normal(x, 1)",
+        "E806",
+    ),
+    "no bound": ("k ~ poisson(3)\n  observe 2.5 ~ normal(k, 1)", "E803"),
+}
+
+
+@pytest.mark.parametrize(("body", "code"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_summed_is_refused_by_name(body, code):
+    source = f"model m(ys: [real]) {{\n  s ~ half_normal(1)\n  {body}\n  return s\n}}"
+    t = target(source, ys=Y)
+    with pytest.raises(ppl.DiagnosticError) as error:
+        log_density(t, {"s": np.array(0.3)})
+    diagnostic = error.value.diagnostics[0]
+    assert diagnostic.code == code
+    assert diagnostic.span is not None
+    assert diagnostic.hint
