@@ -501,6 +501,16 @@ array is an error at once, elsewhere when the program runs.
     let x = [1, 2, 3][2]
 """,
     ),
+    "E320": Code(
+        "an unknown way to normalise",
+        """
+`normalize(m, exact)` enumerates the paths of a finite measure; the result is a distribution,
+which can be observed. `normalize(m)` is a measure, and the method is chosen where it is run.
+
+    p ~ normalize(m, exactly)
+    p ~ normalize(m, exact)
+""",
+    ),
     "E390": Code(
         "types that nest too deeply",
         """
