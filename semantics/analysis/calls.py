@@ -55,6 +55,6 @@ def recursive_functions(program: ir.Program) -> frozenset[str]:
     """The functions that can reach themselves, counting any mention as a call."""
     out: set[str] = set()
     for names in components(program):
-        if len(names) > 1 or names[0] in callees(program.by_name[names[0]]):
+        if len(names) > 1 or any(name in callees(program.by_name[name]) for name in names):
             out.update(names)
     return frozenset(out)
