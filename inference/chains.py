@@ -151,8 +151,14 @@ def _programs(density: Density, kernel: Kernel, mode: str) -> _Programs:
     """Compiled by `jax.jit` when first called; per chain in `loop` mode, for all otherwise."""
 
     def begin(data: Any, found: Any, key: Any) -> Any:
+        """The state, what a record of it holds, and whether it is a state to start from."""
         point, ok = found
-        return _strong((kernel.begin(data, point, jax.random.fold_in(key, 1)), ok))
+        state = kernel.begin(data, point, jax.random.fold_in(key, 1))
+        return _strong((state, record_of(state), ok))
+
+    def record_of(state: Any) -> dict[str, Any]:
+        z, stats = kernel.read(state)
+        return {"z": z, **stats}
 
     def start(data: Any, seed: Any, chain: Any) -> Any:
         key = jax.random.fold_in(seed, chain)
@@ -172,10 +178,9 @@ def _programs(density: Density, kernel: Kernel, mode: str) -> _Programs:
         def one(i: Any, carry: Any) -> Any:
             state, record = carry
             state = jax.lax.fori_loop(0, thin, lambda _, s: _strong(kernel.step(data, s)), state)
-            z, stats = kernel.read(state)
             write = jax.lax.dynamic_update_index_in_dim
             return state, jax.tree.map(
-                lambda buffer, value: write(buffer, value, slot + i, 0), record, {"z": z, **stats}
+                lambda buffer, value: write(buffer, value, slot + i, 0), record, record_of(state)
             )
 
         return jax.lax.fori_loop(0, steps, one, (state, record))
@@ -253,9 +258,9 @@ def run_chains(
         programs = _programs(density, kernel, chosen)
         data = jax.device_put(data)
         lanes = list(range(schedule.chains)) if chosen == "loop" else [np.arange(schedule.chains)]
-        starter = _Starter(density, programs, data, seed_words(seed), start)
-        state_like, _ = starter.shapes(lanes[0])
-        blank = _blank(kernel, state_like, density.size, batched=chosen != "loop")
+        starter = _Starter(density, programs, data, seed_words(seed), _vectors(density, start))
+        state_like, row_like, _ = starter.shapes(lanes[0])
+        blank = _blank(row_like, density.size, axis=0 if chosen == "loop" else 1)
         run = _Run(programs.advance, data, blank, schedule, scope, _Report(schedule, progress))
         with ThreadPoolExecutor(max_workers=min(len(lanes), _cores())) as pool:
             try:
@@ -289,16 +294,18 @@ def seed_words(seed: int) -> np.ndarray:
     return np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
 
 
-def _blank(kernel: Kernel, state: Any, size: int, *, batched: bool) -> dict[str, Any]:
-    """An empty block of records: steps lead, after the chains if there are several."""
+def _blank(row: dict[str, Any], size: int, *, axis: int) -> dict[str, Any]:
+    """An empty block of records like `row`, steps along `axis`."""
     steps = max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // (8 * size)))
-    read = jax.vmap(kernel.read) if batched else kernel.read
-    z, stats = jax.eval_shape(read, state)
-    axis = 1 if batched else 0
     return {
         name: np.zeros((*x.shape[:axis], steps, *x.shape[axis:]), x.dtype)
-        for name, x in {"z": z, **stats}.items()
+        for name, x in row.items()
     }
+
+
+def _vectors(density: Density, start: Position | None) -> np.ndarray | None:
+    """Given positions as a vector (size,), or one for each chain (chain, size)."""
+    return None if start is None else np.asarray(density.flatten(start))
 
 
 @dataclass(frozen=True)
@@ -309,25 +316,25 @@ class _Starter:
     programs: _Programs
     data: Any
     seed: np.ndarray
-    start: Position | None
+    start: np.ndarray | None
 
-    def draw(self, lane: Any) -> Any:
+    def call(self, lane: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The program that begins a lane, and its arguments."""
         if self.start is None:
-            return self.programs.start(self.data, self.seed, lane)
-        z = self.density.flatten(self.start)
-        if z.ndim == 2:  # a row for each chain
-            z = z[lane]
-        return self.programs.start_at(
-            self.data, self.seed, lane, jnp.broadcast_to(z, (*np.shape(lane), self.density.size))
-        )
+            return self.programs.start, (self.data, self.seed, lane)
+        z = self.start[lane] if self.start.ndim == 2 else self.start
+        z = np.broadcast_to(z, (*np.shape(lane), self.density.size))
+        return self.programs.start_at, (self.data, self.seed, lane, z)
 
     def shapes(self, lane: Any) -> Any:
-        return jax.eval_shape(self.draw, lane)
+        program, arguments = self.call(lane)
+        return program.eval_shape(*arguments)  # type: ignore[attr-defined]
 
     def __call__(self, lane: Any) -> Any:
-        state, ok = self.draw(lane)
+        program, arguments = self.call(lane)
+        state, _, ok = program(*arguments)
         if not np.all(ok) and self.start is None and self.density.initial is not None:
-            state, ok = self.programs.start_from_prior(self.data, self.seed, lane)
+            state, _, ok = self.programs.start_from_prior(self.data, self.seed, lane)
         if not np.all(ok):
             raise explain_failure(self.density, self.data, self.seed)
         return state
