@@ -11,7 +11,7 @@ from ppl.lang.check.broadcast import Each, Reduce
 from ppl.lang.check.report import Place, quote
 from ppl.lang.check.schemes import is_distribution, row, signatures
 from ppl.lang.check.scope import Builtin, ConstructorRef, Global, Local
-from ppl.lang.check.terms import ERROR, Con, Meta, Term, prune, show
+from ppl.lang.check.terms import ERROR, Con, Meta, Term, describe, prune
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
 from ppl.semantics.signatures import ALIASES, PRIMITIVES, Primitive
 from ppl.semantics.types import POS
@@ -98,7 +98,7 @@ def _not_a_function(body: Body, e: s.Call, fn: Con) -> Diagnostic:
     elif fn.head == "measure":
         hint = f"draw the function first: `f ~ {quote(e.fn)}`, then `f(…)`"
     return Diagnostic(
-        "E311", f"`{quote(e.fn)}` is {show(fn)}, and cannot be called", e.fn.span, notes, hint
+        "E311", f"`{quote(e.fn)}` is {describe(fn)}, and cannot be called", e.fn.span, notes, hint
     )
 
 
@@ -362,17 +362,33 @@ def _zip(body: Body, e: s.Call) -> Term:
 
 
 def _normalize(body: Body, e: s.Call) -> Term:
-    """`normalize(m)`; the method is a second argument, a name that inference knows."""
+    """`normalize(m)`, a measure; `normalize(m, exact)`, a distribution: its density is known."""
     if not e.args or len(e.args) > 2 or e.named:
         _all_arguments(body, e)
         body.report(_wrong_count(e, "normalize", 1, len(e.args) + len(e.named), None))
         return ERROR
     body.arguments[e] = tuple(e.args[:1])
+    if len(e.args) == 2 and not is_exact(e):
+        body.report(
+            Diagnostic(
+                "E320",
+                f"`normalize` has no method `{quote(e.args[1])}`",
+                e.args[1].span,
+                (),
+                "`normalize(m, exact)` sums over all paths; `normalize(m)` leaves the method to "
+                "inference",
+            )
+        )
     term = body.expr(e.args[0])
     item = body.solver.measured(
         term, Place(body, e), e.args[0], "argument 1 of `normalize`", "E509"
     )
     return t.measure(item)
+
+
+def is_exact(e: s.Call) -> bool:
+    """Whether the second argument of `normalize` is the word `exact`."""
+    return len(e.args) == 2 and isinstance(e.args[1], s.Name) and e.args[1].name == "exact"
 
 
 def _intervention(body: Body, e: s.Call, fn: s.Field) -> Term:

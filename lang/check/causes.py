@@ -29,7 +29,7 @@ def causes(c: Compiled, values: list[int], var: int, bits: int, node: s.Node) ->
             var = step.src
             seen.add(var)
             if step.node.span != node.span:
-                text = f"{step.why} `{quote(step.node)}` is {atoms.name(values[var])}"
+                text = f"{step.why}, `{quote(step.node)}`, is {atoms.name(values[var])}"
                 notes.append(Note(text, step.node.span))
             continue
         made = applies.get(var)
@@ -52,7 +52,7 @@ def causes(c: Compiled, values: list[int], var: int, bits: int, node: s.Node) ->
             notes.append(
                 Note(f"`{origin.name}` is {atoms.name(values[var])}, bound here", origin.span)
             )
-    unique = list({(n.message, n.span): n for n in notes}.values())
+    unique = list({n.span: n for n in notes}.values())  # of two about one place, the later says why
     if len(unique) > LINES:
         unique = [*unique[: LINES - 1], unique[-1]]
     return unique, var

@@ -82,7 +82,7 @@ def _check(e: s.Match, body: Body, report: Callable[[Diagnostic], None]) -> None
                 f"`match` does not cover `{witness[0]}`",
                 e.subject.span,
                 (Note(f"`{quote(e.subject)}` is {t.show(body.types[e.subject])}"),),
-                f"add an arm `{witness[0]} => …`, or `_ => …` for all that is left",
+                "add an arm `_ => …` for all that is left",
             )
         )
 
@@ -115,7 +115,7 @@ class _Matrix:
         if found is None:
             return None
         if shapes is None or not heads:
-            return ["_", *found]
+            return [_other(heads, first), *found]
         absent = next(x for x in shapes if x.text not in heads)
         return [absent.write(["_"] * len(absent.parts)), *found]
 
@@ -158,6 +158,14 @@ class _Matrix:
                 parts = p.items if isinstance(p, s.PTuple) else p.args if isinstance(p, s.PCons) else ()
                 out.append([*parts, *r[1:]])
         return out
+
+
+def _other(heads: list[object], term: Term) -> str:
+    """A number that no arm has; `_` where any value will do."""
+    used = {h[1] for h in heads if isinstance(h, tuple)}
+    if not used or not isinstance(term, Con) or term.head != "num":
+        return "_"
+    return str(next(i for i in range(len(used) + 1) if i not in used))
 
 
 class _Record(_Shape):

@@ -8,6 +8,7 @@ from typing import Any
 from ppl.lang import syntax as s
 from ppl.lang.check import atoms
 from ppl.lang.check import terms as t
+from ppl.lang.check.calls import is_exact
 from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, leaf, positions
 from ppl.lang.check.infer import Body, baseline, tail
 from ppl.lang.check.report import Place, quote
@@ -361,7 +362,8 @@ class Flows:
         if r.name == "zip":
             return A("array", (A("tuple", tuple([a.args[0] for a, _, _ in written])),))
         if r.name == "normalize":
-            return self.measure(written[0][0].args[0])
+            atom = atoms.DIST if is_exact(e) else atoms.MEASURE
+            return A("measure", (written[0][0].args[0],), self.graph.constant(atom, True))
         if r.kind in ("elementwise", "reduction"):
             given = [a for a, _, _ in written]
             minus = ordered[0]

@@ -69,7 +69,8 @@ class Body:
         while body.site is not None and depth < 3:
             site = body.site
             note = Note(f"in `{body.item.name}`, as it is used here", d.span)
-            d = Diagnostic(d.code, d.message, site.node.span, (note, *d.notes), d.hint)
+            notes = (note, *d.notes) if depth == 0 else d.notes  # where it is, once
+            d = Diagnostic(d.code, d.message, site.node.span, notes, d.hint)
             body, depth = site.body, depth + 1
             body.broken = True
         self.functions.report(d)

@@ -35,14 +35,16 @@ def check(module: s.Module) -> Checked:
         sound = _sound(functions)
         for name, body in sound.items():
             check_matches(body, report)
-        for name, body in sound.items():
-            if _is_entry(body) or not functions.by_name[name].template:
-                try:
-                    key = numbers.entry(body)
-                except Unsound:
-                    continue
-                if _is_entry(body):
-                    entries[name] = key
+        for name in sound:
+            body = functions.plain(name)
+            if body is None or body.broken:
+                continue
+            try:
+                key = numbers.entry(body)
+            except Unsound:
+                continue
+            if _is_entry(body):
+                entries[name] = key
         instances = _Instances(numbers.settled)
     except RecursionError:
         report(

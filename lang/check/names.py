@@ -184,17 +184,30 @@ class _Resolver:
                     todo += [q for _, q in reversed(fields)]
                 case s.PCons(name=name, args=args):
                     if name not in self.facts.constructors:
-                        self.unknown("E204", "constructor", name, p, self.facts.constructors)
+                        self.unknown(
+                            "E204",
+                            "constructor",
+                            name,
+                            p,
+                            self.facts.constructors,
+                            "capitalised names in patterns are constructors: begin a variable with "
+                            "a small letter",
+                        )
                     todo += reversed(args)
                 case _:
                     pass
 
     def unknown(
-        self, code: str, what: str, name: str, node: s.Node, known: Iterable[str]
+        self,
+        code: str,
+        what: str,
+        name: str,
+        node: s.Node,
+        known: Iterable[str],
+        otherwise: str | None = None,
     ) -> None:
-        self.report(
-            Diagnostic(code, f"there is no {what} `{name}`", node.span, (), suggest(name, known))
-        )
+        hint = suggest(name, known) or otherwise
+        self.report(Diagnostic(code, f"there is no {what} `{name}`", node.span, (), hint))
 
     def name(self, e: s.Name, scope: Scope) -> None:
         name, facts = e.name, self.facts
@@ -232,6 +245,8 @@ class _Resolver:
                 self.expr(value, scope)
             case s.Call(fn=fn, args=args, named=named):
                 self.expr(fn, scope)
+                if isinstance(self.facts.meaning.get(fn), Builtin) and fn.span.text == "normalize":
+                    args = args[:1]  # the second is the name of a method
                 for a in args:
                     self.expr(a, scope)
                 self.unique([(k, v) for k, v in named], "argument")

@@ -133,7 +133,7 @@ class Numbers:
                 check.node,
                 "E406",
                 f"{check.why} must be a distribution, and `{quote(check.node)}` is only a measure",
-                "a block or a function with effects has no density: `normalize(m)` has, "
+                "a block or a function with effects has no density: `normalize(m, exact)` has, "
                 "or draw from it with `~`",
             )
             return
@@ -262,7 +262,7 @@ def _largest(c: Compiled, values: list[int], var: int) -> int:
                 accepted = atoms.overloads(a.row)[-1].ins
                 bound &= accepted[a.ins.index(v)]
         for w in c.targets[v]:
-            if values[w] == 0 and w not in seen:
+            if w not in seen:
                 seen.add(w)
                 todo.append(w)
     return bound

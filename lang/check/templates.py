@@ -150,6 +150,8 @@ class Functions:
         """The body of a function at a known type, None if there is no end to such types. The
         solver must be at rest."""
         f = self.by_name[name]
+        for u in unknowns(fn, []):
+            self.solver.same(u, NUM)
         if t.too_large(fn) or len(f.instances) >= MANY:
             return None
         key = t.freeze(fn)
@@ -163,6 +165,18 @@ class Functions:
             self.solver.run()
             self._settle_spawned()
         return found
+
+    def plain(self, name: str) -> Body | None:
+        """A function at its own type, its type variables numbers. None for templates, which have
+        no type of their own."""
+        f = self.by_name[name]
+        if f.body is None or f.template:
+            return None
+        if not f.general:
+            return f.body
+        fn = t.copy(t.fun(f.body.params, f.body.result), dict.fromkeys(f.general, NUM))
+        assert isinstance(fn, Con)
+        return self.instance(name, fn, Place(f.body, f.item))
 
     def _spawn(self, f: Fn, params: list[Term], site: Place | None) -> Body:
         assert f.body is not None
