@@ -130,4 +130,4 @@ def test_arbitrary_texts(corpus):
 @pytest.mark.soak
 def test_a_hundred_thousand_arbitrary_texts(corpus):
     count = fuzz(100_000, 2, corpus)
-    assert len([code for code in count if code in CODES]) >= 18, count
+    assert len([code for code in count if code in CODES]) >= 17, count
