@@ -101,7 +101,7 @@ _ARITHMETIC = [
     _each("floordiv", "a,b", "nat, nat -> nat | int, int -> int | pos, pos -> pos | real, real -> real", "a // b"),
     _each("mod", "a,b", "nat, nat -> nat | int, nat -> nat | int, int -> int | pos, pos -> pos | real, real -> real", "a % b"),
     # x ^ 2 (an even literal): at least 0, and n ^ k for literal k >= 0 stays int, by a rule of the checker
-    _each("pow", "a,b", "nat, nat -> nat | int, nat -> int | prob, pos -> prob | pos, real -> pos | real, real -> real", "a ^ b"),
+    _each("pow", "a,b", "bit, nat -> bit | nat, nat -> nat | int, nat -> int | prob, pos -> prob | pos, real -> pos | real, real -> real", "a ^ b"),
     _each("neg", "a", "int -> int | real -> real", "-a"),
 ]  # fmt: skip
 
@@ -168,7 +168,7 @@ _ELEMENTARY = [
     _each("inc_beta", "a,b,x", "pos, pos, prob -> prob", "regularised incomplete beta function"),
     _each("bessel_i0e", "x", "real -> prob", "exponentially scaled modified Bessel function I0"),
     _each("bessel_i1e", "x", "real -> real", "exponentially scaled modified Bessel function I1"),
-    _each("min", "a,b", "bit, bit -> bit | nat, nat -> nat | int, int -> int | prob, pos -> prob"
+    _each("min", "a,b", "bit, nat -> bit | nat, bit -> bit | nat, nat -> nat | int, int -> int | prob, pos -> prob"
           " | pos, prob -> prob | pos, pos -> pos | real, real -> real", "the smaller"),
     _each("max", "a,b", "bit, bit -> bit | nat, int -> nat | int, nat -> nat | int, int -> int"
           " | prob, prob -> prob | pos, real -> pos | real, pos -> pos | real, real -> real", "the larger"),
