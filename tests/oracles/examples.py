@@ -47,22 +47,22 @@ def challenger(d: Data) -> Answers:
 
 
 def beetles(d: Data) -> Answers:
-    """Evidence of each link by quadrature on a grid around its mode."""
+    """Quadrature on a grid for each curve."""
     dose, n, k = (np.array(d[x]) for x in ("dose", "exposed", "killed"))
-    evidence, centre, slope = [], [], []
-    a, b = np.meshgrid(np.linspace(-1, 2, 601), np.linspace(5, 70, 601), indexing="ij")
-    eta = a[..., None] + b[..., None] * (dose - 1.8)
-    prior = norm.pdf(a, 0, 3) * norm.pdf(b, 0, 50)
-    for p in (expit(eta), ndtr(eta), -np.expm1(-np.exp(eta))):
-        density = prior * np.exp(binom.logpmf(k, n, np.clip(p, 0, 1)).sum(-1))
-        evidence.append(density.sum())
-        centre.append((density * a).sum())
-        slope.append((density * b).sum())
-    total = sum(evidence)
+    m, s = np.meshgrid(np.linspace(1.74, 1.81, 501), np.linspace(3, 16, 501), indexing="ij")
+    x = s[..., None] * (dose - m[..., None])
+    prior = norm.pdf(m, 1.8, 0.1) * norm.pdf(s, 0, 20)
+    curves = (
+        expit(4 * x),
+        ndtr(np.sqrt(2 * np.pi) * x),
+        -np.expm1(-np.exp(x / 0.5 / np.log(2)) * np.log(2)),
+    )
+    density = [prior * np.exp(binom.logpmf(k, n, p).sum(-1)) for p in curves]
+    total = np.sum(density)
     return _exactly(
-        at_centre=sum(centre) / total,
-        slope=sum(slope) / total,
-        which=np.dot([0, 1, 2], evidence) / total,
+        median=np.sum(density * m) / total,
+        slope=np.sum(density * s) / total,
+        which=sum(i * q.sum() for i, q in enumerate(density)) / total,
     )
 
 
