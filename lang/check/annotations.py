@@ -127,8 +127,6 @@ def read_data(items: Sequence[s.Item], facts: Facts, report: Report) -> None:
                     )
                 )
                 continue
-            fields = [
-                read_annotation(f, facts, report, frozenset(d.type_params)) for f in c.fields
-            ]
+            fields = [read_annotation(f, facts, report, frozenset(d.type_params)) for f in c.fields]
             decl.fields[c.name] = tuple(fields)
             facts.constructors[c.name] = decl

@@ -102,7 +102,9 @@ class Each(Constraint):
         return f"argument {i + 1} of `{self.name}`"
 
     def _wrong_element(self, i: int, arg: Term, leaf: Term, element: Con) -> None:
-        self.place.body.report(wrong_element(self.place, self.nodes[i], arg, element, self._label(i)))
+        self.place.body.report(
+            wrong_element(self.place, self.nodes[i], arg, element, self._label(i))
+        )
 
     def _ranks_differ(self, i: int, j: int) -> None:
         place, a, b = self.place, self.args[i], self.args[j]
@@ -223,7 +225,9 @@ class Equality(Constraint):
                     "a scalar goes with any array; two arrays must have equal shapes",
                 )
             )
-        solver.equal(t.array(BOOL, max(da, db)), self.result, self.place, node, "the value used here")
+        solver.equal(
+            t.array(BOOL, max(da, db)), self.result, self.place, node, "the value used here"
+        )
         return None
 
     def guess(self, solver: Solver) -> None:

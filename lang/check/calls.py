@@ -9,7 +9,7 @@ from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
 from ppl.lang.check.broadcast import Each, Reduce
 from ppl.lang.check.report import Place, quote
-from ppl.lang.check.schemes import is_distribution, row, signatures
+from ppl.lang.check.schemes import is_distribution, signatures
 from ppl.lang.check.scope import Builtin, ConstructorRef, Global, Local
 from ppl.lang.check.terms import ERROR, Con, Meta, Term, describe, prune
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
@@ -107,9 +107,7 @@ def _wrong_count(
 ) -> Diagnostic:
     many = f"{wanted} argument{'s' * (wanted != 1)}"
     notes = (Note(f"its parameters are {', '.join(params)}"),) if params else ()
-    return Diagnostic(
-        "E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, None
-    )
+    return Diagnostic("E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, None)
 
 
 def arrange(
@@ -190,9 +188,7 @@ def _constructor(body: Body, e: s.Call, name: str) -> Term:
     args = [body.expr(a) for a in e.args]
     for k, a in e.named:
         body.expr(a)
-        body.report(
-            Diagnostic("E313", f"arguments of a constructor have no names (`{k}`)", a.span)
-        )
+        body.report(Diagnostic("E313", f"arguments of a constructor have no names (`{k}`)", a.span))
     if len(args) != len(fields):
         body.report(_wrong_count(e, name, len(fields), len(args), None))
         return result
@@ -219,7 +215,9 @@ def constructor_value(body: Body, node: s.Expr, name: str) -> Term:
 def _primitive(body: Body, e: s.Call, written: str) -> Term:
     name = resolve_alias(written, len(e.args) + len(e.named))
     if name not in PRIMITIVES:  # an alias that exists only for another number of arguments
-        body.report(Diagnostic("E312", f"`{written}` does not take {len(e.args)} arguments", e.span))
+        body.report(
+            Diagnostic("E312", f"`{written}` does not take {len(e.args)} arguments", e.span)
+        )
         _all_arguments(body, e)
         return ERROR
     r = PRIMITIVES[name]
@@ -256,7 +254,12 @@ def _primitive(body: Body, e: s.Call, written: str) -> Term:
 
 #: parameters of type pos that may well be 0
 _ZERO_OK = frozenset(
-    [("von_mises", "kappa"), ("poisson", "rate"), ("zero_inflated_poisson", "rate"), ("uniform", "lo")]
+    [
+        ("von_mises", "kappa"),
+        ("poisson", "rate"),
+        ("zero_inflated_poisson", "rate"),
+        ("uniform", "lo"),
+    ]
 )
 
 
@@ -286,7 +289,9 @@ def _zero_scales(
             )
 
 
-def _elementwise(body: Body, e: s.Call, r: Primitive, given: list[tuple[int, Term, s.Expr]]) -> Term:
+def _elementwise(
+    body: Body, e: s.Call, r: Primitive, given: list[tuple[int, Term, s.Expr]]
+) -> Term:
     (sig, *_) = signatures(r.name)
     elements = [t.from_type(sig.params[i]) for i, _, _ in given]
     out = t.from_type(sig.result)

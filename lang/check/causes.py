@@ -13,7 +13,9 @@ from ppl.semantics.diagnostics import Note
 LINES = 4
 
 
-def causes(c: Compiled, values: list[int], var: int, bits: int, node: s.Node) -> tuple[list[Note], int]:
+def causes(
+    c: Compiled, values: list[int], var: int, bits: int, node: s.Node
+) -> tuple[list[Note], int]:
     """Notes from `node`, whose atom `var` has the unwanted `bits`, back to where they arise;
     and the variable where the way ends (an input of the body, perhaps)."""
     g = c.flows.graph
@@ -24,7 +26,9 @@ def causes(c: Compiled, values: list[int], var: int, bits: int, node: s.Node) ->
         notes.append(Note(f"`{name.name}` is {atoms.name(values[var])}, bound here", name.span))
     seen = {var}
     while True:
-        step = next((e for e in edges.get(var, ()) if values[e.src] & bits and e.src not in seen), None)
+        step = next(
+            (e for e in edges.get(var, ()) if values[e.src] & bits and e.src not in seen), None
+        )
         if step is not None:
             var = step.src
             seen.add(var)

@@ -9,7 +9,9 @@ from ppl.semantics import types as ty
 def variances(facts: Facts) -> dict[str, tuple[int, ...]]:
     """For each declared type, +1 for parameters that occur only as results, -1 only as arguments
     of functions, 0 for both. The greatest fixed point, from +1 downwards through recursion."""
-    signs: dict[str, list[set[int]]] = {d.name: [set() for _ in d.params] for d in facts.data.values()}
+    signs: dict[str, list[set[int]]] = {
+        d.name: [set() for _ in d.params] for d in facts.data.values()
+    }
 
     def occurrences(t: ty.Type, sign: int, out: dict[str, set[int]]) -> None:
         match t:

@@ -155,7 +155,9 @@ class _Matrix:
                 assert isinstance(term, Con)
                 out.append([given.get(k) for k in term.head[1]] + r[1:])
             elif head == shape.text:
-                parts = p.items if isinstance(p, s.PTuple) else p.args if isinstance(p, s.PCons) else ()
+                parts = (
+                    p.items if isinstance(p, s.PTuple) else p.args if isinstance(p, s.PCons) else ()
+                )
                 out.append([*parts, *r[1:]])
         return out
 

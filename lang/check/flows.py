@@ -18,7 +18,6 @@ from ppl.lang.check.templates import endless
 from ppl.semantics import types as ty
 from ppl.semantics.signatures import PRIMITIVES, PROPERTIES, Primitive
 
-
 _TO_BOOL = frozenset({"eq", "ne", "lt", "gt", "le", "ge", "and", "or"})
 
 
@@ -38,7 +37,9 @@ class Flows:
         #: `as` conversions: node, source variable, target atom
         self.conversions: list[tuple[s.Cast, int, int]] = []
         item = body.item
-        params = [self._parameter(p, term) for p, term in zip(item.params, body.params, strict=True)]
+        params = [
+            self._parameter(p, term) for p, term in zip(item.params, body.params, strict=True)
+        ]
         written = item.result if isinstance(item, s.Function) else None
         if written is not None:
             result = g.of_type(self.facts.annotations[written], {}, body.result)

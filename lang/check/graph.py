@@ -234,7 +234,9 @@ def leaf(a: A) -> A:
     return a
 
 
-def positions(a: A, positive: bool, variance: dict[str, tuple[int, ...]]) -> Iterator[tuple[int, bool]]:
+def positions(
+    a: A, positive: bool, variance: dict[str, tuple[int, ...]]
+) -> Iterator[tuple[int, bool]]:
     """The variables of a type, each with whether it stands at a positive position."""
     if a.var >= 0:
         yield a.var, positive

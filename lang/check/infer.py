@@ -11,7 +11,7 @@ from ppl.lang.check import terms as t
 from ppl.lang.check.broadcast import Each, Equality, Observed, Spread
 from ppl.lang.check.patterns import bind_pattern
 from ppl.lang.check.report import Place, quote
-from ppl.lang.check.scope import ConstructorRef, Constant, Facts, Global, Local
+from ppl.lang.check.scope import Constant, ConstructorRef, Facts, Global, Local
 from ppl.lang.check.solver import Constraint, Solver
 from ppl.lang.check.structure import HasField, Indexed, LoopBody, Product
 from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune
@@ -175,7 +175,9 @@ class Body:
         if l_ is element and r_ is element:  # by far the most common case
             return out
         result = Meta()
-        each = Each(Place(self, e), op, [l_, r_], [e.left, e.right], [element, element], out, result)
+        each = Each(
+            Place(self, e), op, [l_, r_], [e.left, e.right], [element, element], out, result
+        )
         self.solver.add(each)
         return prune(result)
 
@@ -319,9 +321,7 @@ class Body:
             if result is None:
                 result = term
             else:
-                self.equal(
-                    term, result, tail(arm.body), "each arm has the shape of the first: it"
-                )
+                self.equal(term, result, tail(arm.body), "each arm has the shape of the first: it")
         return ERROR if result is None else result
 
     # ------------------------------------------------------------------------------ loops
@@ -376,9 +376,7 @@ class Body:
         self.equal(self.expr(e.until), BOOL, e.until, "the condition of `until`")
         return self._loop(e, e.body, carry, "iterate", keep_all=False)
 
-    def _loop(
-        self, e: s.Expr, block: s.Block, carry: Term, word: str, *, keep_all: bool
-    ) -> Term:
+    def _loop(self, e: s.Expr, block: s.Block, carry: Term, word: str, *, keep_all: bool) -> Term:
         result: Term = Meta()
         body = self.expr(block)
         place = Place(self, e)

@@ -49,7 +49,11 @@ def check(module: s.Module) -> Checked:
     except RecursionError:
         report(
             Diagnostic(
-                "E390", "the program nests too deep to be checked", module.span, (), "name its parts"
+                "E390",
+                "the program nests too deep to be checked",
+                module.span,
+                (),
+                "name its parts",
             )
         )
     models = [i.name for i in module.items if isinstance(i, s.Function) and i.kind == "model"]

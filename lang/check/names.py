@@ -331,7 +331,10 @@ class _Resolver:
             if name in seen:
                 self.report(
                     Diagnostic(
-                        "E202", f"two {what}s are named `{name}`", e.span, (Note("the first", seen[name].span),)
+                        "E202",
+                        f"two {what}s are named `{name}`",
+                        e.span,
+                        (Note("the first", seen[name].span),),
                     )
                 )
             seen[name] = e

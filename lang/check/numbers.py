@@ -266,4 +266,3 @@ def _largest(c: Compiled, values: list[int], var: int) -> int:
                 seen.add(w)
                 todo.append(w)
     return bound
-

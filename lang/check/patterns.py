@@ -8,7 +8,19 @@ from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
 from ppl.lang.check.report import Place, quote
 from ppl.lang.check.structure import HasField
-from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune, show, too_large
+from ppl.lang.check.terms import (
+    BOOL,
+    ERROR,
+    NUM,
+    TEXT,
+    UNIT,
+    Con,
+    Meta,
+    Term,
+    prune,
+    show,
+    too_large,
+)
 from ppl.semantics.diagnostics import Diagnostic, Note
 
 if TYPE_CHECKING:

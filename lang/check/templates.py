@@ -93,9 +93,7 @@ class Functions:
         if written is not None:
             body.result = body.annotated(written)
         f.polymorphic = (
-            written is not None
-            and bool(variables)
-            and all(p.type is not None for p in item.params)
+            written is not None and bool(variables) and all(p.type is not None for p in item.params)
         )
         return body
 
@@ -115,9 +113,12 @@ class Functions:
 
     def _is_ground(self, f: Fn) -> bool:
         assert f.body is not None
-        return not isinstance(f.item, s.Function) or f.item.kind == "model" or all(
-            p.type is not None for p in f.item.params
-        ) and not f.body.variables
+        return (
+            not isinstance(f.item, s.Function)
+            or f.item.kind == "model"
+            or all(p.type is not None for p in f.item.params)
+            and not f.body.variables
+        )
 
     def _settle_spawned(self) -> None:
         while self.spawned:

@@ -218,7 +218,11 @@ def unify(a: Term, b: Term, wake: Callable[[list[Any]], None]) -> None:
     if a is ERROR or b is ERROR:
         return
     if a.head != b.head:
-        if isinstance(a.head, tuple) and isinstance(b.head, tuple) and a.head[0] == b.head[0] == "record":
+        if (
+            isinstance(a.head, tuple)
+            and isinstance(b.head, tuple)
+            and a.head[0] == b.head[0] == "record"
+        ):
             _unify_records(a, b, wake)
             return
         raise Mismatch(a, b)
@@ -229,7 +233,10 @@ def unify(a: Term, b: Term, wake: Callable[[list[Any]], None]) -> None:
 
 
 def _unify_records(a: Con, b: Con, wake: Callable[[list[Any]], None]) -> None:
-    left, right = dict(zip(a.head[1], a.args, strict=True)), dict(zip(b.head[1], b.args, strict=True))
+    left, right = (
+        dict(zip(a.head[1], a.args, strict=True)),
+        dict(zip(b.head[1], b.args, strict=True)),
+    )
     if left.keys() != right.keys():
         odd = sorted(left.keys() ^ right.keys())[0]
         raise Mismatch(a, b, f"only one of the records has the field `{odd}`")

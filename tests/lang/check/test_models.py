@@ -19,7 +19,7 @@ def cases():
         yield pytest.param(text, expected, id=path.stem)
 
 
-@pytest.mark.parametrize(("text", "expected"), cases())
+@pytest.mark.parametrize(("text", "expected"), list(cases()))
 def test_the_types_of_models(checked, text: str, expected: list[str]):
     """Each file states, after `#:`, the type of each of its models."""
     c = checked(text)
