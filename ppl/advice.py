@@ -37,14 +37,15 @@ def _divergences(posterior: Posterior) -> Iterator[Diagnostic]:
     count = int(diverging.sum())
     if not count:
         return
-    share = count / diverging.size
     target = posterior.settings.get("target_accept", 0.8)
-    smaller = f"raise target_accept (it is {target}, try {0.95 if target < 0.95 else 0.99})"
     outside = "write the model with its scale outside: z ~ normal(0, 1), let theta = mu + tau * z"
+    few = count / diverging.size < 0.02 and target < 0.99
+    higher = 0.95 if target < 0.95 else 0.99
+    smaller = f"raise target_accept (it is {target}, try {higher}), or " if few else ""
     yield Diagnostic(
         "W891",
         f"{count} of {diverging.size} transitions diverged: the draws miss a part of the posterior",
-        hint=f"{smaller} or {outside}" if share < 0.02 else outside,
+        hint=smaller + outside,
     )
 
 

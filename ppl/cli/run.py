@@ -71,8 +71,9 @@ def command(
     code = 0
     try:
         posterior = infer(target, configured, seed=seed, progress=progress)
-    except Interrupted as stop:
-        posterior, code = stop.posterior, INTERRUPTED
+    except KeyboardInterrupt as stop:
+        posterior = stop.posterior if isinstance(stop, Interrupted) else None
+        code = INTERRUPTED
     if posterior is None:
         click.echo("interrupted before the first draw", err=True)
         click.get_current_context().exit(code)

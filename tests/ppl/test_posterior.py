@@ -107,7 +107,7 @@ def test_draws_that_were_not_made_are_nan():
 def test_the_table_of_chains_is_arvizs():
     posterior = chains()
     ours = posterior.summary()
-    theirs = arviz.summary(posterior.to_arviz(), round_to="none", var_names=["~word"])
+    theirs: Any = arviz.summary(posterior.to_arviz(), round_to="none", var_names=["~word"])
     for name in ours:
         row = theirs.loc[name.replace("/", ".")]
         for column in ("mean", "sd", "ess_bulk", "ess_tail", "r_hat"):
@@ -200,6 +200,8 @@ def test_divergences_say_what_to_do():
     assert "raise target_accept (it is 0.8" in str(few.warnings[0].hint)
     many = chains(draws=400, stats={"diverging": np.ones((4, 400), bool)})
     assert "target_accept" not in str(many.warnings[0].hint)
+    small_steps = replace(few, settings={"target_accept": 0.99})
+    assert "target_accept" not in str(small_steps.warnings[0].hint)
     assert "divergences: 7" in str(few.summary())
 
 
