@@ -8,15 +8,15 @@ from typing import Any
 from ppl.lang import syntax as s
 from ppl.lang.check import atoms
 from ppl.lang.check import terms as t
-from ppl.lang.check.calls import is_exact
-from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, leaf, positions
-from ppl.lang.check.infer import Body, baseline, tail
+from ppl.lang.check.flow_primitives import primitive_call, primitive_value
+from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, interface, leaf
+from ppl.lang.check.infer import Body
 from ppl.lang.check.report import Place, quote
-from ppl.lang.check.schemes import is_distribution, row, signatures
+from ppl.lang.check.schemes import signatures
 from ppl.lang.check.scope import Constant, Global, Local
+from ppl.lang.check.statements import baseline, tail
 from ppl.lang.check.templates import endless
-from ppl.semantics import types as ty
-from ppl.semantics.signatures import PRIMITIVES, PROPERTIES, Primitive
+from ppl.semantics.signatures import PRIMITIVES, PROPERTIES
 
 _TO_BOOL = frozenset({"eq", "ne", "lt", "gt", "le", "ge", "and", "or"})
 
@@ -138,7 +138,7 @@ class Flows:
             return self.graph.number(atoms.POS)
         if e in self.body.constructors:
             return self.constructor(e)
-        return self.primitive_value(e)
+        return primitive_value(self, e)
 
     def use(self, e: s.Node) -> A:
         """A reference to a top-level function: its interface with new variables, and its summary."""
@@ -343,7 +343,7 @@ class Flows:
     def call(self, e: s.Call) -> A:
         name = self.body.primitive.get(e)
         if name is not None:
-            return self.primitive(e, PRIMITIVES[name])
+            return primitive_call(self, e, PRIMITIVES[name])
         if isinstance(e.fn, s.Field) and e.fn.name == "do":
             for _, a in e.named:
                 self.expr(a)
@@ -354,119 +354,6 @@ class Flows:
             if a is not None:
                 self.flow(self.expr(a), fn.args[i], f"argument {i + 1} of `{what}`", a)
         return fn.args[-1]
-
-    def primitive(self, e: s.Call, r: Primitive) -> A:
-        ordered = self.body.arguments[e]
-        args = [None if x is None else self.expr(x) for x in ordered]
-        written = [(a, x, i) for i, (a, x) in enumerate(zip(args, ordered, strict=True)) if a is not None and x is not None]  # fmt: skip
-        shape = self.shape(e)
-        if r.name == "zip":
-            return A("array", (A("tuple", tuple([a.args[0] for a, _, _ in written])),))
-        if r.name == "normalize":
-            atom = atoms.DIST if is_exact(e) else atoms.MEASURE
-            return A("measure", (written[0][0].args[0],), self.graph.constant(atom, True))
-        if r.kind in ("elementwise", "reduction"):
-            given = [a for a, _, _ in written]
-            minus = ordered[0]
-            if r.name == "exp" and isinstance(minus, s.Unary) and minus.op == "-":
-                inner = self.types[minus.value]
-                return self.apply("exp-", [inner], shape, e, [minus.value])
-            return self.apply(r.name, given, shape, e, [x for _, x, _ in written])
-        of: dict[str, A] = {}
-        sigs = signatures(r.name)
-        for a, _, i in written:
-            self._variables(sigs[0].params[i], a, of)
-        if len(sigs) == 1:
-            for a, x, i in written:
-                wanted = self.graph.of_type(sigs[0].params[i], of)
-                self.flow(a, wanted, f"argument {i + 1} of `{quote(e.fn)}`", x)
-            return self.graph.of_type(sigs[0].result, of)
-        return self._overloaded(e, r, args, of)
-
-    def _overloaded(self, e: s.Call, r: Primitive, args: list[A | None], of: dict[str, A]) -> A:
-        """Plain rows with several signatures of one shape: the leaves choose."""
-        g, sig = self.graph, signatures(r.name)[0]
-        ins: list[int] = []
-        nodes: list[s.Expr | None] = []
-        for i, (a, p) in enumerate(zip(args, sig.params, strict=True)):
-            if a is None:
-                default = r.defaults[r.params[i]]
-                small = atoms.NEGATIVE if default < 0 else 0
-                ins.append(g.constant(atoms.REAL if small else atoms.POS))
-                nodes.append(None)
-                continue
-            found: list[int] = []
-            _leaf_vars(p, a, found)
-            for var in found:
-                ins.append(var)
-                nodes.append(self.body.arguments[e][i])
-            self._flow_variables(p, a, of, e)
-        out = self._with_leaves(sig.result, of)
-        outs: list[int] = []
-        _leaf_vars(sig.result, out, outs)
-        g.applies.append(Apply(r.name, tuple(ins), tuple(outs), e, tuple(nodes)))
-        return out
-
-    def _flow_variables(self, p: ty.Type, a: A, of: dict[str, A], node: s.Node) -> None:
-        match p:
-            case ty.Base(name) if name in of:
-                self.flow(a, of[name], "an argument", node)
-            case ty.Array(item) | ty.Dist(item) | ty.Measure(item):
-                self._flow_variables(item, a.args[0], of, node)
-            case _:
-                pass
-
-    def _with_leaves(self, p: ty.Type, of: dict[str, A]) -> A:
-        """A result type with variables in place of its numbers and measures."""
-        g = self.graph
-        match p:
-            case ty.Base(name):
-                return of[name] if name in of else A("num", (), g.new())
-            case ty.Array(item):
-                return A("array", (self._with_leaves(item, of),))
-            case ty.Dist(item) | ty.Measure(item):
-                return A("measure", (self._with_leaves(item, of),), g.new(True))
-        raise AssertionError(p)
-
-    def _variables(self, p: ty.Type, a: A, of: dict[str, A]) -> None:
-        """New variables for each type variable of a signature, in the shape of an argument."""
-        match p:
-            case ty.Base(name):
-                if name not in of and name not in ty.NUMBERS and name not in ty.NAMED:
-                    of[name] = self.graph.like(a)
-            case ty.Array(item) | ty.Dist(item) | ty.Measure(item):
-                self._variables(item, a.args[0], of)
-            case ty.Fun(params, result):
-                for x, y in zip((*params, result), a.args, strict=True):
-                    self._variables(x, y, of)
-            case ty.Tuple(items):
-                for x, y in zip(items, a.args, strict=True):
-                    self._variables(x, y, of)
-            case _:
-                pass
-
-    def primitive_value(self, e: s.Name) -> A:
-        r = row(self.body.primitive[e])
-        a = self.graph.fresh(self.shape(e))
-        if r.kind == "plain":
-            of: dict[str, A] = {}
-            sig = signatures(r.name)[-1]
-            for p, x in zip(sig.params, a.args[:-1], strict=False):
-                self._variables(p, x, of)
-                self.flow(x, self.graph.of_type(p, of), f"an argument of `{r.name}`", e)
-            return A("fun", (*a.args[:-1], self.graph.of_type(sig.result, of)))
-        draws = is_distribution(r.name)
-        ends = [leaf(x) for x in a.args[:-1]]
-        out = leaf(a.args[-1].args[0] if draws else a.args[-1])
-        outs = (out.var,) if out.head == "num" else ()
-        ins = tuple([x.var for x in ends if x.head == "num"])
-        if ins or outs:
-            none = (None,) * len(ins)
-            self.graph.applies.append(Apply(r.name, ins, outs, e, none))
-        if draws:
-            dist = self.graph.constant(atoms.DIST, True)
-            return A("fun", (*a.args[:-1], A("measure", a.args[-1].args, dist)))
-        return a
 
     # ------------------------------------------------------------------------- statements
 
@@ -516,31 +403,6 @@ class Flows:
                 self.locals[self.facts.binders[st]] = wanted
             case _:
                 pass
-
-
-def interface(a: A, g: Graph) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Of a function's type: what flows in (arguments, arguments of its result), and out."""
-    ins: list[int] = []
-    outs: list[int] = []
-    for var, positive in positions(a, True, g.variance):
-        if var not in g.fixed:
-            (outs if positive else ins).append(var)
-    return tuple(ins), tuple(outs)
-
-
-def _leaf_vars(p: ty.Type, a: A, out: list[int]) -> None:
-    """Variables at the concrete numbers and measures of a signature, as `atoms.leaves` orders them."""
-    match p:
-        case ty.Base():
-            if p in ty.NUMBERS.values():
-                out.append(a.var)
-        case ty.Array(item):
-            _leaf_vars(item, a.args[0], out)
-        case ty.Dist(item) | ty.Measure(item):
-            out.append(a.var)
-            _leaf_vars(item, a.args[0], out)
-        case _:
-            pass
 
 
 _RULES: dict[type, Callable[[Flows, Any], A]] = {

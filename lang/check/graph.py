@@ -274,3 +274,13 @@ def to_type(a: A, value: Callable[[int], int]) -> ty.Type:
     if head[0] == "record":
         return ty.Record(tuple(zip(head[1], args, strict=True)))
     return ty.Data(head[1], args)
+
+
+def interface(a: A, g: Graph) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of a function's type: what flows in (arguments, arguments of its result), and out."""
+    ins: list[int] = []
+    outs: list[int] = []
+    for var, positive in positions(a, True, g.variance):
+        if var not in g.fixed:
+            (outs if positive else ins).append(var)
+    return tuple(ins), tuple(outs)

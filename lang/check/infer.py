@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ppl.lang import syntax as s
-from ppl.lang.check import calls
+from ppl.lang.check import calls, primitives, statements
 from ppl.lang.check import terms as t
-from ppl.lang.check.broadcast import Each, Equality, Observed, Spread
+from ppl.lang.check.broadcast import Each, Equality
 from ppl.lang.check.patterns import bind_pattern
 from ppl.lang.check.report import Place, quote
 from ppl.lang.check.scope import Constant, ConstructorRef, Facts, Global, Local
 from ppl.lang.check.solver import Constraint, Solver
+from ppl.lang.check.statements import tail
 from ppl.lang.check.structure import HasField, Indexed, LoopBody, Product
 from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune
 from ppl.semantics.diagnostics import Diagnostic, Note
@@ -155,7 +156,7 @@ class Body:
             return calls.constructor_value(self, e, meaning.name)
         if meaning is None:
             return ERROR
-        return calls.primitive_value(self, e, meaning.name)
+        return primitives.primitive_value(self, e, meaning.name)
 
     def binary(self, e: s.Binary) -> Term:
         left, right = self.expr(e.left), self.expr(e.right)
@@ -385,92 +386,8 @@ class Body:
         )
         return prune(result)
 
-    # ------------------------------------------------------------------------- statements
-
-    def block(self, block: s.Block) -> Term:
-        effectful = block in self.facts.measure_blocks
-        last = len(block.statements) - 1
-        result: Term = UNIT
-        for i, st in enumerate(block.statements):
-            if type(st) is s.ExprStmt:
-                term = self.expr(st.expr)
-                if not effectful:
-                    result = term
-                elif i < last:
-                    why = "an expression that stands as a statement"
-                    self.solver.measured(term, Place(self, st), st.expr, why, "E508")
-                else:
-                    why = "the end of a block with effects"
-                    result = self.solver.measured(term, Place(self, st), st.expr, why, "E503")
-            elif type(st) is s.Return:
-                term = self.expr(st.value)
-                if i == last:
-                    result = term
-            else:
-                _STATEMENTS[type(st)](self, st)
-            self.solver.run_soon()
-        return t.measure(result) if effectful else result
-
-    def draw(self, st: s.Draw) -> None:
-        term = self.expr(st.expr)
-        item = self.solver.measured(term, Place(self, st), st.expr, "the right of `~`", "E502")
-        for value in baseline(st):
-            self.equal(self.expr(value), NUM, value, "the value of a baseline")
-        bind_pattern(self, st.pattern, item)
-
-    def let(self, st: s.Let) -> None:
-        term = self.expr(st.expr)
-        if st.type is not None:
-            wanted = self.annotated(st.type)
-            self.equal(term, wanted, st.expr, "the declared type of this variable")
-            term = wanted
-        bind_pattern(self, st.pattern, term)
-
-    def observe(self, st: s.Observe) -> None:
-        value = self.expr(st.value)
-        dist = st.dist
-        if isinstance(dist, s.Call) and calls.is_elementwise_distribution(self, dist):
-            one, drawn = calls.call(self, dist), Meta()
-            item = self.solver.measured(one, Place(self, st), dist, "the right of `~`", "E502")
-            self.types[dist] = t.measure(drawn)
-            self.solver.add(Spread(Place(self, st), item, value, drawn))
-        else:
-            term = self.expr(dist)
-            drawn = self.solver.measured(term, Place(self, st), dist, "the right of `~`", "E502")
-        self.solver.add(Observed(Place(self, st.value), value, drawn, st.value))
-
-    def factor(self, st: s.Factor) -> None:
-        self.equal(self.expr(st.value), NUM, st.value, "what `factor` adds to the log weight")
-
-    def condition(self, st: s.Condition) -> None:
-        self.equal(self.expr(st.value), BOOL, st.value, "what `condition` requires")
-
-    def checkpoint(self, st: s.Checkpoint) -> None:
-        pass
-
-    def param(self, st: s.ParamStmt) -> None:
-        wanted = self.annotated(st.type)
-        self.equal(self.expr(st.init), wanted, st.init, f"the initial value of `{st.name}`")
-        self.types[st] = wanted
-        self.locals[self.facts.binders[st]] = wanted
-
-
-def baseline(st: s.Draw) -> tuple[s.Expr, ...]:
-    """The second argument of `by baseline(strategy, value)`."""
-    return st.strategy.args[1:] if isinstance(st.strategy, s.Call) else ()
-
-
-def tail(e: s.Expr) -> s.Expr:
-    """The expression that gives a block its value, for a caret that points at it."""
-    while isinstance(e, s.Block) and e.statements:
-        last = e.statements[-1]
-        if isinstance(last, s.ExprStmt):
-            e = last.expr
-        elif isinstance(last, s.Return):
-            return last.value
-        else:
-            break
-    return e
+    def block(self, e: s.Block) -> Term:
+        return statements.block(self, e)
 
 
 _RULES: dict[type, Callable[[Body, Any], Term]] = {
@@ -493,13 +410,4 @@ _RULES: dict[type, Callable[[Body, Any], Term]] = {
     s.Comprehension: Body.comprehension,
     s.Scan: Body.scan,
     s.Iterate: Body.iterate,
-}
-_STATEMENTS: dict[type, Callable[[Body, Any], None]] = {
-    s.Draw: Body.draw,
-    s.Let: Body.let,
-    s.Observe: Body.observe,
-    s.Factor: Body.factor,
-    s.Condition: Body.condition,
-    s.Checkpoint: Body.checkpoint,
-    s.ParamStmt: Body.param,
 }

@@ -1,0 +1,66 @@
+"""Arguments of calls: in the order of the parameters, each given once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from ppl.lang import syntax as s
+from ppl.semantics.diagnostics import Diagnostic, Note, suggest
+
+if TYPE_CHECKING:
+    from ppl.lang.check.infer import Body
+
+
+def wrong_count(
+    e: s.Call, name: str, wanted: int, given: int, params: Sequence[str] | None
+) -> Diagnostic:
+    many = f"{wanted} argument{'s' * (wanted != 1)}"
+    notes = (Note(f"its parameters are {', '.join(params)}"),) if params else ()
+    return Diagnostic("E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, None)
+
+
+def arrange(
+    body: Body, e: s.Call, name: str, params: Sequence[str], optional: Collection[str]
+) -> tuple[s.Expr | None, ...] | None:
+    """The arguments in the order of the parameters; None where the default is meant.
+
+    Reports unknown, doubled and missing ones, and then gives None.
+    """
+    given: dict[str, s.Expr] = {}
+    if len(e.args) > len(params):
+        total = len(e.args) + len(e.named)
+        body.report(wrong_count(e, name, len(params), total, params))
+        return None
+    for p, a in zip(params, e.args, strict=False):
+        given[p] = a
+    for k, a in e.named:
+        if k not in params:
+            body.report(
+                Diagnostic(
+                    "E313",
+                    f"`{name}` has no parameter `{k}`",
+                    a.span,
+                    (Note(f"its parameters are {', '.join(params)}"),),
+                    suggest(k, params),
+                )
+            )
+            return None
+        if k in given:
+            body.report(Diagnostic("E313", f"`{k}` of `{name}` is given twice", a.span))
+            return None
+        given[k] = a
+    missing = [p for p in params if p not in given and p not in optional]
+    if missing:
+        total = len(e.args) + len(e.named)
+        body.report(wrong_count(e, name, len(params), total, params))
+        return None
+    return tuple([given.get(p) for p in params])
+
+
+def all_arguments(body: Body, e: s.Call) -> None:
+    """Arguments of a call that has an error of its own still have to make sense."""
+    for a in e.args:
+        body.expr(a)
+    for _, a in e.named:
+        body.expr(a)
