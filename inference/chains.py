@@ -185,28 +185,26 @@ def _programs(density: Density, kernel: Kernel, mode: str) -> _Programs:
 
         return jax.lax.fori_loop(0, steps, one, (state, record))
 
-    one_chain = _Programs(start, start_from_prior, start_at, advance)
-    per_chain = _Programs((None, None, 0), (None, None, 0), (None, None, 0, 0),
-                          (None, 0, 0, None, None, None))  # type: ignore[arg-type]
+    programs: list[Callable[..., Any]] = [start, start_from_prior, start_at, advance]
+    begun = (None, None, 0)
+    by_chain = [begun, begun, (*begun, 0), (None, 0, 0, None, None, None)]
     if mode != "loop":
-        one_chain = _Programs(*(jax.vmap(f, axes) for f, axes in zip(one_chain, per_chain,
-                                                                     strict=True)))
+        programs = [jax.vmap(f, axes) for f, axes in zip(programs, by_chain, strict=True)]
     if mode == "devices":
         from jax.sharding import Mesh, PartitionSpec
 
-        mesh = Mesh(np.array(jax.local_devices()), ("chain",))
-        one_chain = _Programs(*(
+        whole, shared = PartitionSpec(), PartitionSpec("chain")
+        programs = [
             jax.shard_map(
                 f,
-                mesh=mesh,
-                in_specs=tuple(PartitionSpec() if a is None else PartitionSpec("chain")
-                               for a in axes),
-                out_specs=PartitionSpec("chain"),
+                mesh=Mesh(np.array(jax.local_devices()), ("chain",)),
+                in_specs=tuple(whole if axis is None else shared for axis in axes),
+                out_specs=shared,
                 check_vma=False,
             )
-            for f, axes in zip(one_chain, per_chain, strict=True)
-        ))
-    return _Programs(*map(jax.jit, one_chain))
+            for f, axes in zip(programs, by_chain, strict=True)
+        ]
+    return _Programs(*map(jax.jit, programs))
 
 
 def _strong(tree: Any) -> Any:

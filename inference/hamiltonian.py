@@ -30,7 +30,6 @@ class Hamiltonian:
     step_size: float
     max_tree_depth: int = 10
     trajectory_length: float | None = None
-    num_steps: int | None = None
 
 
 def hamiltonian_kernel(density: Density, settings: Hamiltonian) -> Kernel:
@@ -51,8 +50,7 @@ def hamiltonian_kernel(density: Density, settings: Hamiltonian) -> Kernel:
             dense_mass=settings.dense_mass,
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
-            trajectory_length=settings.trajectory_length,
-            num_steps=settings.num_steps,
+            trajectory_length=settings.trajectory_length,  # type: ignore[arg-type]  None for NUTS
             rng_key=key,
         )
         return state, step

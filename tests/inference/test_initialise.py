@@ -55,8 +55,9 @@ def test_the_first_candidate_is_uniform_within_two():
 
 
 def test_the_radius_shrinks_until_the_density_is_finite():
-    small = density("small", lambda p: standard(p) + jnp.where(
-        jnp.abs(p["b"]).max() < 0.01, 0.0, -jnp.inf))
+    small = density(
+        "small", lambda p: standard(p) + jnp.where(jnp.abs(p["b"]).max() < 0.01, 0.0, -jnp.inf)
+    )
     point, ok = find(small)
     assert np.all(ok)
     assert np.abs(np.asarray(point.z)[:, 1:3]).max() < 0.01
@@ -74,7 +75,9 @@ def test_the_prior_is_tried_last():
         "far",
         lambda p: jnp.where(p["a"] > 30, standard({**p, "a": p["a"] - 40}), -jnp.inf),
         initial=lambda data, key: {
-            "a": 40 + jax.random.normal(key), "b": jnp.zeros(2), "c": jnp.zeros(())
+            "a": 40 + jax.random.normal(key),
+            "b": jnp.zeros(2),
+            "c": jnp.zeros(()),
         },
     )
     settings = Nuts(warmup=20, draws=10, chains=2)
@@ -89,7 +92,9 @@ def test_an_impossible_observation_is_named():
         "impossible",
         lambda p: standard(p) - jnp.inf,
         explain=lambda data, p: {
-            "a": -(p["a"] ** 2), "b": -(p["b"] ** 2).sum(), "c": -(p["c"] ** 2),
+            "a": -(p["a"] ** 2),
+            "b": -(p["b"] ** 2).sum(),
+            "c": -(p["c"] ** 2),
             "y": jnp.array(-jnp.inf),
         },
     )
