@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ppl.lang import syntax
 from ppl.lang.check.result import Checked
-from ppl.semantics.diagnostics import Diagnostic, Source, Span
+from ppl.semantics.diagnostics import Diagnostic, Source, Span, fail
 from ppl.semantics.types import Type
 
 if TYPE_CHECKING:
     from ppl.semantics import ir  # a fifth of the time that `ppl check` takes
+
+
+#: data as JSON has it, with tuples
+Constant = None | bool | int | float | str | Sequence["Constant"] | Mapping[str, "Constant"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Parameter:
     name: str
     type: Type
     span: Span = field(compare=False)
-    default: None | bool | int | float | str = None
+    default: Constant = None
     has_default: bool = False
 
 
@@ -88,12 +92,28 @@ def compile_source(source: Source) -> Compiled:
 
 def _parameter(decl: syntax.ParamDecl, t: Type) -> Parameter:
     name = decl.pattern.name if isinstance(decl.pattern, syntax.PName) else decl.span.text
-    match decl.default:
-        case None:
-            return Parameter(name, t, decl.span)
+    if decl.default is None:
+        return Parameter(name, t, decl.span)
+    return Parameter(name, t, decl.span, _constant(decl.default), True)
+
+
+def _constant(e: syntax.Expr) -> Constant:
+    """The value of a default that is written out. Raises DiagnosticError(E082)."""
+    match e:
         case syntax.Lit(value=value):
-            return Parameter(name, t, decl.span, value, True)
+            return value
         case syntax.Unary(op="-", value=syntax.Lit(value=int() | float() as value)):
-            return Parameter(name, t, decl.span, -value, True)
+            return -value
+        case syntax.ArrayLit(items=items):
+            return [_constant(i) for i in items]
+        case syntax.Tuple(items=items):
+            return tuple(_constant(i) for i in items)
+        case syntax.Record(fields=fields):
+            return {k: _constant(v) for k, v in fields}
         case _:
-            raise AssertionError("the checker takes constants only as defaults")
+            raise fail(
+                "E082",
+                f"the default `{e.span.text}` is not a constant",
+                span=e.span,
+                hint="write the number, or leave the default out and use `let` in the model",
+            )

@@ -249,6 +249,17 @@ or of a pass, never of a model. Please report it with the model that shows it.
     def m(x: real): measure[real] = return thunk return x
 """,
     ),
+    "E082": Code(
+        "the default of a model's parameter is not a constant",
+        """
+A default of a model's parameter is data, read before anything is run: a number, a truth value, a
+text, or arrays, tuples and records of them. It is not computed.
+
+    model m(rate: pos = exp(1)) { poisson(rate) }
+
+    model m(rate: pos = 2.718) { poisson(rate) }
+""",
+    ),
     "E201": Code(
         "an unknown name",
         """

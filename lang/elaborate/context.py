@@ -25,6 +25,7 @@ class Context:
     function: Callable[[InstanceKey], str]
     #: the constructors of each constructor's type
     siblings: Mapping[str, frozenset[str]]
+    instances: Mapping[InstanceKey, Instance]
 
     # Filled in by the modules about expressions, control flow and blocks.
     def value(self, e: s.Expr, scope: Scope) -> ir.Value:

@@ -6,6 +6,8 @@ computations, named by a binding emitted before the place where they are used.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ppl.lang import syntax as s
 from ppl.lang.check.schemes import row, signatures
 from ppl.lang.elaborate.context import Context
@@ -205,11 +207,17 @@ class Expressions(Context):
     def arguments(self, e: s.Call, params: tuple[Type, ...], scope: Scope) -> tuple[ir.Value, ...]:
         given = self.instance.arguments.get(e, e.args)
         args = []
-        for a, p in zip(given, params, strict=True):
-            if a is None:
-                raise AssertionError("a default that the checker did not fill in")
-            args.append(self.fit(self.value(a, scope), p, scope))
+        for i, (a, p) in enumerate(zip(given, params, strict=True)):
+            v = self.default(e, i, scope) if a is None else self.value(a, scope)
+            args.append(self.fit(v, p, scope))
         return tuple(args)
+
+    def default(self, e: s.Call, i: int, scope: Scope) -> ir.Value:
+        """The callee's own default for a parameter, which mentions no locals."""
+        callee = self.instances[self.instance.calls[e]]
+        default = callee.function.params[i].default
+        assert default is not None
+        return replace(self, instance=callee).value(default, Scope({}, scope.frame, scope.binds))
 
     def operands(self, e: s.Call, op: str, scope: Scope) -> tuple[ir.Value, ...]:
         """A primitive's arguments, defaults filled in, and of one kind where its scheme says so."""

@@ -42,7 +42,14 @@ class _Elaborator:
         return self.names[key]
 
     def function(self, instance: Instance, name: str) -> ir.Function:
-        cx = Control(instance, self.namer, self.observations, self.function_name, self.siblings)
+        cx = Control(
+            instance,
+            self.namer,
+            self.observations,
+            self.function_name,
+            self.siblings,
+            self.checked.instances,
+        )
         f, key = instance.function, instance.key
         is_model = isinstance(f, s.Function) and f.kind == "model"
         scope, params = Scope({}, Frame()), []

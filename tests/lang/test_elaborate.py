@@ -220,6 +220,16 @@ def test_programs_are_elaborated_once():
     assert x.span.text.startswith("x")
 
 
+def test_defaults_of_models_are_data():
+    text = "model m(x: real = -1.5, y: [(nat, bool)] = [(1, true), (2, false)]) { normal(x, 1) }"
+    x, y = compile_source(Source("<test>", text)).parameters("m")
+    assert (x.default, x.has_default) == (-1.5, True)
+    assert y.default == [(1, True), (2, False)]
+    computed = compile_source(Source("<test>", "model m(x: real = exp(1)) { normal(x, 1) }"))
+    with pytest.raises(DiagnosticError, match="is not a constant"):
+        computed.parameters("m")
+
+
 def test_errors_raise_and_warnings_do_not():
     with pytest.raises(DiagnosticError):
         compile_source(Source("<test>", "model m(x: real) { normal(x, y) }"))
