@@ -48,8 +48,13 @@ class Blocks(Terms):
     def measure(self, t: Measure, env: Env, size: int) -> str:
         return self.run(t.item, env, size, t.paths)[0]
 
-    def run(self, item: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
-        """The text of a measure on `item`, and a bound on its paths, at most `paths`."""
+    def run(
+        self, item: Type, env: Env, size: int, paths: int, *, bound: bool = True
+    ) -> tuple[str, int]:
+        """The text of a measure on `item`, and a bound on its paths, at most `paths`.
+
+        Unless its value is `bound` to a name, it is one whose own name is plain from the text.
+        """
         cost = 1
         ways: list[tuple[int, Text]] = []
 
@@ -69,7 +74,9 @@ class Blocks(Terms):
         ways.append((1 if ways else 3, costing(self.block, item, env, size, paths)))
         for name, have in env.types.items():
             result = have.result if isinstance(have, Fun) else have
-            if isinstance(result, (Dist, Measure)) and fits(result, Measure(item, paths)):
+            if not isinstance(result, (Dist, Measure)) or not (bound or self.speaks(name, result)):
+                continue
+            if fits(result, Measure(item, paths)):
                 ways.append((6, costing(self.use, name, have, env, size)))
         if size > 0:
             if self.on("branches"):
@@ -86,6 +93,10 @@ class Blocks(Terms):
                 ways.append((2, costing(self.match, item, env, size - 1, paths)))
         text = self.pick(ways)
         return text, cost
+
+    def speaks(self, name: str, result: Type) -> bool:
+        """Whether a run of it without a binder takes its name as a step, in every position."""
+        return name in self.protected and isinstance(result, Measure)
 
     def use(self, name: str, have: Type, env: Env, size: int) -> tuple[str, int]:
         """A measure in scope, or the call of a function that returns one, and its paths."""
@@ -105,7 +116,7 @@ class Blocks(Terms):
     def close(self, frame: Frame, item: Type) -> None:
         """The block's last line: `return`, or the run of a measure."""
         if frame.paths > 1 and frame.size > 0 and self.flip(3):
-            text, cost = self.run(item, frame.env, frame.size - 1, frame.paths)
+            text, cost = self.run(item, frame.env, frame.size - 1, frame.paths, bound=False)
             frame.spend(cost)
             frame.lines.append(text)
         else:
@@ -211,7 +222,7 @@ class Blocks(Terms):
         if isinstance(t.result, (Dist, Measure)) and self.flip(4) is False:
             text, cost = self.use(name, t, frame.env, frame.size)
             frame.spend(cost)
-            if self.flip(6):
+            if self.speaks(name, t.result) and self.flip(4):
                 frame.lines.append(text)
             else:
                 self.bind(frame, "x", t.result.item, lambda name: f"{name} ~ {text}")
@@ -248,8 +259,7 @@ class Blocks(Terms):
         return ""
 
     def dead(self, frame: Frame) -> str:
-        text = self.expr(Dist(Bool(), 2), frame.env, 1)
-        frame.lines.append(f"_ ~ {text}")
+        frame.lines.append(f"_ ~ bernoulli({self.expr(Prob(), frame.env, 1)})")
         frame.spend(2)
         return ""
 

@@ -1,9 +1,9 @@
 """The refined types that finite programs are generated from.
 
-Finer than the language's own types, so that whatever is generated is right by construction: `Nat(3)`
-is {0, 1, 2} (a safe index of an array of length 3), `Prob` is the open interval, arrays have their
-length, a distribution the number of its options and whether it gives all of its type positive
-probability, a measure a bound on the number of its paths.
+Finer than the language's own types, so that whatever is generated is right by construction:
+`Nat(3)` is {0, 1, 2} (a safe index of an array of length 3), `Prob` is the open interval, arrays
+have their length, a distribution the number of its options and whether it gives all of its type
+positive probability, a measure a bound on the number of its paths.
 """
 
 from __future__ import annotations

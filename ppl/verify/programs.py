@@ -46,7 +46,7 @@ FEATURES = frozenset(
     """.split()
 )
 #: what needs the machine
-MACHINE_FEATURES = frozenset({"mem", "recursion", "match"})
+MACHINE_FEATURES = frozenset({"mem", "recursion", "match", "chosen_arrays"})
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,8 @@ class Terms:
         """`if` and indexing at any type but measures (whose branches `Blocks` makes)."""
         if isinstance(t, Measure):
             return
+        if isinstance(t, Array) and not first_order(t) and not self.on("chosen_arrays"):
+            return
         if first_order(t) or self.on("choose_distribution"):
             yield (
                 2,

@@ -483,7 +483,9 @@ class Program:
         name = spell(path)
         assert name not in state.sites, f"site {name} drawn twice"
         for value, p in m.options():
-            yield value, replace(state, weight=state.weight * p, sites={**state.sites, name: value})
+            weight, prior = state.weight * p, state.prior * p
+            sites = {**state.sites, name: value}
+            yield value, replace(state, weight=weight, prior=prior, sites=sites)
 
     def execute(
         self, statements: tuple[s.Statement, ...], env: Env, path: tuple, state: State, tail: bool
@@ -603,10 +605,12 @@ def callee(e: s.Expr) -> str:
 class Law:
     """An unnormalised measure: of results, and of results with every site drawn on the way.
 
-    `unfinished` is the mass of the paths that ran out of fuel: the rest is exact.
+    `prior` has the probability of the same draws without the scores. `unfinished` is the mass of
+    the paths that ran out of fuel: the rest is exact.
     """
 
     joint: Mapping[tuple[Any, frozenset[tuple[str, Any]]], Fraction]
+    prior: Mapping[tuple[Any, frozenset[tuple[str, Any]]], Fraction]
     paths: int
     unfinished: Fraction = Fraction(0)
 
@@ -640,10 +644,13 @@ def law(
     """
     program = Program(module)
     joint: defaultdict[tuple, Fraction] = defaultdict(Fraction)
+    prior: defaultdict[tuple, Fraction] = defaultdict(Fraction)
     paths = 0
     named = {k: datum(v) for k, v in (data or {}).items()}
     for measure, state in program.globals[model].call((), named, State(fuel)):
         for result, end in program.run_value(measure, (), state):
             paths += 1
-            joint[result, frozenset(end.sites.items())] += end.weight
-    return Law(dict(joint), paths, program.unfinished)
+            atom = result, frozenset(end.sites.items())
+            joint[atom] += end.weight
+            prior[atom] += end.prior
+    return Law(dict(joint), dict(prior), paths, program.unfinished)

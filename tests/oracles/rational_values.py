@@ -110,6 +110,8 @@ class State:
 
     fuel: int
     weight: Fraction = Fraction(1)
+    #: the probability of the draws, without the scores
+    prior: Fraction = Fraction(1)
     sites: Mapping[str, Any] = field(default_factory=dict)
     memo: Mapping[tuple, Any] = field(default_factory=dict)
     #: the steps already taken, by path: repeats of a step in one frame are numbered

@@ -1,0 +1,163 @@
+"""The engine against the rational oracle, on generated finite programs.
+
+For every program: the evidence, the law of the result, the probability and the score of every path
+with all the sites it drew (the joint law over sites), by enumerated tapes; and the weight of each
+importance sample, which must be exactly the score of the path that it took.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import ppl
+from ppl.inference.exact import Exact, run_exact
+from ppl.inference.importance import Importance, run_importance
+from ppl.lang.parser import parse
+from ppl.semantics import enumerate as enumeration
+from ppl.semantics.diagnostics import Source
+from ppl.semantics.precision import default_precision, precision
+from ppl.semantics.xla.outputs import Host
+from ppl.semantics.xla.program import particles
+from ppl.verify.programs import programs
+from tests.oracles import rational
+from tests.oracles.compare import distance, plain
+
+TOLERANCE = 1e-10
+DRAWS = 64
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Executions: results and sites led by the row (arrays of arrays closed), and log-weights."""
+
+    result: Any
+    sites: dict[str, Any]
+    log_weights: np.ndarray
+
+
+def _seen(result: Any, state: Any) -> Any:
+    """Kept values are missing (nan) where their branch was not taken; bare sites are not."""
+    return result, {**state.sites, **state.kept}
+
+
+def ours(program: Any) -> tuple[Rows, Rows]:
+    """All executions by tapes, and some by importance sampling."""
+    target = ppl.compile(program.source)[program.model](**program.data)
+    with precision():
+        exact = run_exact(target.bound, target.data, Exact(), observe=_seen)
+        drawn = run_importance(
+            target.bound, target.data, Importance(particles=DRAWS), seed=7, observe=_seen
+        )
+        return _rows(target, exact), _rows(target, drawn)
+
+
+def _rows(target: Any, found: Any) -> Rows:
+    n = len(found.log_weights)
+    host = Host(target.model.program, particles(n), np.asarray, default_precision())
+    result, sites = found.values
+    return Rows(
+        host.to_python(result),
+        {k: host.to_python(v) for k, v in sites.items()},
+        np.asarray(found.log_weights, np.float64),
+    )
+
+
+def at(value: Any, index: tuple[int, ...], like: Any) -> Any:
+    """One execution's value out of columns, in the shape of the oracle's value `like`."""
+    if isinstance(like, rational.Array):
+        return tuple(at(value, (*index, i), x) for i, x in enumerate(like))
+    if isinstance(like, rational.Record):
+        return tuple((k, at(value[k], index, x)) for k, x in like.fields)
+    if isinstance(like, tuple):
+        return tuple(at(v, index, x) for v, x in zip(value, like, strict=True))
+    return plain(np.asarray(value)[index])
+
+
+def leaves(rows: Rows, law: rational.Law) -> Iterator[Any]:
+    """The path of the oracle that each execution took; None if it has weight 0 there.
+
+    Values of sites in branches that were not taken are no part of the path. An assignment of all
+    sites determines the path, so at most one fits.
+    """
+    by_names: dict[tuple[str, ...], dict[Any, Any]] = {}
+    likes: dict[str, Any] = {}
+    for atom in law.joint:
+        drawn = dict(atom[1])
+        likes.update(drawn)
+        names = tuple(sorted(drawn))
+        key = plain(atom[0]), tuple(plain(drawn[k]) for k in names)
+        by_names.setdefault(names, {})[key] = atom
+    like = next(iter(law.joint))[0]
+    for row in range(len(rows.log_weights)):
+        result = at(rows.result, (row,), like)
+        fits = []
+        for names, atoms in by_names.items():
+            values = tuple(at(*column(rows, name, row), likes[name]) for name in names)
+            if (result, values) in atoms:
+                fits.append(atoms[result, values])
+        assert len(fits) <= 1, fits
+        yield fits[0] if fits else None
+
+
+def column(rows: Rows, site: str, row: int) -> tuple[Any, tuple[int, ...]]:
+    """`hs[2]/h[1]` is entry [row, 2, 1] of the column `hs/h`.
+
+    The engine draws nothing for a Dirac, and one site for each family that a distribution may be
+    of: there the value is that of the name it was bound to.
+    """
+    places = tuple(int(i) for group in re.findall(r"\[([\d,]+)\]", site) for i in group.split(","))
+    name = re.sub(r"\[[\d,]+\]", "", site)
+    while name not in rows.sites and "/" in name:
+        name = name.rpartition("/")[0]
+    return rows.sites[name], (row, *places)
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(monkeypatch: pytest.MonkeyPatch):
+    """One batch size, and no optimiser: every program is compiled, run once and forgotten."""
+    monkeypatch.setattr(enumeration, "BATCHES", (64, 4096))
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+def check_exactness(program: Any) -> None:
+    law = rational.law(parse(Source("generated.ppl", program.source)), program.model, program.data)
+    exact, drawn = ours(program)
+    # the joint law over the result and all sites
+    masses: dict[Any, float] = {}
+    for atom, log_weight in zip(leaves(exact, law), exact.log_weights, strict=True):
+        assert atom is not None or log_weight == -np.inf, "a path that does not exist"
+        if atom is not None:
+            masses[atom] = masses.get(atom, 0.0) + float(np.exp(log_weight))
+    assert masses.keys() == law.joint.keys(), "a path is missing"
+    assert distance(masses, {k: float(w) for k, w in law.joint.items()}) < TOLERANCE
+    # results and evidence are sums over it, summed here by the engine itself
+    evidence = float(np.exp(np.logaddexp.reduce(exact.log_weights)))
+    assert evidence == pytest.approx(float(law.evidence), abs=TOLERANCE)
+    # importance weights
+    for atom, log_weight in zip(leaves(drawn, law), drawn.log_weights, strict=True):
+        score = 0.0 if atom is None else float(law.joint[atom] / law.prior[atom])
+        assert np.exp(log_weight) == pytest.approx(score, abs=TOLERANCE)
+
+
+@given(programs(paths=200))
+@settings(max_examples=60)
+def test_the_engine_is_exact(program):
+    check_exactness(program)
+
+
+@pytest.mark.soak
+@given(programs(paths=2_000, size=3))
+@settings(max_examples=1_000)
+def test_the_engine_is_exact_on_many_programs(program):
+    check_exactness(program)
