@@ -40,9 +40,9 @@ A text is written in double quotes on one line. A line break within it is `\n`, 
     "E003": Code(
         "not a number, or out of range",
         """
-Numbers are decimal; `_` may separate digits; a real number has digits on both sides of its point, or
-an exponent. Integers have 64 bits and reals double precision: a literal that would overflow or be
-rounded to zero is refused.
+Numbers are decimal; `_` may separate digits; a real number has digits on both sides of its point,
+or an exponent. Integers have 64 bits and reals double precision: a literal that would overflow or
+be rounded to zero is refused.
 
     let n = 1__000
     let n = 1_000
@@ -61,7 +61,8 @@ too, are nested: each operator holds all that is left of it.
     "E005": Code(
         "a file that is too large",
         """
-A program has at most 250,000 characters, some 6,000 lines. It holds the model; the data are its parameters.
+A program has at most 250,000 characters, some 6,000 lines. It holds the model; the data are its
+parameters.
 
     model m() { let y = [1.2, 3.4, …] … }    # a data set within the program
     model m(y: [real]) { … }
