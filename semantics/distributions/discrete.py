@@ -33,12 +33,18 @@ def _bernoulli_log_density(x, p):
     return jnp.where(x == 1, jnp.log(jnp.where(x == 1, p, 0.5)), jnp.log1p(-jnp.where(x == 1, 0.5, p)))
 
 
-_bernoulli = Family(("prob",), _bernoulli_log_density, lambda key, shape, p: jax.random.bernoulli(key, p, shape))
+_bernoulli = Family(
+    ("prob",),
+    _bernoulli_log_density,
+    lambda key, shape, p: jax.random.bernoulli(key, p, shape),
+    log_table=lambda p: jnp.stack([jnp.log1p(-p), jnp.log(p)]),
+)
 
 _bernoulli_logit = Family(
     ("real",),
     lambda x, l: log_sigmoid(jnp.where(x == 1, l, -l)),
     lambda key, shape, l: jax.random.logistic(key, shape, _dtype(l)) < l,
+    log_table=lambda l: jnp.stack([log_sigmoid(-l), log_sigmoid(l)]),
 )
 
 # --------------------------------------------------------------------------------------- counts
@@ -189,12 +195,14 @@ _categorical = Family(
     ("weights",),
     lambda k, p: jnp.log(_at(p, k)) - jnp.log(jnp.sum(p, -1)),
     lambda key, shape, p: _categorical_sample(key, shape, jnp.log(p)),
+    log_table=lambda p: jnp.moveaxis(jnp.log(p) - jnp.log(jnp.sum(p, -1, keepdims=True)), -1, 0),
 )
 
 _categorical_logit = Family(
     ("logits",),
     lambda k, l: _at(l, k) - logsumexp(l, (-1,)),
     _categorical_sample,
+    log_table=lambda l: jnp.moveaxis(l - logsumexp(l, (-1,))[..., None], -1, 0),
 )
 
 

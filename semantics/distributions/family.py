@@ -16,7 +16,7 @@ from jax import Array
 from numpyro.distributions import constraints
 
 from ppl.semantics.distributions.invert import invert
-from ppl.semantics.distributions.law import Law
+from ppl.semantics.distributions.law import Checks, Law
 from ppl.semantics.distributions.supports import Integers, Interval
 from ppl.semantics.functions.elementwise import log1m_exp
 
@@ -96,6 +96,8 @@ class Family:
     legal: Function | None = None
     event: Function = lambda *parameters: ()
     statics: int = 0
+    #: log probabilities of all values in order, leading, where there is a shorter way to them
+    log_table: Function | None = None
 
 
 class Member(Law):
@@ -105,7 +107,7 @@ class Member(Law):
     """
 
     pytree_data_fields = ("parameters", "ok", "_support")
-    pytree_aux_fields = ("family", "static", "name", "is_finite")
+    pytree_aux_fields = ("family", "static", "name", "is_finite", "checks")
 
     def __init__(
         self,
@@ -115,14 +117,16 @@ class Member(Law):
         support: Callable[..., constraints.Constraint],
         *,
         finite: bool = False,
+        checks: Checks = "all",
     ):
+        self.checks: Checks = checks
         self.name, self.family, self.is_finite = name, family, finite
         self.static = tuple(int(a) for a in args[: family.statics])
         given = args[family.statics :]
         if family.canonical:
             given = family.canonical(*given)
         kinds = [KINDS[k] for k in family.kinds]
-        self.parameters, self.ok = _legalised(family, kinds, given)
+        self.parameters, self.ok = _legalised(family, kinds, given, check=checks == "all")
         self._support = support(*self.static, *self.parameters)
         batches = [jnp.shape(p)[: jnp.ndim(p) - k.rank] for p, k in zip(self.parameters, kinds, strict=True)]
         super().__init__(jnp.broadcast_shapes(*batches), family.event(*self.static, *self.parameters))
@@ -205,8 +209,10 @@ def ends(support: constraints.Constraint) -> tuple[Any, Any]:
     return support.lower, support.upper
 
 
-def _legalised(family: Family, kinds: list[Kind], given: tuple[Any, ...]) -> tuple[tuple[Array, ...], Array]:
-    """Parameters in one precision, illegal ones replaced; and which were legal."""
+def _legalised(
+    family: Family, kinds: list[Kind], given: tuple[Any, ...], *, check: bool
+) -> tuple[tuple[Array, ...], Array]:
+    """Parameters in one precision, illegal ones replaced (if checked); and which were legal."""
     arrays = [jnp.asarray(a) for a in given]
     floats = [a.dtype for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
     dtype = jnp.result_type(*floats or [float])
@@ -215,6 +221,8 @@ def _legalised(family: Family, kinds: list[Kind], given: tuple[Any, ...]) -> tup
         for a, k in zip(arrays, kinds, strict=True)
     ]
     ok = jnp.ones((), bool)
+    if not check:
+        return tuple(arrays), ok
     for a, k in zip(arrays, kinds, strict=True):
         ok = ok & k.ok(a)
     if family.legal:

@@ -12,6 +12,7 @@ from numpyro.distributions import Distribution, ExpandedDistribution, Independen
 
 from ppl.semantics import jax_compat
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.distributions.family import Member
 from ppl.semantics.distributions.law import Law
 
 #: values of one site beyond which it is not enumerated
@@ -30,6 +31,9 @@ def support_values(dist: Distribution) -> tuple[Array, Array]:
         raise _not_listed(f"{values.shape[0]} values are too many to list")
     shape = (values.shape[0], *dist.batch_shape, *dist.event_shape)
     values = jnp.broadcast_to(values, shape)
+    if isinstance(dist, Member) and dist.family.log_table is not None:
+        log_p = jnp.where(dist.valid, dist.family.log_table(*dist.parameters), -jnp.inf)
+        return values, jnp.broadcast_to(log_p, shape)
     log_p = dist.log_prob(values)
     return values, jnp.where(_repeated(dist, values), -jnp.inf, log_p)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,10 @@ from jax import Array
 from numpyro.distributions import Distribution, constraints
 
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.distributions.supports import covers_everything
+
+
+Checks = Literal["all", "support", "none"]
 
 
 class Law(Distribution):
@@ -35,6 +39,9 @@ class Law(Distribution):
     is_finite: bool = False
     #: what messages call it
     name: str = "distribution"
+    #: what `log_prob` checks: parameters and support, the support only (parameters out of range
+    #: then give NaN or -infinity), or nothing (the caller knows that the point is inside)
+    checks: Checks = "all"
 
     def __init__(self, batch_shape: tuple[int, ...] = (), event_shape: tuple[int, ...] = ()):
         super().__init__(batch_shape, event_shape, validate_args=False)
@@ -81,6 +88,8 @@ class Law(Distribution):
     def log_prob(self, value: Any, intermediates: Any = None) -> Array:
         """log density at `value` (*sample, *batch, *event); see the module for what holds."""
         value = jnp.asarray(value)
+        if self.checks != "all":
+            return self._unguarded(value)
         batch = value.shape[: value.ndim - self.event_dim]
         shape = jnp.broadcast_shapes(batch, self.batch_shape)
         support = self.support
@@ -90,6 +99,14 @@ class Law(Distribution):
         stand_in = jax.lax.stop_gradient(support.feasible_like(whole))
         density = self._log_density(jnp.where(mask, whole, stand_in.astype(whole.dtype)))
         density = jnp.where(inside & (density < jnp.inf), density, -jnp.inf)
+        return jnp.broadcast_to(density, shape)
+
+    def _unguarded(self, value: Array) -> Array:
+        """log density without stand-ins, for whoever treats NaN as impossible, as samplers do."""
+        density = self._log_density(value)
+        if self.checks == "support" and not covers_everything(self.support, value):
+            density = jnp.where(self.support(value), density, -jnp.inf)
+        shape = jnp.broadcast_shapes(jnp.shape(density), self.batch_shape)
         return jnp.broadcast_to(density, shape)
 
     def _log_density(self, x: Array) -> Array:

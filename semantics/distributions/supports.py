@@ -60,6 +60,17 @@ class Interval(Tree, constraints.Constraint):
         return jnp.broadcast_to(between(self.lower, self.upper, 0.5), jnp.shape(prototype))
 
 
+def covers_everything(support: constraints.Constraint, x: Array) -> bool:
+    """Whether every finite value of x's kind is in the support, known when tracing."""
+    match support:
+        case Interval(lower=lower, upper=upper):
+            return known(lower, -np.inf) and known(upper, np.inf)
+        case Booleans():
+            return x.dtype == bool
+        case _:
+            return isinstance(support, RealVector)
+
+
 class Integers(Tree, constraints.Constraint):
     """Integers in lower, …, upper; `upper` may be infinity."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from math import pi
 from typing import Any
 
+import jax
 from numpyro.distributions import constraints
 
+from ppl.semantics import jax_compat
 from ppl.semantics.distributions.base_measures import BASE_MEASURES
 from ppl.semantics.distributions.continuous import CONTINUOUS
 from ppl.semantics.distributions.discrete import DISCRETE
 from ppl.semantics.distributions.family import Family, Member
-from ppl.semantics.distributions.law import Law
+from ppl.semantics.distributions.law import Checks, Law
 from ppl.semantics.distributions.multivariate import MULTIVARIATE
 from ppl.semantics.distributions.supports import (
     Booleans,
@@ -65,15 +68,18 @@ def _support_of(name: str) -> Callable[..., constraints.Constraint]:
     return lambda *args: make(*(args[i] for i in places))
 
 
-def make(name: str, args: tuple[Any, ...]) -> Law:
+def make(name: str, args: tuple[Any, ...], *, checks: Checks = "all") -> Law:
     """The distribution of row `name` (any but a combinator).
 
     Each argument has batch dimensions, which broadcast, before the event dimensions of the row's
     signature; static arguments are Python ints. Illegal parameters give a law whose log density is
-    -infinity everywhere (`valid` is false).
+    -infinity everywhere (`valid` is false), unless `checks` leaves them out (see `Law`).
     """
     if name in BASE_MEASURES:
         return BASE_MEASURES[name](*args)
     row = PRIMITIVES[name]
     assert isinstance(row, Distribution)
-    return Member(name, FAMILIES[name], args, _support_of(name), finite=row.finite)
+    # constants stay constants while tracing: they may say how many values there are
+    known = all(jax_compat.is_concrete(a) for a in args)
+    with jax.ensure_compile_time_eval() if known else nullcontext():
+        return Member(name, FAMILIES[name], args, _support_of(name), finite=row.finite, checks=checks)

@@ -210,8 +210,18 @@ def einsum(spec: str, *args: Arr) -> Arr:
     Only the axes an argument has appear in its subscripts, so this lowers to `dot_general`.
     """
     refuse_closed(*args)
-    axes = union(*(a.axes for a in args))
-    letters = {a: chr(ord("A") + k) for k, a in enumerate(axes)}
+    return _einsum(spec, (), *args)
+
+
+def contract(a: Arr, b: Arr, axes: Axes) -> Arr:
+    """The sum of the products along named axes, as a matrix product."""
+    return _einsum(",->", axes, a, b)
+
+
+def _einsum(spec: str, summed: Axes, *args: Arr) -> Arr:
+    every = union(*(a.axes for a in args))
+    axes = tuple(a for a in every if a not in summed)
+    letters = {a: chr(ord("A") + k) for k, a in enumerate(every)}
     ins, out = spec.split("->")
     subs = [
         "".join(letters[x] for x in a.axes) + s for a, s in zip(args, ins.split(","), strict=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as nd
 
 from ppl.semantics import distributions as D
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.distributions.law import Checks
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 from ppl.semantics.xla.axes import Arr, Axes, Axis, align, full, union
 from ppl.semantics.xla.values import (
@@ -45,8 +48,15 @@ def event_rank(dist: Dist) -> int:
     return T.rank(item)
 
 
-def realise(dist: RValue, axes: Axes, apply: Apply, span: Span | None = None) -> nd.Distribution:
-    """The NumPyro distribution whose batch dimensions are those of `axes` (or 1)."""
+def realise(
+    dist: RValue, axes: Axes, apply: Apply, span: Span | None = None, *, checks: Checks = "all"
+) -> nd.Distribution:
+    """The NumPyro distribution whose batch dimensions are those of `axes` (or 1).
+
+    `checks` is how much its `log_prob` guards (see `Law`): a differentiated run, which treats NaN
+    as impossible at its end, needs no stand-ins for illegal parameters.
+    """
+    inner: Checks = "support" if checks == "none" else checks
     if isinstance(dist, Union):
         raise fail(
             "E705",
@@ -56,14 +66,14 @@ def realise(dist: RValue, axes: Axes, apply: Apply, span: Span | None = None) ->
         )
     match dist.name:
         case "mixture":
-            return _mixture(dist, axes, apply, span)
+            return _mixture(dist, axes, apply, span, inner)
         case "truncate":
             base, lower, upper = dist.args
             bounds = (align(to_arr(b), axes) for b in (lower, upper))
             return D.truncate(realise(base, axes, apply, span), *bounds)
         case "iid":
             n, base = dist.args
-            return D.iid(realise(base, axes, apply, span), n.value)
+            return D.iid(realise(base, axes, apply, span, checks=checks), n.value)
         case "transform":
             base, forward, backward = dist.args
             lift = lambda f: lambda x: align(to_arr(apply(f, Arr(x, _of_shape(x, axes)))), axes)  # noqa: E731
@@ -72,14 +82,14 @@ def realise(dist: RValue, axes: Axes, apply: Apply, span: Span | None = None) ->
             x = to_arr(dist.args[0])
             return D.dirac(align(x, axes), event_dim=x.event_rank)
         case _:
-            return _elementary(dist, axes)
+            return _elementary(dist, axes, checks)
 
 
 def _of_shape(x: Any, axes: Axes) -> Axes:
     return axes if jnp.shape(x) == tuple(a.size for a in axes) else ()
 
 
-def _elementary(dist: Dist, axes: Axes) -> nd.Distribution:
+def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
     row = PRIMITIVES[dist.name]
     assert isinstance(row, Distribution)
     product = event_rank(dist) if row.kind == "elementwise" else 0
@@ -88,34 +98,38 @@ def _elementary(dist: Dist, axes: Axes) -> nd.Distribution:
         if isinstance(arg, Static):
             args.append(arg.value)
             continue
-        data = align(to_arr(arg), axes, product if row.kind == "elementwise" else None)
-        args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
-    made = D.make(dist.name, tuple(args))
+        # a constant stays one while tracing: it may say how many values there are
+        with jax.ensure_compile_time_eval() if isinstance(arg, (bool, int, float)) else nullcontext():
+            data = align(to_arr(arg), axes, product if row.kind == "elementwise" else None)
+            args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
+    made = D.make(dist.name, tuple(args), checks=checks)
     return D.product(made, product) if product else made
 
 
-def _mixture(dist: Dist, axes: Axes, apply: Apply, span: Span | None) -> nd.Distribution:
+def _mixture(
+    dist: Dist, axes: Axes, apply: Apply, span: Span | None, checks: Checks
+) -> nd.Distribution:
     weights, components = dist.args
     k = length(components)
     inner = Axis(1 + max((a.order for a in axes), default=0), "component", k)
     w = align(to_arr(weights), axes)
     opened = open_array(components, inner)
     if not isinstance(opened, Union):
-        return D.mixture(w, realise(opened, (*axes, inner), apply, span))
+        return D.mixture(w, realise(opened, (*axes, inner), apply, span, checks=checks))
     from ppl.semantics.xla.arrays import index
 
     tags = [int(t) for t in jnp.asarray(components.items.tag.data)]
     each = [index(Seq(o, k), i) for i, o in ((i, components.items.options[t]) for i, t in enumerate(tags))]
-    return D.mixture_general(w, [realise(d, axes, apply, span) for d in each])
+    return D.mixture_general(w, [realise(d, axes, apply, span, checks=checks) for d in each])
 
 
-def log_prob(dist: RValue, x: RValue, apply: Apply, span: Span | None = None) -> Arr:
+def log_prob(
+    dist: RValue, x: RValue, apply: Apply, span: Span | None = None, *, checks: Checks = "all"
+) -> Arr:
     """The log density of `dist` at `x`, varying along the axes of either."""
-    if isinstance(dist, Dist) and dist.name == "iid" and not isinstance(x, Arr):
-        pass
     value = to_arr(x)
     axes = union(varies_along(dist), value.axes)
-    made = realise(dist, axes, apply, span)
+    made = realise(dist, axes, apply, span, checks=checks)
     rank = event_rank(dist)
     lp = made.log_prob(align(value, axes, rank))
     return full(lp, axes)

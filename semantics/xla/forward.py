@@ -16,6 +16,7 @@ Rabiner, A tutorial on hidden Markov models, Proc. IEEE 77(2), 1989.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
@@ -24,7 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics import functions as F
-from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, rename, spread, union
+from ppl.semantics.xla.axes import Arr, Axes, Axis, contract, elementwise, rename, spread, union
 
 
 @partial(
@@ -82,13 +83,13 @@ def log_sum_exp(score: Arr, axes: Axes) -> Arr:
 def filtered(s: Scores) -> tuple[Arr, Arr]:
     """(alpha_T, alpha_0 … alpha_{T-1} with time leading), over `into`."""
 
-    def step(alpha: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Arr]:
+    def step(reach: Reach, alpha: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Any]:
         coupling, arrival = s.step(now)
-        reached = log_sum_exp(spread(add([alpha, *coupling]), union(s.into, s.out)), s.into)
+        reached, fine = reach(alpha, coupling, s.into)
         after = add([reached, *arrival])
-        return spread(rename(after, s.entered), s.state_axes), alpha
+        return spread(rename(after, s.entered), s.state_axes), fine
 
-    return jax.lax.scan(step, spread(s.start, s.state_axes), s.moving, length=s.time.size)
+    return _recursion(s, step, spread(s.start, s.state_axes), reverse=False)
 
 
 def smoothed(s: Scores) -> tuple[Arr, Arr]:
@@ -96,13 +97,62 @@ def smoothed(s: Scores) -> tuple[Arr, Arr]:
     come, from each state."""
     axes = union(s.state_axes, s.final.axes)
 
-    def step(beta: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Arr]:
+    def step(reach: Reach, beta: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Any]:
         coupling, arrival = s.step(now)
-        ahead = spread(add([rename(beta, s.left), *coupling, *arrival]), union(s.into, s.out))
-        return spread(log_sum_exp(ahead, s.out), axes), beta
+        ahead, fine = reach(add([rename(beta, s.left), *arrival]), coupling, s.out)
+        return spread(ahead, axes), fine
 
-    end = spread(s.final, axes)
-    return jax.lax.scan(step, end, s.moving, length=s.time.size, reverse=True)
+    return _recursion(s, step, spread(s.final, axes), reverse=True)
+
+
+#: (scores over a state, coupling, axes of that state) to the log-sums over it, and whether those
+#: can be relied on
+Reach = Callable[[Arr, list[Arr], Axes], tuple[Arr, Any]]
+
+
+def _recursion(s: Scores, step: Any, begin: Arr, *, reverse: bool) -> tuple[Arr, Arr]:
+    """Scan over time; where the coupling is the same at every step, in linear space if no score is
+    so small beside the largest that it would be lost, and again in logarithms if one was."""
+
+    def scan(reach: Reach) -> tuple[Arr, Arr, Any]:
+        def one(carry: tuple[Arr, Any], now: tuple[Arr, ...]) -> Any:
+            state, fine = carry
+            after, good = step(reach, state, now)
+            return (after, fine & good), state
+
+        (end, fine), history = jax.lax.scan(
+            one, (begin, jnp.array(True)), s.moving, length=s.time.size, reverse=reverse
+        )
+        return end, history, fine
+
+    def in_logarithms(state: Arr, coupling: list[Arr], axes: Axes) -> tuple[Arr, Any]:
+        return log_sum_exp(spread(add([state, *coupling]), union(s.into, s.out)), axes), True
+
+    fixed, others = s.step(())
+    if not fixed or others or any(set(s.into) & set(m.axes) for m in s.moving):
+        return scan(in_logarithms)[:2]
+    table = add(fixed)
+    top = jnp.max(table.data)
+    linear = Arr(jnp.exp(table.data - top), table.axes)
+    kept = jnp.all((linear.data > _SMALL) | (table.data == -jnp.inf)) & jnp.isfinite(top)
+
+    def in_linear_space(state: Arr, _: list[Arr], axes: Axes) -> tuple[Arr, Any]:
+        places = tuple(state.axes.index(a) for a in axes)
+        most = jnp.max(state.data, axis=places, keepdims=True)
+        most = jnp.where(most > -jnp.inf, most, 0.0)
+        weights = jnp.exp(state.data - most)
+        fine = jnp.all((weights > _SMALL) | (state.data == -jnp.inf))
+        sums = contract(Arr(weights, state.axes), linear, axes)
+        rest = tuple(a for a in state.axes if a not in axes)
+        shift = Arr(jnp.squeeze(most, places) + top, rest)
+        return elementwise(lambda x, k: jnp.log(x) + k, sums, shift), fine
+
+    end, history, fine = scan(in_linear_space)
+    return jax.lax.cond(fine & kept, lambda: (end, history), lambda: scan(in_logarithms)[:2])
+
+
+#: products of two numbers above this are not lost to underflow
+_SMALL = 1e-150
 
 
 @jax.custom_jvp

@@ -114,7 +114,8 @@ class Bound:
         rule = Summing(Free(jacobian))
         _, state = self.execute(data, rule=rule, given=given, smooth=True)
         scores, _ = eliminate(state.scores, state.extra.chains)
-        return total(scores, ()).data
+        density = total(scores, ()).data
+        return jnp.where(density < jnp.inf, density, -jnp.inf)  # no value, no mass
 
     def contributions(self, data: Data, position: Mapping[str, Any]) -> dict[str, Any]:
         """The log density of each observation and the value of each site, for messages."""

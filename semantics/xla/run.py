@@ -144,7 +144,8 @@ def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
     dist, x, pending = _by_element(dist, x)
 
     def density(d: RValue) -> Arr:
-        return log_prob(d, x, lambda f, *a: apply(f, a, scope), node.span)
+        checks = "support" if scope.smooth else "all"
+        return log_prob(d, x, lambda f, *a: apply(f, a, scope), node.span, checks=checks)
 
     if isinstance(dist, Union):
         score = to_arr(choose(dist, lambda d, mask: density(d), node.span))

@@ -101,7 +101,8 @@ class Free:
     def __call__(self, site: Site, scope: Scope, state: State) -> Result:
         u = scope.given[site.name]
         axes = union(scope.axes, u.axes, varies_along(site.dist))
-        made = realise(site.dist, axes, _applier(scope), site.span)
+        checks = "none" if scope.smooth else "all"
+        made = realise(site.dist, axes, _applier(scope), site.span, checks=checks)
         to_support = D.bijection(made)
         position = align(u, axes)
         x = to_support(position)

@@ -53,7 +53,8 @@ class Summing:
 
     def __call__(self, site: Site, scope: Scope, state: State) -> Result:
         dims = union(scope.axes, varies_along(site.dist))
-        made = realise(site.dist, dims, _applier(scope), site.span)
+        checks = "support" if scope.smooth else "all"
+        made = realise(site.dist, dims, _applier(scope), site.span, checks=checks)
         if not D.is_discrete(made):
             return self.rest(site, scope, state)
         if not D.is_finite(made):
