@@ -16,7 +16,8 @@ UNKNOWN = ty.Base("_")
 _HABITS = {
     "float": "real", "double": "real", "number": "real", "integer": "int", "boolean": "bool",
     "string": "text", "str": "text", "vector": "[real]", "matrix": "[[real]]", "simplex": "[prob]",
-    "list": "[real]", "array": "[real]", "probability": "prob", "positive": "pos", "unit_interval": "prob",
+    "list": "[real]", "array": "[real]", "probability": "prob", "positive": "pos",
+    "unit_interval": "prob",
 }  # fmt: skip
 
 

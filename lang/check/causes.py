@@ -1,4 +1,4 @@
-"""Why a number may be negative, or real, or above 1: the way it came, told in at most four lines."""
+"""Why a number may be negative, or real, or above 1: the way it came, in at most four lines."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class _Matrix:
         if not columns:
             return None if rows else []
         first, rest = prune(columns[0]), columns[1:]
-        heads = [h for r in rows if (h := _head(r[0])) is not None]
+        heads: list[object] = [h for r in rows if (h := _head(r[0])) is not None]
         shapes = self._shapes(first)
         if shapes and isinstance(shapes[0], _Record) and "record" in heads:
             heads = [shapes[0].text]

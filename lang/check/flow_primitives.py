@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def primitive_call(flows: Flows, e: s.Call, r: Primitive) -> A:
     ordered = flows.body.arguments[e]
     args = [None if x is None else flows.expr(x) for x in ordered]
-    written = [(a, x, i) for i, (a, x) in enumerate(zip(args, ordered, strict=True)) if a is not None and x is not None]  # fmt: skip
+    pairs = enumerate(zip(args, ordered, strict=True))
+    written = [(a, x, i) for i, (a, x) in pairs if a is not None and x is not None]
     shape = flows.shape(e)
     if r.name == "zip":
         return A("array", (A("tuple", tuple([a.args[0] for a, _, _ in written])),))
@@ -137,7 +138,7 @@ def primitive_value(flows: Flows, e: s.Name) -> A:
 
 
 def _leaf_vars(p: ty.Type, a: A, out: list[int]) -> None:
-    """Variables at the concrete numbers and measures of a signature, as `atoms.leaves` orders them."""
+    """Variables at the numbers and measures of a signature, in the order of `atoms.leaves`."""
     match p:
         case ty.Base():
             if p in ty.NUMBERS.values():

@@ -89,9 +89,9 @@ class Flows:
         out = g.fresh(shape.args[0] if draws else shape)  # type: ignore[union-attr]
         end = leaf(out)
         outs = (end.var,) if end.head == "num" else ()
-        ins = tuple([a.var for a in given if a.head == "num"])
-        if ins or outs:
-            g.applies.append(Apply(name, ins, outs, node, tuple(nodes)))
+        vars_ = tuple([a.var for a in given if a.head == "num"])
+        if vars_ or outs:
+            g.applies.append(Apply(name, vars_, outs, node, tuple(nodes)))
         return A("measure", (out,), g.constant(atoms.DIST, True)) if draws else out
 
     # ------------------------------------------------------------------------- patterns
@@ -141,7 +141,7 @@ class Flows:
         return primitive_value(self, e)
 
     def use(self, e: s.Node) -> A:
-        """A reference to a top-level function: its interface with new variables, and its summary."""
+        """A reference to a top-level function: its interface, with variables of its own."""
         name, shape = self.body.calls[e]
         g, fn = self.graph, self.body.functions.instance(name, shape, Place(self.body, e))
         if fn is None:

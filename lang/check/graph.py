@@ -1,8 +1,8 @@
-"""The graph of a body: how kinds and ranges of numbers flow. Built once, evaluated at many inputs."""
+"""The graph of a body: how kinds and ranges flow. Built once, evaluated at many inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Check:
 
 @dataclass(slots=True)
 class Apply:
-    """A row of the table at `ins`, giving `outs`. `nodes` are the arguments, None if not written."""
+    """A row of the table at `ins`, giving `outs`. `nodes`: the arguments, None if not written."""
 
     row: str
     ins: tuple[int, ...]
@@ -156,7 +156,7 @@ class Graph:
     # ---------------------------------------------------------------------------- flowing
 
     def flow(self, src: A, dst: A, why: str, node: s.Node, castable: bool = True) -> None:
-        """Everything that `src` may be, `dst` may be. Results covariant, arguments contravariant."""
+        """All that `src` may be, `dst` may be. Results covariant, arguments contravariant."""
         if src is dst or dst.head == "error" or src.head == "error":
             return
         head = dst.head
@@ -195,7 +195,7 @@ class Graph:
         else:
             self.edges.append(Edge(src, dst, why, node))
 
-    def join(self, shape: Term, parts: list[tuple[A, str, s.Node]]) -> A:
+    def join(self, shape: Term, parts: Sequence[tuple[A, str, s.Node]]) -> A:
         """The least type above all parts."""
         if all([p[0] is parts[0][0] for p in parts]):
             return parts[0][0]

@@ -65,6 +65,8 @@ class Body:
     # ------------------------------------------------------------------------- helpers
 
     def report(self, d: Diagnostic) -> None:
+        if self.broken and self.site is not None:
+            return  # of an instance, one error is told: the call is wrong
         self.broken = True
         body, depth = self, 0
         while body.site is not None and depth < 3:

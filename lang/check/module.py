@@ -33,7 +33,7 @@ def check(module: s.Module) -> Checked:
         functions.infer()
         numbers = Numbers(variances(facts), report)
         sound = _sound(functions)
-        for name, body in sound.items():
+        for body in sound.values():
             check_matches(body, report)
         for name in sound:
             body = functions.plain(name)

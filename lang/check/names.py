@@ -11,6 +11,7 @@ from ppl.lang import syntax as s
 from ppl.lang.check.annotations import read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
 from ppl.lang.check.guides import check_sites, check_strategy
+from ppl.lang.check.library import library
 from ppl.lang.check.scope import (
     Builtin,
     Constant,
@@ -226,7 +227,20 @@ class _Resolver:
         elif name in CONSTANTS:
             facts.meaning[e] = Constant(name, CONSTANTS[name])
         else:
-            known = [*scope.visible(), *facts.functions, *facts.constructors, *CONSTANTS]
+            item = library().get(name)
+            if item is not None:
+                facts.functions[name] = item
+                facts.meaning[e] = Global(name)
+                self.mentioned[name] = None
+                _Resolver(facts, self.emit, item).run()
+                return
+            known = [
+                *scope.visible(),
+                *library(),
+                *facts.functions,
+                *facts.constructors,
+                *CONSTANTS,
+            ]
             known += [n for n in PRIMITIVES if n not in _HIDDEN] + sorted(_ALIASES)
             self.unknown("E201", "variable or function", name, e, known)
 

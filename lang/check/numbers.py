@@ -21,7 +21,7 @@ from ppl.semantics import types as ty
 from ppl.semantics.diagnostics import Diagnostic, Note
 
 _HINTS = {
-    atoms.POS: "to make it positive: `exp(x)`, `softplus(x)` or `abs(x)`; `x as pos` checks when run",
+    atoms.POS: "to make it positive: `exp(x)`, `softplus(x)`, `abs(x)`; `x as pos` checks when run",
     atoms.PROB: "to bring it into [0, 1]: `sigmoid(x)`; `x as prob` checks when run",
     atoms.NAT: "to make it a whole number: `floor(x)` or `round(x)`; `x as nat` checks when run",
     atoms.INT: "to make it a whole number: `floor(x)` or `round(x)`; `x as int` checks when run",
@@ -175,13 +175,14 @@ class Numbers:
         value, wanted = at.values[var], at.values[drawn]
         if atoms.below(value, wanted):
             return
+        of, draws = atoms.name(value), atoms.name(wanted)
         if value & ~wanted & atoms.IS_REAL:
-            text = f"`{quote(node)}` is {atoms.name(value)}, and the distribution draws {atoms.name(wanted)}"
-            hint = "a real number has no probability under a discrete distribution: declare the data `nat` or `int`"
+            text = f"`{quote(node)}` is {of}, and the distribution draws {draws}"
+            hint = "a real number has probability 0 here: declare the data `nat` or `int`"
             self._emit(at, job, var, atoms.IS_REAL, node, "E403", text, hint)
         elif value & ~wanted:
-            text = f"`{quote(node)}` is {atoms.name(value)}, which is wider than what is drawn here: {atoms.name(wanted)}"
-            hint = f"values outside have weight 0; declare the data `{atoms.name(wanted)}`"
+            text = f"`{quote(node)}` is {of}, which is wider than what is drawn here: {draws}"
+            hint = f"values outside have weight 0; declare the data `{draws}`"
             self._emit(at, job, var, value & ~wanted, node, "W401", text, hint)
 
     def _emit(
@@ -195,7 +196,7 @@ class Numbers:
         text: str,
         hint: str | None,
     ) -> None:
-        """Report at the place itself, or, when an argument is to blame, at the call that gives it."""
+        """Report at the place itself, or at the call whose argument is to blame."""
         notes, end = causes(at.compiled, at.values, var, bits, node)
         flows = at.compiled.flows
         if job.site is None or end not in flows.ins:

@@ -101,7 +101,8 @@ def _constructor(
         body.report(
             Diagnostic(
                 "E309",
-                f"`{name}` has {len(fields)} argument{'s' * (len(fields) != 1)}, and the pattern {len(args)}",
+                f"`{name}` has {len(fields)} argument{'s' * (len(fields) != 1)}, "
+                f"and the pattern {len(args)}",
                 pattern.span,
                 (),
                 f"write `{name}" + (f"({', '.join('_' * len(fields))})`" if fields else "`"),

@@ -53,7 +53,8 @@ def primitive_call(body: Body, e: s.Call, written: str) -> Term:
         return ERROR
     body.arguments[e] = ordered
     args = [None if a is None else body.expr(a) for a in ordered]
-    given = [(i, a, x) for i, (a, x) in enumerate(zip(args, ordered, strict=True)) if a is not None and x is not None]  # fmt: skip
+    pairs = enumerate(zip(args, ordered, strict=True))
+    given = [(i, a, x) for i, (a, x) in pairs if a is not None and x is not None]
     _zero_scales(body, written, r, ordered)
     if r.kind == "elementwise":
         return _elementwise(body, e, r, [(i, a, x) for i, a, x in given])
@@ -189,26 +190,26 @@ def _zip(body: Body, e: s.Call) -> Term:
 
 def _normalize(body: Body, e: s.Call) -> Term:
     """`normalize(m)`, a measure; `normalize(m, exact)`, a distribution: its density is known."""
-    if not e.args or len(e.args) > 2 or e.named:
+    measure = e.args[0] if e.args else None
+    if measure is None or len(e.args) > 2 or e.named:
         all_arguments(body, e)
         body.report(wrong_count(e, "normalize", 1, len(e.args) + len(e.named), None))
         return ERROR
-    body.arguments[e] = tuple(e.args[:1])
-    if len(e.args) == 2 and not is_exact(e):
+    method = e.args[1:]
+    body.arguments[e] = (measure,)
+    if method and not is_exact(e):
         body.report(
             Diagnostic(
                 "E320",
-                f"`normalize` has no method `{quote(e.args[1])}`",
-                e.args[1].span,
+                f"`normalize` has no method `{quote(method[0])}`",
+                method[0].span,
                 (),
                 "`normalize(m, exact)` sums over all paths; `normalize(m)` leaves the method to "
                 "inference",
             )
         )
-    term = body.expr(e.args[0])
-    item = body.solver.measured(
-        term, Place(body, e), e.args[0], "argument 1 of `normalize`", "E509"
-    )
+    term = body.expr(measure)
+    item = body.solver.measured(term, Place(body, e), measure, "argument 1 of `normalize`", "E509")
     return t.measure(item)
 
 

@@ -1,4 +1,4 @@
-"""What the checker finds out, as data: diagnostics, and one monomorphic instance per use of a function."""
+"""What the checker finds out, as data: diagnostics, and an instance per type of a function."""
 
 from __future__ import annotations
 

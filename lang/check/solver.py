@@ -1,4 +1,4 @@
-"""The solver of shape constraints: unification at once, and constraints that wait until they can act.
+"""The solver of shape constraints: unification at once, and constraints that wait.
 
 A waiting constraint hangs on the unknowns that would let it go on, so the work is linear.
 """
@@ -28,7 +28,7 @@ class Constraint:
         raise NotImplementedError
 
     def guess(self, solver: Solver) -> None:
-        """Nothing more will become known: take the simplest reading (or report that it is unknown)."""
+        """Nothing more will become known: take the simplest reading, or report."""
 
 
 class Solver:

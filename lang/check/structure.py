@@ -191,7 +191,8 @@ class Product(Constraint):
             self.place.body.report(
                 Diagnostic(
                     "E302",
-                    f"`@` multiplies matrices and vectors of numbers, not {show(self.left)} and {show(self.right)}",
+                    f"`@` multiplies matrices and vectors of numbers, not {show(self.left)} "
+                    f"and {show(self.right)}",
                     node.span,
                     (
                         self.place.shape_note(node.left, self.left),

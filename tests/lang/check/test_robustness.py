@@ -17,9 +17,9 @@ from ppl.semantics.diagnostics import DiagnosticError, Source
 
 HERE = Path(__file__).parent
 TOKEN = re.compile(r'\s+|[A-Za-z_]\w*|\d+\.?\d*|"[^"]*"|->|=>|[^\w\s]')
-PIECES = """(a, b)|[1, 2]|{a: 1}|fn (x) => x|normal(0, 1)|true|"s"|()|x.a|x.0|x[0]|x[-1]|x[1:2]|X[:, 1]
-mem|zip|iid(3, normal(0, 1))|truncate(normal(0, 1))|min|range|flat()|normalize(m)|as pos|as [real]
-return 1|@|^ 2|for y in ys { y }|[y for y in ys]|if c { 1 }|match x { _ => 1 }""".replace(
+PIECES = """(a, b)|[1, 2]|{a: 1}|fn (x) => x|normal(0, 1)|true|"s"|()|x.a|x.0|x[0]|x[-1]|x[1:2]
+X[:, 1]|mem|zip|iid(3, normal(0, 1))|truncate(normal(0, 1))|min|range|flat()|normalize(m)|as pos
+as [real]|return 1|@|^ 2|for y in ys { y }|[y for y in ys]|if c { 1 }|match x { _ => 1 }""".replace(
     "\n", "|"
 ).split("|")
 
