@@ -69,7 +69,9 @@ def run_exact(
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, observe: Callable[[RValue, Any], RValue]) -> tuple[Enumerator, list[Any]]:
+def _compiled(
+    bound: Bound, observe: Callable[[RValue, Any], RValue]
+) -> tuple[Enumerator, list[Any]]:
     trees: list[Any] = []
 
     def run(data: Data, tape: Tape) -> Any:
@@ -82,7 +84,9 @@ def _compiled(bound: Bound, observe: Callable[[RValue, Any], RValue]) -> tuple[E
     return Enumerator(run), trees
 
 
-def _merged(leaves: list[np.ndarray], log_weights: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+def _merged(
+    leaves: list[np.ndarray], log_weights: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Equal executions as one atom; atoms of no mass are dropped unless none has any."""
     alive = log_weights > -np.inf
     if alive.any():

@@ -16,9 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ppl.inference.blocks import joined
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
-from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.values import RValue, spread_value
 
@@ -85,11 +85,15 @@ def run_importance(
         parts.append(call(data, seed, jnp.arange(start, start + count)))
         if progress is not None:
             progress(min(n, (start + count) * block), n, {})
-    return _joined(parts, n)
+    values = joined([v for v, _ in parts], n, nested=True)
+    weights = jnp.concatenate([w.reshape(-1) for _, w in parts])[:n]
+    return WeightedDraws(values, weights)
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, block: int, observe: Callable[[RValue, Any], RValue]) -> Callable[..., Any]:
+def _compiled(
+    bound: Bound, block: int, observe: Callable[[RValue, Any], RValue]
+) -> Callable[..., Any]:
     axes = (particles(block),)
 
     def one_block(data: Data, seed: Any, k: Any) -> tuple[RValue, Any]:
@@ -102,19 +106,3 @@ def _compiled(bound: Bound, block: int, observe: Callable[[RValue, Any], RValue]
         return jax.lax.map(lambda k: one_block(data, seed, k), numbers)
 
     return run
-
-
-def _joined(parts: list[tuple[RValue, Any]], n: int) -> WeightedDraws:
-    """One particle axis out of blocks of blocks."""
-    axis = particles(n)
-
-    def flat(*arrs: Arr) -> Arr:
-        data = [a.data.reshape(-1, *a.data.shape[2:]) for a in arrs]
-        return Arr((jnp.concatenate(data) if len(data) > 1 else data[0])[:n], (axis,))
-
-    values = [v for v, _ in parts]
-    joined = jax.tree.map(flat, *values, is_leaf=lambda v: isinstance(v, Arr))
-    weights = jnp.concatenate([w.reshape(-1) for _, w in parts])[:n]
-    return WeightedDraws(joined, weights)
-
-

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import lru_cache, singledispatch
+from functools import singledispatch
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,6 +18,7 @@ from ppl.inference.importance import Importance, run_importance
 from ppl.inference.laplace import Laplace, run_laplace
 from ppl.inference.map import Map, run_map
 from ppl.inference.nuts import Nuts, run_nuts
+from ppl.inference.recover import recover
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.progress import progress_bar
@@ -26,9 +26,9 @@ from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
-from ppl.semantics.xla.program import Bound, particles
+from ppl.semantics.xla.program import particles
 from ppl.semantics.xla.state import State
-from ppl.semantics.xla.values import RValue, spread_value
+from ppl.semantics.xla.values import RValue
 
 METHODS: dict[str, Callable[..., Any]] = {
     "nuts": Nuts,
@@ -44,7 +44,7 @@ def method_named(name: str, **settings: Any) -> Any:
     """The method of a name, with settings.
 
     Raises:
-        DiagnosticError: E810 for an unknown method, E812 for an unknown setting.
+        DiagnosticError: E815 for an unknown method, E816 for an unknown setting.
     """
     if name not in METHODS:
         known = ", ".join(METHODS)
@@ -55,7 +55,7 @@ def method_named(name: str, **settings: Any) -> Any:
     for key in settings:
         if key not in make.__dataclass_fields__:  # type: ignore[attr-defined]
             raise fail(
-                "E812",
+                "E816",
                 f"`{name}` has no setting `{key}`",
                 hint=suggest(key, make.__dataclass_fields__),  # type: ignore[attr-defined]
             )
@@ -74,7 +74,7 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
     """
     if not isinstance(target, Target):
         raise fail(
-            "E814",
+            "E817",
             f"`infer` needs a model applied to its data, not {type(target).__name__}",
             hint="call the model first: infer(model(y=y), method)",
         )
@@ -90,7 +90,7 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
 @singledispatch
 def _infer(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     raise fail(
-        "E810",
+        "E815",
         f"{method!r} is not an inference method",
         hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
     )
@@ -115,7 +115,7 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
     run = run_nuts if isinstance(method, Nuts) else run_hmc
     with progress_bar(None if progress else False, title="sampling") as report:
         draws = run(target.density, target.data, method, seed=seed, progress=report)
-    return _from_positions(target, draws, seed, **_about(method, target, seed))
+    return _from_positions(target, draws, **_about(method, target, seed))
 
 
 @_infer.register
@@ -123,7 +123,7 @@ def _map(method: Map, target: Target, seed: int, progress: bool) -> Posterior:
     mode = run_map(target.density, target.data, method, seed=seed)
     draws = Draws({k: v[None, None] for k, v in mode.position.items()}, {}, "map", 0.0)
     about = _about(method, target, seed)
-    return _from_positions(target, draws, seed, lp=mode.log_density, **about)
+    return _from_positions(target, draws, lp=mode.log_density, **about)
 
 
 @_infer.register
@@ -131,36 +131,25 @@ def _laplace(method: Laplace, target: Target, seed: int, progress: bool) -> Post
     fit = run_laplace(target.density, target.data, method, seed=seed)
     draws = Draws(fit.position, {}, "laplace", 0.0)
     about = _about(method, target, seed)
-    return _from_positions(target, draws, seed, evidence=fit.log_evidence, **about)
+    return _from_positions(target, draws, evidence=fit.log_evidence, **about)
 
 
 def _from_positions(
-    target: Target, draws: Draws, seed: int, *, lp: float | None = None, **about: Any
+    target: Target, draws: Draws, *, seed: int, lp: float | None = None, **about: Any
 ) -> Posterior:
     """Run the program at every draw: named values, the result, summed sites drawn back."""
     first = next(iter(draws.position.values()), None)
     shape = (1, 1) if first is None else first.shape[:2]
     n = shape[0] * shape[1]
     flat = {k: jnp.asarray(v).reshape(n, *v.shape[2:]) for k, v in draws.position.items()}
-    values, result, faults = _recovery(target.bound, n)(target.data, flat, seed)
+    values, result, faults = recover(
+        target.bound, target.data, flat, n, seed=seed, observe=_whole_run
+    )
     raise_faults(faults)
     stats = dict(draws.stats)
     if lp is not None:
         stats["lp"] = np.full(shape, lp)
-    return posterior_of(target, values, result, n, shape, stats=stats, **about)
-
-
-@lru_cache(maxsize=64)
-def _recovery(bound: Bound, n: int) -> Callable[..., Any]:
-    axes = (particles(n),)
-
-    @jax.jit
-    def run(data: Any, position: Any, seed: Any) -> Any:
-        key = jax.random.fold_in(jax.random.key(seed), 0x5EED)
-        result, state = bound.recover(data, position, key, axes)
-        return spread_value((named(state), result, state.faults), axes)
-
-    return run
+    return posterior_of(target, values, result, n, shape, stats=stats, seed=seed, **about)
 
 
 def named(state: State) -> dict[str, RValue]:

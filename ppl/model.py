@@ -63,7 +63,7 @@ class Models:
     def __getitem__(self, name: str) -> Model:
         if name not in self._models:
             raise fail(
-                "E206",
+                "E818",
                 f"there is no model `{name}` here (there is {', '.join(self._models) or 'none'})",
                 hint=suggest(name, self._models),
             )
@@ -148,11 +148,11 @@ class Target:
         from ppl.semantics.analysis import static_params
         from ppl.semantics.precision import precision
         from ppl.semantics.xla.data import split_static
-        from ppl.semantics.xla.program import parameter_types
 
         program = self.model.program
+        types = {p.name: p.type for p in program.entry.params}
         with precision():
-            fixed, data = split_static(self.values, parameter_types(program), static_params(program))
+            fixed, data = split_static(self.values, types, static_params(program))
         return self.model._bound(fixed), data
 
     @property

@@ -803,6 +803,113 @@ NetCDF file is of version 4.
     {"y": [1, 2, 3]}        # right
 """,
     ),
+    "E609": Code(
+        "an argument that a function of a posterior cannot take",
+        """
+Functions that a model returns are called from Python on numbers, arrays, tuples, and dicts for
+records.
+""",
+    ),
+    "E701": Code(
+        "two sides of a random choice that do not join",
+        """
+Which side of an `if` on a random value is taken differs from run to run, and all runs are computed
+together. So both sides must give values of one form: arrays of one length, one text. Functions,
+measures and distributions of any kind may differ.
+
+    let xs = if coin { [1.0, 2.0] } else { [3.0] }        # two lengths
+    let xs = if coin { [1.0, 2.0] } else { [3.0, 0.0] }   # one
+""",
+    ),
+    "E702": Code(
+        "a size that is not known while compiling",
+        """
+Sizes of ranges, repeated arrays and slices are part of the compiled program. They may be numbers,
+lengths of data, and integer parameters of the model, but not random or computed from random values.
+
+    n ~ poisson(3)
+    xs ~ for _ in range(n) { normal(0, 1) }                                 # a random size
+    xs ~ for i in range(20) { x ~ normal(0, 1); return if i < n { x } else { 0 } }   # a bound
+""",
+    ),
+    "E703": Code(
+        "an index or slice outside its array",
+        """
+Indices start at 0, and a literal negative index counts from the end. A slice must lie within the
+array.
+
+    let y = [1, 2, 3]
+    y[3]        # the last is y[2], also y[-1]
+""",
+    ),
+    "E704": Code(
+        "arrays of different lengths where one is needed",
+        """
+`zip` pairs element by element, and the elements of an array of arrays have one length.
+
+    for (x, y) in zip([1, 2, 3], [4, 5]) { observe y ~ normal(x, 1) }      # 3 and 2
+    for (x, y) in zip([1, 2, 3], [4, 5, 6]) { observe y ~ normal(x, 1) }
+""",
+    ),
+    "E705": Code(
+        "a distribution of a random family inside another",
+        """
+A distribution chosen at random among different families can be drawn from and observed. Inside
+`truncate`, `iid` or `transform` its family must be known.
+
+    observe y ~ truncate(if c { normal(0, 1) } else { cauchy(0, 1) }, 0)
+    observe y ~ if c { truncate(normal(0, 1), 0) } else { truncate(cauchy(0, 1), 0) }
+""",
+    ),
+    "E706": Code(
+        "something that XLA cannot run",
+        """
+Inductive types, `match` on them, and loops without a bound run on the abstract machine, which
+chooses what to compute as it goes. `ppl check --engine` shows which engine a model needs and why.
+""",
+    ),
+    "E707": Code(
+        "recursion without a bound that is known while compiling",
+        """
+A recursive call is unrolled while its end depends on sizes and constants. If it depends on random
+values, the program needs the abstract machine.
+
+    fn f(n: nat) { if n == 0 { 0 } else { 1 + f(n - 1) } }
+    f(4)        # unrolled
+    f(k)        # with k random: not
+""",
+    ),
+    "E708": Code(
+        "a draw that cannot be enumerated",
+        """
+Enumerating a computation needs every one of its draws to be made by the program itself. Code from
+elsewhere that takes a random key, such as a sampler of another library, can only be tested by
+running it.
+""",
+    ),
+    "E709": Code(
+        "an index that went out of range while running",
+        """
+An index that depends on random values can leave its array in some runs. Results computed from it
+would be meaningless, so none are given. Branches that are not taken do not count.
+
+    let y = [1.0, 2.0, 3.0]
+    k ~ poisson(1)
+    observe 2.0 ~ normal(y[k], 1)                  # sometimes k is 3 or more
+    k ~ categorical([0.5, 0.3, 0.2])
+    observe 2.0 ~ normal(y[k], 1)
+""",
+    ),
+    "E710": Code(
+        "a cast that failed while running",
+        """
+A number that may be negative becomes a `nat`, and a nonnegative one a `prob`, by a cast that is
+checked when the program runs.
+
+    let p = a / b               # a prob only while a <= b
+    x ~ bernoulli(p)
+""",
+    ),
     "E720": Code(
         "a measure without a sampler is drawn from",
         """
@@ -859,6 +966,66 @@ most ten thousand of them.
     k ~ binomial(10, p)                 # right
 """,
     ),
+    "E801": Code(
+        "a site that cannot be drawn",
+        """
+Methods that run the model forward (importance, prior simulation) draw every site. `flat` is a
+density without a sampler.
+
+    mu ~ flat()               # nuts, hmc, map, laplace
+    mu ~ normal(0, 100)       # any method
+""",
+    ),
+    "E802": Code(
+        "a trace without a value for a site",
+        """
+Replaying a program takes the value of every random choice from a trace, by the choice's path.
+""",
+    ),
+    "E803": Code(
+        "a discrete site under a gradient method",
+        """
+Gradient methods move real numbers. Discrete choices with finitely many values are summed out
+exactly; one without a bound cannot be.
+
+    k ~ poisson(3)                          # no bound
+    k ~ truncate(poisson(3), 0, 40)         # summed out
+""",
+    ),
+    "E805": Code(
+        "discrete choices that are coupled",
+        """
+Finite choices are summed out one by one, which needs the elements of an array of choices to be
+independent given everything else. Mixing them (their sum, one choice used at another's place)
+leaves a table over all combinations.
+
+    zs ~ for y in ys { bernoulli(0.3) }
+    observe n ~ poisson(sum(indicator(zs)))                     # all of zs at once
+    for (z, y) in zip(zs, ys) { observe y ~ normal(mu[indicator(z)], 1) }    # one by one
+""",
+    ),
+    "E806": Code(
+        "a loop whose state cannot be summed out",
+        """
+A loop that carries a finite choice from step to step is summed by a forward recursion. Everything
+else it carries must not depend on those choices, since it would have one value for each history.
+
+    z ~ fold z = z0 for y in ys { z ~ categorical(a[z]); observe y ~ normal(mu[z], 1); return z }
+    x ~ fold x = 0 for y in ys { up ~ bernoulli(0.5); return if up { x + 0.1 } else { x * 0.9 } }
+
+The second needs a method that draws the choices: importance, smc, mcmc.
+""",
+    ),
+    "E807": Code(
+        "a program with too many paths, or infinitely many",
+        """
+Exact inference runs every possible execution. All random choices must have finitely many values,
+and together not too many.
+
+    x ~ normal(0, 1)        # nuts, importance
+    x ~ bernoulli(0.3)      # exact
+""",
+    ),
     "E810": Code(
         "no starting point",
         """
@@ -910,6 +1077,34 @@ Every site is discrete and can be summed out, so the answer is known exactly wit
 
     ppl run coins.ppl --method nuts
     ppl run coins.ppl --method exact
+""",
+    ),
+    "E815": Code(
+        "an unknown method",
+        """
+`ppl.infer` takes a method such as `ppl.nuts(chains=2)`, or a method's name.
+""",
+    ),
+    "E816": Code(
+        "an unknown setting of a method",
+        """
+Settings are the keyword arguments of a method: `ppl.nuts(draws=500)`, or `--set draws=500` on the
+command line.
+""",
+    ),
+    "E817": Code(
+        "something that is not a target",
+        """
+A model is a function of its data; what is inferred is the model applied to data.
+
+    ppl.infer(models.line, ppl.nuts())                  # the model
+    ppl.infer(models.line(x=x, y=y), ppl.nuts())        # the model on its data
+""",
+    ),
+    "E818": Code(
+        "an unknown model",
+        """
+The models of a file are attributes of what `ppl.load` gives: `ppl.load("m.ppl").name_of_model`.
 """,
     ),
     "E891": Code(

@@ -111,7 +111,9 @@ def _extensions(
     place = np.arange(length)
     chosen = np.take_along_axis(options, tapes[:, :, None], axis=2)[:, :, 0]
     possible = chosen > -np.inf
-    reached = np.concatenate([np.ones((count, 1), bool), np.cumprod(possible, axis=1)[:, :-1] > 0], 1)
+    reached = np.concatenate(
+        [np.ones((count, 1), bool), np.cumprod(possible, axis=1)[:, :-1] > 0], 1
+    )
     open_ = (place >= prefix[:, None]) & (place < used[:, None]) & reached
     other = (options > -np.inf) & open_[:, :, None]
     np.put_along_axis(other, tapes[:, :, None], False, axis=2)

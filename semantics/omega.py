@@ -29,7 +29,9 @@ Path = tuple[str, ...]
 
 
 class Omega(Protocol):
-    def draw(self, path: Path, dist: Any, shape: tuple[int, ...], *, where: Array | None = None) -> tuple[Any, Array]: ...
+    def draw(
+        self, path: Path, dist: Any, shape: tuple[int, ...], *, where: Array | None = None
+    ) -> tuple[Any, Array]: ...
 
     def enter(self, t: Array) -> Any: ...
 

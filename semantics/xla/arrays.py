@@ -70,7 +70,9 @@ def index(xs: RValue, i: RValue, span: Span | None = None) -> RValue:
             return open_array(whole, axis)
     if n == 0:
         raise fail("E703", "an empty array has no elements to index", span=span)
-    taken = lanes(lambda x, j: map_leaves(lambda a: Arr(_gather(a.data, j.data)), x), elements(xs), i)
+    taken = lanes(
+        lambda x, j: map_leaves(lambda a: Arr(_gather(a.data, j.data)), x), elements(xs), i
+    )
     return taken if i.event_rank == 0 else as_array(taken, i.event_shape[0])
 
 
@@ -201,7 +203,9 @@ def _stack(items: list[RValue], span: Span | None) -> RValue:
     if isinstance(first, str) or first is None:
         if all(v == first for v in items):
             return first
-        raise fail("E701", "an array of different texts", span=span, hint="run with engine='machine'")
+        raise fail(
+            "E701", "an array of different texts", span=span, hint="run with engine='machine'"
+        )
     if any(isinstance(v, Union) for v in items):
         raise fail(
             "E701",
@@ -261,5 +265,3 @@ def _stack_same(items: list[RValue], span: Span | None) -> RValue:
             return replace(d, args=each([v.args for v in items]))
         case other:
             return other
-
-

@@ -46,7 +46,9 @@ class Axis:
 Axes = tuple[Axis, ...]
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["data"], meta_fields=["axes", "index", "closed"])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["data"], meta_fields=["axes", "index", "closed"]
+)
 @dataclass(frozen=True)
 class Arr:
     """`data.shape == (*(a.size for a in axes), *event_shape)`, `axes` sorted.

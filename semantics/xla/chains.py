@@ -56,7 +56,9 @@ class _Loop:
 
     def everywhere(self) -> tuple[RValue, Scope]:
         """All steps at once: the elements and the scope with time as a plate."""
-        given = {k: open_array(v, self.time) for k, v in self.scope.given.items() if self.scope.owns(k)}
+        given = {
+            k: open_array(v, self.time) for k, v in self.scope.given.items() if self.scope.owns(k)
+        }
         return open_array(self.over, self.time), replace(self.scope.along(self.time), given=given)
 
 
@@ -68,7 +70,9 @@ def _discrete(a: Arr) -> bool:
     return not jnp.issubdtype(jnp.result_type(a.data), jnp.floating) and a.event_rank == 0
 
 
-def chain(node: ir.Scan, env: Env, over: RValue, init: RValue, state: State, scope: Scope) -> Result | None:
+def chain(
+    node: ir.Scan, env: Env, over: RValue, init: RValue, state: State, scope: Scope
+) -> Result | None:
     """Run a scan while summing; None if nothing in it is summed."""
     n = length(over)
     if n == 0:
@@ -129,7 +133,9 @@ def _dependent(loop: _Loop, axis: Axis, discrete: bool):
     )
 
 
-def _inputs(loop: _Loop, sizes: dict[int, int], into: dict[int, Axis], rest: list[Arr]) -> list[Arr]:
+def _inputs(
+    loop: _Loop, sizes: dict[int, int], into: dict[int, Axis], rest: list[Arr]
+) -> list[Arr]:
     return [
         position(into[i], 0, like=part.data) if i in sizes else rest[i]
         for i, part in enumerate(loop.init)
@@ -189,7 +195,14 @@ def _run_chain(loop: _Loop, sizes: dict[int, int], state: State) -> Result:
 
 
 def _leaving(
-    out: Arr, size: int, plates: Axes, loop: _Loop, i: int, used: set[Axis], summed: Summed, end: State
+    out: Arr,
+    size: int,
+    plates: Axes,
+    loop: _Loop,
+    i: int,
+    used: set[Axis],
+    summed: Summed,
+    end: State,
 ) -> tuple[Axis, Summed, State]:
     axis = out.index[0] if out.index is not None else None
     if axis is not None and axis.size == size and axis.plates == plates and axis not in used:
@@ -200,10 +213,23 @@ def _leaving(
 
 
 def _entering(
-    init: Arr, size: int, plates: Axes, loop: _Loop, i: int, used: set[Axis], summed: Summed, state: State
+    init: Arr,
+    size: int,
+    plates: Axes,
+    loop: _Loop,
+    i: int,
+    used: set[Axis],
+    summed: Summed,
+    state: State,
 ) -> tuple[Axis, Summed, State]:
     axis = init.index[0] if init.index is not None and init.index[1] == 0 else None
-    if axis is not None and axis.enumerated and axis.size == size and axis.plates == plates and axis not in used:
+    if (
+        axis is not None
+        and axis.enumerated
+        and axis.size == size
+        and axis.plates == plates
+        and axis not in used
+    ):
         used.add(axis)
         return axis, summed, state
     axis, summed = summed.fresh(f"{loop.time.name}.{i}.first", size, plates)
@@ -213,17 +239,23 @@ def _entering(
 def _equal(v: Arr, axis: Axis) -> Arr:
     """The log-indicator that a value is the position on an axis."""
     plain = replace(v, index=None)
-    return elementwise(lambda x, k: jnp.where(x == k, 0.0, -jnp.inf), plain, position(axis, 0, v.data))
+    return elementwise(
+        lambda x, k: jnp.where(x == k, 0.0, -jnp.inf), plain, position(axis, 0, v.data)
+    )
 
 
-def _unsummed(loop: _Loop, sizes: dict[int, int], into: dict[int, Axis]) -> tuple[list[Arr], list[Arr]]:
+def _unsummed(
+    loop: _Loop, sizes: dict[int, int], into: dict[int, Axis]
+) -> tuple[list[Arr], list[Arr]]:
     """The other parts of the state entering each step (time an axis), and after the last."""
     parts = list(loop.init)
     if len(sizes) == len(parts):
         return parts, parts
     from ppl.semantics.xla.loops import carry_axes
 
-    axes = tuple(a for a in carry_axes(loop.node, loop.env, loop.over, loop.scope) if not a.enumerated)
+    axes = tuple(
+        a for a in carry_axes(loop.node, loop.env, loop.over, loop.scope) if not a.enumerated
+    )
     begin = [spread(replace(p, index=None), axes) for i, p in enumerate(parts) if i not in sizes]
 
     def first(a: Arr) -> Arr:
@@ -240,7 +272,9 @@ def _unsummed(loop: _Loop, sizes: dict[int, int], into: dict[int, Axis]) -> tupl
         outs, _ = loop.step(_inputs(loop, sizes, into, full), item, replace(loop.scope, given=now))
         moved = [
             Arr(jnp.asarray(spread(o, axes).data, p.data.dtype), axes)
-            for (i, o), p in zip(((i, o) for i, o in enumerate(outs) if i not in sizes), begin, strict=True)
+            for (i, o), p in zip(
+                ((i, o) for i, o in enumerate(outs) if i not in sizes), begin, strict=True
+            )
         ]
         return moved, carry
 
@@ -258,5 +292,3 @@ def _merge(state: State, end: State, time: Axis) -> State:
     from ppl.semantics.xla.loops import close_scores, closed_tables
 
     return close_scores(closed_tables(state, end, time), end.scores, time)
-
-

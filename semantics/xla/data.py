@@ -30,14 +30,18 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
         case T.Tuple(items=items):
             return tuple(to_runtime(v, t) for v, t in zip(value, items, strict=True))
         case T.Record(fields=fields):
-            return Rec(tuple(k for k, _ in fields), tuple(to_runtime(value[k], t) for k, t in fields))
+            return Rec(
+                tuple(k for k, _ in fields), tuple(to_runtime(value[k], t) for k, t in fields)
+            )
         case T.Array(item=item):
             return _array(value, item)
         case T.Fun():
             return value if not callable(value) or hasattr(value, "code") else HostFn(value)
         case _ if T.is_number(type) or type == T.BOOL:
             return Arr(jnp.asarray(np.asarray(value, _dtype(type))))
-    raise fail("E706", f"data of type `{type}` cannot be passed to XLA", hint="use engine='machine'")
+    raise fail(
+        "E706", f"data of type `{type}` cannot be passed to XLA", hint="use engine='machine'"
+    )
 
 
 def _dtype(t: T.Type) -> Any:

@@ -99,7 +99,9 @@ def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
             args.append(arg.value)
             continue
         # a constant stays one while tracing: it may say how many values there are
-        with jax.ensure_compile_time_eval() if isinstance(arg, (bool, int, float)) else nullcontext():
+        with (
+            jax.ensure_compile_time_eval() if isinstance(arg, (bool, int, float)) else nullcontext()
+        ):
             data = align(to_arr(arg), axes, product if row.kind == "elementwise" else None)
             args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
     made = D.make(dist.name, tuple(args), checks=checks)
@@ -119,7 +121,10 @@ def _mixture(
     from ppl.semantics.xla.arrays import index
 
     tags = [int(t) for t in jnp.asarray(components.items.tag.data)]
-    each = [index(Seq(o, k), i) for i, o in ((i, components.items.options[t]) for i, t in enumerate(tags))]
+    each = [
+        index(Seq(o, k), i)
+        for i, o in ((i, components.items.options[t]) for i, t in enumerate(tags))
+    ]
     return D.mixture_general(w, [realise(d, axes, apply, span, checks=checks) for d in each])
 
 

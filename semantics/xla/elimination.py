@@ -69,7 +69,9 @@ class Chained:
     scores: Scores
 
 
-def eliminate(factors: tuple[Factor, ...], chains: tuple[Chain, ...]) -> tuple[tuple[Arr, ...], list[Any]]:
+def eliminate(
+    factors: tuple[Factor, ...], chains: tuple[Chain, ...]
+) -> tuple[tuple[Arr, ...], list[Any]]:
     """Sum out every enumeration axis. Returns the remaining scores and the record.
 
     Raises E805 if elements of a plate are coupled, or a factor would exceed the clique budget.
@@ -78,7 +80,12 @@ def eliminate(factors: tuple[Factor, ...], chains: tuple[Chain, ...]) -> tuple[t
     work = [_close_plates(f) for f in factors]
     waiting = list(chains)
     while True:
-        in_chain = {a for c in waiting for link in c.links for a in (link.first, link.into, link.out, link.last)}
+        in_chain = {
+            a
+            for c in waiting
+            for link in c.links
+            for a in (link.first, link.into, link.out, link.last)
+        }
         axes = {a for f in work for a in f.summed}
         if not axes:
             return tuple(f.score for f in work), record
@@ -234,7 +241,9 @@ def _draw_chain(done: Chained, omega: Any, axes: Axes, at: dict[Axis, Arr]) -> A
         drawn: dict[Axis, Arr] = {}
         for i, axis in enumerate(into):
             remaining = _at(joint, drawn, keep=into[i:])
-            marginal = log_sum_exp(remaining, tuple(a for a in into[i + 1 :] if a in remaining.axes))
+            marginal = log_sum_exp(
+                remaining, tuple(a for a in into[i + 1 :] if a in remaining.axes)
+            )
             omega, drawn[axis] = _draw(axis, marginal, along, omega, axis.name)
         return omega, tuple(spread(drawn[a], along) for a in into)
 

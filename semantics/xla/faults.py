@@ -21,7 +21,9 @@ from ppl.semantics.xla.axes import Arr, Axis, elementwise
 from ppl.semantics.xla.state import Scope
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["bad"], meta_fields=["code", "message", "span"])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["bad"], meta_fields=["code", "message", "span"]
+)
 @dataclass(frozen=True)
 class Fault:
     """Where (`span`) and in which lanes (`bad`, booleans) something went wrong."""

@@ -171,20 +171,26 @@ def _log_sum_jvp(primals: tuple[Scores], tangents: tuple[Scores]) -> tuple[Arr, 
 
     def probability(log_score: Arr) -> Arr:
         # out = -inf means that no path is possible; then no path has any probability
-        return elementwise(lambda x, z: jnp.exp(jnp.where(z > -jnp.inf, x - z, -jnp.inf)), log_score, out)
+        return elementwise(
+            lambda x, z: jnp.exp(jnp.where(z > -jnp.inf, x - z, -jnp.inf)), log_score, out
+        )
 
     time = s.time
     alpha, beta = (Arr(h.data, (time, *h.axes)) for h in (alphas, betas))
     now = tuple(Arr(m.data, (time, *m.axes)) for m in s.moving)
     alpha, beta, *now = (rename(a, {}) for a in (alpha, beta, *now))
-    pair = probability(spread(add([alpha, *s.fixed, *now, rename(beta, s.left)]), union(s.into, s.out)))
+    pair = probability(
+        spread(add([alpha, *s.fixed, *now, rename(beta, s.left)]), union(s.into, s.out))
+    )
     terms = [
         _inner(probability(add([s.start, first])), d.start, out.axes),
         _inner(probability(add([end, s.final])), d.final, out.axes),
     ]
     arrived = _sum_out(pair, s.into)
     for score, moved in [*zip(d.fixed, s.fixed, strict=True), *zip(d.moving, now, strict=True)]:
-        tangent = score if time not in moved.axes else rename(Arr(score.data, (time, *score.axes)), {})
+        tangent = (
+            score if time not in moved.axes else rename(Arr(score.data, (time, *score.axes)), {})
+        )
         weight = pair if set(s.into) & set(moved.axes) else arrived
         if time not in moved.axes:
             weight = _sum_out(weight, (time,))
@@ -199,6 +205,8 @@ def _sum_out(a: Arr, axes: Axes) -> Arr:
 
 def _inner(weight: Arr, tangent: Arr, keep: Axes) -> Arr:
     """Σ weight · tangent over the axes that are not kept."""
-    weight = _sum_out(weight, tuple(a for a in weight.axes if a not in tangent.axes and a not in keep))
+    weight = _sum_out(
+        weight, tuple(a for a in weight.axes if a not in tangent.axes and a not in keep)
+    )
     product = elementwise(lambda w, t: jnp.where(w > 0, w * t, 0.0), weight, tangent)
     return _sum_out(product, tuple(a for a in product.axes if a not in keep))

@@ -74,8 +74,7 @@ def same_head(a: RValue, b: RValue) -> bool:
             return a.code == b.code
         case Dist():
             return (a.name, len(a.args)) == (b.name, len(b.args)) and all(
-                not isinstance(x, Static) or x == y
-                for x, y in zip(a.args, b.args, strict=True)
+                not isinstance(x, Static) or x == y for x, y in zip(a.args, b.args, strict=True)
             )
         case _:
             return a == b

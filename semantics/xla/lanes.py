@@ -34,6 +34,8 @@ def lanes(f: Callable[..., RValue], *args: RValue) -> RValue:
 
     g: Callable[..., list[Any]] = one
     for axis in reversed(axes):
-        g = jax.vmap(g, in_axes=tuple(0 if axis in a.axes else None for a in arrs), axis_size=axis.size)
+        g = jax.vmap(
+            g, in_axes=tuple(0 if axis in a.axes else None for a in arrs), axis_size=axis.size
+        )
     out = g(*(a.data for a in arrs)) if arrs else one()
     return jax.tree.unflatten(shape, [Arr(jnp.asarray(x), axes) for x in out])

@@ -250,7 +250,9 @@ def _holds_code(t: Any) -> bool:
     return False
 
 
-def _closed_form(step: Any, init: RValue, omega: Any, steps: Any, given: Any, n: int, node: ir.Scan) -> RValue:
+def _closed_form(
+    step: Any, init: RValue, omega: Any, steps: Any, given: Any, n: int, node: ir.Scan
+) -> RValue:
     """A carry of functions in a form that the body maps to itself: the union of all codes met."""
     for _ in range(8):
         first = jax.tree.map(lambda x: x[0], (jnp.arange(max(n, 1)), steps, given)) if n else None

@@ -64,7 +64,9 @@ def argument(value: Any) -> RValue:
         return HostFn(value)
     data = np.asarray(value)
     if data.dtype.kind not in "biuf":
-        raise fail("E609", f"a function of a posterior cannot be called on a {type(value).__name__}")
+        raise fail(
+            "E609", f"a function of a posterior cannot be called on a {type(value).__name__}"
+        )
     kind = {"b": bool, "i": int, "u": int, "f": float}[data.dtype.kind]
     return Arr(jax.numpy.asarray(data, jax.numpy.result_type(kind) if kind is not bool else bool))
 

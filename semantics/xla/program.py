@@ -145,7 +145,13 @@ class Bound:
                 chosen = close_event(chosen, plate)
             given[name] = chosen
         return self.execute(
-            data, rule=Chosen(Free()), omega=omega, axes=axes, given=given, record=ALL, predict=predict
+            data,
+            rule=Chosen(Free()),
+            omega=omega,
+            axes=axes,
+            given=given,
+            record=ALL,
+            predict=predict,
         )
 
     def density(self, data: Data) -> Density:

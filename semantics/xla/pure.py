@@ -115,7 +115,9 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
     row = PRIMITIVES[node.op]
     if isinstance(row, Distribution):
         for k in row.static:
-            args[k] = Static(arrays.static_int(args[k], f"argument {k + 1} of `{node.op}`", node.span))
+            args[k] = Static(
+                arrays.static_int(args[k], f"argument {k + 1} of `{node.op}`", node.span)
+            )
         return Dist(node.op, tuple(args), node.type)
     return apply_primitive(node.op, args, node.span)
 
@@ -307,7 +309,9 @@ def _check(node: ir.Op, a: RValue, scope: Scope) -> None:
         map_leaves(lambda x: _note_illegal(scope, x, legal, message, node.span), a)
 
 
-def _note_illegal(scope: Scope, x: Arr, legal: Callable[[Any], Any], message: str, span: Span | None) -> Arr:
+def _note_illegal(
+    scope: Scope, x: Arr, legal: Callable[[Any], Any], message: str, span: Span | None
+) -> Arr:
     faults.note(scope, elementwise(lambda v: ~legal(v), x), "E710", message, span)
     return x
 
@@ -372,7 +376,9 @@ _SPECIAL: dict[str, Callable[[ir.Op, list[RValue], Scope], RValue]] = {
         "not", [equal(args[0], args[1], node.span)], node.span
     ),
     "index": _index,
-    "slice": lambda node, args, scope: arrays.slice_array(args[0], *_bounds(node, args[1:]), node.span),
+    "slice": lambda node, args, scope: arrays.slice_array(
+        args[0], *_bounds(node, args[1:]), node.span
+    ),
     "columns": _columns,
     "columns_slice": _columns_slice,
     "zip": lambda node, args, scope: arrays.zip_arrays(args, node.span),

@@ -102,7 +102,9 @@ def _body(body: ir.Comp, env: Env, scope: Scope, span: Span | None) -> RValue:
 def _call_host(call: Callable[..., Any], args: tuple[RValue, ...]) -> RValue:
     def once(*xs: RValue) -> RValue:
         raw = [map_leaves(lambda a: a, x) for x in xs]
-        plain = [jax.tree.map(lambda a: a.data, x, is_leaf=lambda v: isinstance(v, Arr)) for x in raw]
+        plain = [
+            jax.tree.map(lambda a: a.data, x, is_leaf=lambda v: isinstance(v, Arr)) for x in raw
+        ]
         return jax.tree.map(lambda d: Arr(jnp.asarray(d)), call(*plain))
 
     return lanes(once, *args)
@@ -192,7 +194,8 @@ def missing_where_dead(result: RValue, scope: Scope) -> RValue:
     mask = scope.mask
     real = jnp.result_type(float)
     return map_leaves(
-        lambda a: elementwise(lambda m, x: jnp.where(m, jnp.asarray(x, real), jnp.nan), mask, a), result
+        lambda a: elementwise(lambda m, x: jnp.where(m, jnp.asarray(x, real), jnp.nan), mask, a),
+        result,
     )
 
 

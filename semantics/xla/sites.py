@@ -154,8 +154,6 @@ class Discover:
         return value, state.with_site(site.path, (value, Arr(u, axes)), site.span)
 
 
-
-
 @dataclass(frozen=True)
 class Chosen:
     """Finite sites take the option whose number the trace gives; others are treated by `rest`."""

@@ -73,7 +73,7 @@ class State:
         name = path_name(path)
         if name in self.sites:
             raise fail(
-                "E504",
+                "E505",
                 f"two random choices have the same name `{name}`",
                 span=span,
                 hint="bind the draws to different names with `~`",

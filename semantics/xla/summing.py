@@ -80,7 +80,9 @@ class Summing:
         score = Arr(jnp.transpose(score.data, _order(score.axes)), tuple(sorted(score.axes)))
         score = _drop_constant(score, log_p.shape, (axis, *dims))
         if scope.mask is not None:
-            score = elementwise(lambda m, s: jnp.where(m, s, -jnp.log(axis.size)), scope.mask, score)
+            score = elementwise(
+                lambda m, s: jnp.where(m, s, -jnp.log(axis.size)), scope.mask, score
+            )
         return self._value(site, values, axis, dims), replace(state.scored(score), extra=summed)
 
     def _value(self, site: Site, values: Any, axis: Axis, dims: Axes) -> Arr:

@@ -14,7 +14,6 @@ import pytest
 
 from ppl.inference import chains as chains_module
 from ppl.inference.chains import Schedule, choose_mode
-from ppl.inference.constrain import constrain_draws
 from ppl.inference.nuts import Nuts, run_nuts
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import MEAN, NORMAL, gaussian, vectors
@@ -149,14 +148,6 @@ def test_the_rule_for_auto():
     assert choose_mode(density, data, crowd) == "vectorised"
     assert choose_mode(density, {**data, "x": np.zeros((1000, 25))}, crowd) == "loop"
     assert choose_mode(density, data, crowd, "loop") == "loop"
-
-
-def test_constrained_values_follow_the_draws():
-    draws = run()
-    named = constrain_draws(NORMAL.density, NORMAL.data, draws.position, seed=7)
-    assert named["s"].shape == (3, 300, 2)
-    np.testing.assert_array_equal(named["a"], draws.position["a"])
-    np.testing.assert_allclose(named["s"], np.exp(draws.position["b"]), rtol=1e-15)
 
 
 def test_a_density_without_coordinates_is_refused():
