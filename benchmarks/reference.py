@@ -28,7 +28,15 @@ NAMES = tuple(sorted(p.parent.name for p in FOLDER.glob("*/model.ppl")))
 SETTINGS: dict[str, dict[str, Any]] = {
     **{
         name: {"dense_mass": True}
-        for name in ("ark", "kidscore", "kilpisjarvi", "log_earnings", "mesquite", "nes1980")
+        for name in (
+            "ark",
+            "kidscore",
+            "kilpisjarvi",
+            "log_earnings",
+            "mesquite",
+            "nes1980",
+            "sblrc",
+        )
     },
     "diamonds": {"dense_mass": True, "draws": 1000},
     "eight_schools": {"target_accept": 0.95},

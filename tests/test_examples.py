@@ -22,11 +22,13 @@ EXACT = {"sprinkler", "monty_hall"}
 #: what is compared in a way of its own, below
 ELSEWHERE = {"eight_schools", "sp500", "cars"}
 SETTINGS = {
-    "beetles": {"chains": 2, "draws": 1000},
+    "beetles": {"draws": 500},
+    "cars_gp": {"warmup": 200, "draws": 150},
+    "influenza": {"warmup": 200, "draws": 150},
     "stackloss": {"dense_mass": True},
     "nile": {"target_accept": 0.9},
-    "sp500": {"chains": 1, "warmup": 300, "draws": 200},
-    "eight_schools": {"target_accept": 0.95, "draws": 1000},
+    "sp500": {"chains": 1, "warmup": 200, "draws": 100},
+    "eight_schools": {"target_accept": 0.95, "draws": 800},
 }
 
 
@@ -36,7 +38,7 @@ def load(name):
 
 
 def nuts(name):
-    return ppl.nuts(**{"chains": 2, "warmup": 400, "draws": 500, **SETTINGS.get(name, {})})
+    return ppl.nuts(**{"chains": 2, "warmup": 300, "draws": 300, **SETTINGS.get(name, {})})
 
 
 def assert_means(got, answers, name):
