@@ -355,7 +355,9 @@ _log_uniform = Family(
 
 
 def _beta_sample(key, shape, a, b):
-    draws = jax.random.beta(key, a, b, shape, _dtype(a, b))
+    shapes = jnp.stack([jnp.broadcast_to(a, shape), jnp.broadcast_to(b, shape)])
+    logs = jax.random.loggamma(key, shapes, dtype=_dtype(a, b))
+    draws = jax.nn.sigmoid(logs[0] - logs[1])
     info = jnp.finfo(draws.dtype)
     return jnp.clip(draws, info.tiny, 1 - info.epsneg)
 

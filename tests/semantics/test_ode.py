@@ -1,0 +1,51 @@
+"""Differential equations: solutions, gradients through them, failures."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ppl.semantics.functions import solve_ode
+
+TS = np.array([0.5, 1.0, 2.0])
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def test_solution_and_gradient_of_exponential_decay():
+    """y' = -k y, z' = y: y = c e^{-kt}, z = c (1 - e^{-kt}) / k."""
+
+    def last(k, c):
+        y0 = {"y": c, "z": 0}
+        states = solve_ode(lambda t, s: {"y": -k * s["y"], "z": s["y"]}, y0, 0.0, TS, 1e-9, 1e-9, stiff=False)
+        return states["z"][-1], states
+
+    k, c = 0.7, 2.3
+    (_, states), grads = jax.jit(jax.value_and_grad(last, (0, 1), has_aux=True))(k, c)
+    np.testing.assert_allclose(states["y"], c * np.exp(-k * TS), rtol=1e-7)
+    np.testing.assert_allclose(states["z"], c * (1 - np.exp(-k * TS)) / k, rtol=1e-7)
+    e = np.exp(-2 * k)
+    np.testing.assert_allclose(grads[0], c * (2 * k * e - (1 - e)) / k**2, rtol=1e-6)
+    np.testing.assert_allclose(grads[1], (1 - e) / k, rtol=1e-6)
+
+
+def test_stiff_solver_on_a_stiff_problem():
+    """y' = -k (y - cos t) follows (k² cos t + k sin t) / (k² + 1) after a transient."""
+    k = 2_000.0
+    got = jax.jit(lambda k: solve_ode(lambda t, y: -k * (y - jnp.cos(t)), 0.0, 0.0, TS, 1e-8, 1e-8, stiff=True))(k)
+    np.testing.assert_allclose(got, (k**2 * np.cos(TS) + k * np.sin(TS)) / (k**2 + 1), rtol=1e-6)
+
+
+def test_failures_are_nan():
+    run = jax.jit(lambda y, ts: solve_ode(lambda t, y: y * y, y, 0.0, ts, 1e-6, 1e-6, stiff=False))
+    ok = np.array([0.2, 0.4, 0.6])
+    np.testing.assert_allclose(run(1.0, ok), 1 / (1 - ok), rtol=1e-4)
+    assert np.all(np.isnan(run(1.0, np.array([0.5, 1.5, 2.0]))))  # explodes at t = 1
+    assert np.all(np.isnan(run(1.0, np.array([0.5, 0.2, 0.6]))))  # times out of order
+    assert solve_ode(lambda t, y: y, jnp.ones(2), 0.0, np.zeros(0), 1e-6, 1e-6, stiff=False).shape == (0, 2)
