@@ -11,24 +11,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ppl.inference.initialise import (
-    Point,
-    explain_failure,
-    find_point,
-    find_point_from_prior,
-    is_usable,
-    point_at,
-)
+from ppl.inference.initialise import explain_failure
+from ppl.inference.kernels import Kernel, StepPrograms, step_programs
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision, precision
@@ -43,23 +35,6 @@ JAX device. `auto`: see `choose_mode`."""
 Progress = Callable[[int, int, dict[str, Any]], None]
 """Called with steps done, steps in all (chains times warm-up and sampling), and how it goes:
 `phase`, `divergences` so far. Calls are serialised, though they may come from worker threads."""
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A Markov kernel on flat positions, with whatever it carries and adapts as its state.
-
-    Pure functions that JAX can trace; equal when `key` is, so that compiled programs are found
-    again.
-    """
-
-    key: Hashable
-    begin: Callable[[Any, Point, Any], Any] = field(compare=False)
-    """(data, point, key) to a state."""
-    step: Callable[[Any, Any], Any] = field(compare=False)
-    """(data, state) to the next state."""
-    read: Callable[[Any], tuple[Any, dict[str, Any]]] = field(compare=False)
-    """A state's flat position, and scalars to keep with each draw."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +71,14 @@ class Draws:
         return int(np.sum(self.stats.get("diverging", 0)))
 
 
+class Interrupted(KeyboardInterrupt):
+    """Chains were stopped by the user; `draws` has what they had drawn, None if nothing."""
+
+    def __init__(self, draws: Draws | None):
+        self.draws = draws
+        super().__init__("stopped by the user")
+
+
 def choose_mode(
     density: Density, data: Any, schedule: Schedule, mode: Mode = "auto"
 ) -> Literal["loop", "vectorised", "devices"]:
@@ -129,90 +112,11 @@ _SMALL = 2_000
 _EARNS_COMPILATION = 40_000
 _BLOCK_BYTES = 2**24
 _BLOCK_STEPS = 128
-_TICK = 0.2  # seconds between progress reports
+_TICK = 0.2  # seconds between reports of progress, and until an interrupt is heard
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-# -- the compiled programs -----------------------------------------------------------------------
-
-
-class _Programs(NamedTuple):
-    start: Callable[..., Any]
-    start_from_prior: Callable[..., Any]
-    start_at: Callable[..., Any]
-    advance: Callable[..., Any]
-
-
-@lru_cache(maxsize=64)
-def _programs(density: Density, kernel: Kernel, mode: str) -> _Programs:
-    """Compiled by `jax.jit` when first called; per chain in `loop` mode, for all otherwise."""
-
-    def begin(data: Any, found: Any, key: Any) -> Any:
-        """The state, what a record of it holds, and whether it is a state to start from."""
-        point, ok = found
-        state = kernel.begin(data, point, jax.random.fold_in(key, 1))
-        return _strong((state, record_of(state), ok))
-
-    def record_of(state: Any) -> dict[str, Any]:
-        z, stats = kernel.read(state)
-        return {"z": z, **stats}
-
-    def start(data: Any, seed: Any, chain: Any) -> Any:
-        key = jax.random.fold_in(seed, chain)
-        return begin(data, find_point(density, data, jax.random.fold_in(key, 0)), key)
-
-    def start_from_prior(data: Any, seed: Any, chain: Any) -> Any:
-        key = jax.random.fold_in(seed, chain)
-        return begin(data, find_point_from_prior(density, data, jax.random.fold_in(key, 2)), key)
-
-    def start_at(data: Any, seed: Any, chain: Any, z: Any) -> Any:
-        point = point_at(density, data, z)
-        return begin(data, (point, is_usable(point)), jax.random.fold_in(seed, chain))
-
-    def advance(data: Any, state: Any, record: Any, slot: Any, steps: Any, thin: Any) -> Any:
-        """`steps` times `thin` steps; each thin-th state goes into `record` from `slot` on."""
-
-        def one(i: Any, carry: Any) -> Any:
-            state, record = carry
-            state = jax.lax.fori_loop(0, thin, lambda _, s: _strong(kernel.step(data, s)), state)
-            write = jax.lax.dynamic_update_index_in_dim
-            return state, jax.tree.map(
-                lambda buffer, value: write(buffer, value, slot + i, 0), record, record_of(state)
-            )
-
-        return jax.lax.fori_loop(0, steps, one, (state, record))
-
-    programs: list[Callable[..., Any]] = [start, start_from_prior, start_at, advance]
-    begun = (None, None, 0)
-    by_chain = [begun, begun, (*begun, 0), (None, 0, 0, None, None, None)]
-    if mode != "loop":
-        programs = [jax.vmap(f, axes) for f, axes in zip(programs, by_chain, strict=True)]
-    if mode == "devices":
-        from jax.sharding import Mesh, PartitionSpec
-
-        whole, shared = PartitionSpec(), PartitionSpec("chain")
-        programs = [
-            jax.shard_map(
-                f,
-                mesh=Mesh(np.array(jax.local_devices()), ("chain",)),
-                in_specs=tuple(whole if axis is None else shared for axis in axes),
-                out_specs=shared,
-                check_vma=False,
-            )
-            for f, axes in zip(programs, by_chain, strict=True)
-        ]
-    return _Programs(*map(jax.jit, programs))
-
-
-def _strong(tree: Any) -> Any:
-    """Without weak types, which would make the second call compile again."""
-    return jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)
-
-
-# -- driving them --------------------------------------------------------------------------------
 
 
 def run_chains(
@@ -235,7 +139,8 @@ def run_chains(
     the same however many chains run beside it in `loop` mode. Between modes XLA may round sums
     differently, and chains part after some steps though their random numbers are the same.
     Raises E810 if a chain finds no starting point, E811 for a senseless schedule, E814 if there is
-    no continuous site.
+    no continuous site. A KeyboardInterrupt, also one raised by `progress`, ends the chains after
+    the block they are in and becomes `Interrupted` with the draws so far (see `_rectangle`).
     """
     if density.size == 0:
         raise fail(
@@ -253,7 +158,7 @@ def run_chains(
                 f"{len(jax.local_devices())} devices",
                 hint="use a multiple of the number of devices, or mode = vectorised",
             )
-        programs = _programs(density, kernel, chosen)
+        programs = step_programs(density, kernel, chosen)
         data = jax.device_put(data)
         lanes = list(range(schedule.chains)) if chosen == "loop" else [np.arange(schedule.chains)]
         starter = _Starter(density, programs, data, seed_words(seed), _vectors(density, start))
@@ -265,26 +170,48 @@ def run_chains(
                 compiled = pool.submit(run.compile, state_like)  # while the starter compiles here
                 states = [starter(lane) for lane in lanes]
                 compiled.result()
-                records = list(pool.map(run.lane, states))
-            except BaseException:
-                run.report.stop.set()
-                raise
+            except KeyboardInterrupt:
+                raise Interrupted(None) from None
+            records = run.lanes(pool, states)
         records = jax.device_get(records)
+    stopped = run.report.stop.is_set()
     axis = 0 if chosen == "loop" else 1  # of the steps
-    joined = [
-        {name: np.concatenate([block[name] for block in blocks], axis) for name in blocks[0]}
-        for blocks in records
-    ]
-    record = joined[0] if chosen != "loop" else {
-        name: np.stack([chain[name] for chain in joined]) for name in joined[0]
-    }
-    record = {name: value[:, : schedule.draws] for name, value in record.items()}
-    return Draws(
+    joined = [_joined(record, axis) for record in records if record.length]
+    if stopped and not joined:
+        raise Interrupted(None)
+    record = joined[0] if chosen != "loop" else _rectangle(joined)
+    draws = Draws(
         position=density.unflatten(record.pop("z")),
         stats=record,
         mode=chosen,
         seconds=time.perf_counter() - began,
     )
+    if stopped:
+        raise Interrupted(draws)
+    return draws
+
+
+class _Record(NamedTuple):
+    """The blocks a lane recorded, the last one perhaps not full, and how many steps they hold."""
+
+    blocks: list[dict[str, Any]]
+    length: int
+
+
+def _joined(record: _Record, axis: int) -> dict[str, np.ndarray]:
+    """A lane's blocks as one, steps along `axis`."""
+    kept = (slice(None),) * axis + (slice(record.length),)
+    blocks = record.blocks
+    return {name: np.concatenate([b[name] for b in blocks], axis)[kept] for name in blocks[0]}
+
+
+def _rectangle(chains: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Chains as (chain, draw). If they were stopped at different lengths: as many of the longest,
+    cut to the shortest among them, as keep the most draws, in the order they were started."""
+    lengths = [len(chain["z"]) for chain in chains]
+    cut = max(lengths, key=lambda n: n * sum(length >= n for length in lengths))
+    kept = [chain for chain in chains if len(chain["z"]) >= cut]
+    return {name: np.stack([chain[name][:cut] for chain in kept]) for name in kept[0]}
 
 
 def seed_words(seed: int) -> np.ndarray:
@@ -311,7 +238,7 @@ class _Starter:
     """Finds each lane's first state; a lane is a chain's number, or an array of all of them."""
 
     density: Density
-    programs: _Programs
+    programs: StepPrograms
     data: Any
     seed: np.ndarray
     start: np.ndarray | None
@@ -340,7 +267,8 @@ class _Starter:
 
 @dataclass(frozen=True)
 class _Report:
-    """Adds up what lanes tell of their progress; also how they are told to stop."""
+    """Adds up what lanes tell of their progress; also how they are told to stop, by each other and
+    from outside."""
 
     schedule: Schedule
     progress: Progress | None
@@ -378,19 +306,32 @@ class _Run:
             zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
             self.advance(self.data, zeros, self.blank, 0, 0, 1)
 
-    def lane(self, state: Any) -> list[dict[str, Any]]:
-        """The blocks of kept draws, on the device, the last one perhaps not full."""
+    def lanes(self, pool: ThreadPoolExecutor, states: list[Any]) -> list[_Record]:
+        """What each lane recorded; after an interrupt, what it had recorded until then."""
+        running = [pool.submit(self.lane, state) for state in states]
+        while True:
+            try:
+                return [lane.result() for lane in running]
+            except KeyboardInterrupt:
+                self.report.stop.set()
+            except BaseException:
+                self.report.stop.set()
+                raise
+
+    def lane(self, state: Any) -> _Record:
+        """Warm-up, then sampling; blocks stay on the device."""
         with precision(self.scope):
             state, _ = self._steps(state, "warmup", self.schedule.warmup, 1)
-            _, blocks = self._steps(state, "sampling", self.schedule.draws, self.schedule.thin)
-            return jax.block_until_ready(blocks)
+            _, record = self._steps(state, "sampling", self.schedule.draws, self.schedule.thin)
+            return record
 
-    def _steps(self, state: Any, phase: str, total: int, thin: int) -> Any:
+    def _steps(self, state: Any, phase: str, total: int, thin: int) -> tuple[Any, _Record]:
+        """Calls of the step program that take about `_TICK` each, so that a lane can be stopped."""
         axis = self.blank["z"].ndim - 2
         capacity = self.blank["z"].shape[axis]
         chains = self.blank["z"].shape[0] if axis else 1
         blocks: list[dict[str, Any]] = []
-        done, slot, pace = 0, capacity, (1 if self.report.progress else capacity)
+        done, slot, pace = 0, capacity, 1
         while done < total and not self.report.stop.is_set():
             if slot == capacity:
                 slot = 0
@@ -398,12 +339,16 @@ class _Run:
                     blocks.append(self.blank)
             n = min(pace, capacity - slot, total - done)
             began = time.perf_counter()
-            state, blocks[-1] = self.advance(self.data, state, blocks[-1], slot, n, thin)
-            if self.report.progress:
-                diverging = blocks[-1].get("diverging", np.zeros(()))
-                diverging = np.asarray(diverging)[..., slot : slot + n] * (phase == "sampling")
-                self.report(n * thin * chains, phase, diverging)
-                took = time.perf_counter() - began
-                pace = int(min(capacity, max(1, min(4 * n, n * _TICK / took))))
+            state, block = self.advance(self.data, state, blocks[-1], slot, n, thin)
+            blocks[-1] = jax.block_until_ready(block)
+            took = time.perf_counter() - began
+            pace = int(min(capacity, max(1, min(4 * n, n * _TICK / took))))
             done, slot = done + n, slot + n
-        return state, blocks
+            if self.report.progress:
+                diverging = block.get("diverging", np.zeros(()))
+                diverging = np.asarray(diverging)[..., slot - n : slot] * (phase == "sampling")
+                try:
+                    self.report(n * thin * chains, phase, diverging)
+                except KeyboardInterrupt:
+                    self.report.stop.set()
+        return state, _Record(blocks, done)

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from ppl.inference.chains import Kernel
 from ppl.inference.initialise import Point
+from ppl.inference.kernels import Kernel
 from ppl.semantics.density import Density
 
 

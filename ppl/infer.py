@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import singledispatch
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.cache import use_compilation_cache
+from ppl.inference import chains
 from ppl.inference.chains import Draws
 from ppl.inference.exact import Exact, run_exact
 from ppl.inference.hmc import Hmc, run_hmc
@@ -20,9 +21,9 @@ from ppl.inference.map import Map, run_map
 from ppl.inference.nuts import Nuts, run_nuts
 from ppl.inference.recover import recover
 from ppl.model import Target
-from ppl.posterior import Posterior
+from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import fail, suggest
+from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
@@ -49,7 +50,7 @@ def method_named(name: str, **settings: Any) -> Any:
     if name not in METHODS:
         known = ", ".join(METHODS)
         raise fail(
-            "E810", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS)
+            "E815", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS)
         )
     make = METHODS[name]
     for key in settings:
@@ -71,6 +72,7 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
     Raises:
         DiagnosticError: the method cannot treat the program (it names the site and what could),
             or found no point to start from.
+        Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far.
     """
     if not isinstance(target, Target):
         raise fail(
@@ -113,9 +115,21 @@ def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
 @_infer.register(Hmc)
 def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     run = run_nuts if isinstance(method, Nuts) else run_hmc
-    with progress_bar(None if progress else False, title="sampling") as report:
-        draws = run(target.density, target.data, method, seed=seed, progress=report)
-    return _from_positions(target, draws, **_about(method, target, seed))
+    about = _about(method, target, seed)
+    try:
+        with progress_bar(None if progress else False, title="sampling") as report:
+            draws = run(target.density, target.data, method, seed=seed, progress=report)
+    except chains.Interrupted as stop:
+        if stop.draws is None:
+            raise Interrupted(None) from None
+        posterior = _from_positions(target, stop.draws, **about)
+        made = "{} x {}".format(*posterior.shape)
+        remark = Diagnostic(
+            "W896",
+            f"stopped by the user with {made} of {method.chains} x {method.draws} draws",
+        )
+        raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
+    return _from_positions(target, draws, **about)
 
 
 @_infer.register
@@ -178,6 +192,7 @@ def posterior_of(
         draws={k: reshape(v.data) for k, v in values.items()},
         result=host.to_python(result),
         remarks=target.warnings,
+        target=target,
         **about,
     )
 

@@ -14,6 +14,7 @@ from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 
 if TYPE_CHECKING:
     from ppl.convergence import Convergence
+    from ppl.model import Target
     from ppl.summary import Summary
 
 
@@ -45,6 +46,8 @@ class Posterior:
     exact: bool = False
     #: what the method itself has to warn of
     remarks: tuple[Diagnostic, ...] = ()
+    #: the model and its data, if this process inferred it; files do not keep it
+    target: Target | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The draws of a site, (chain, draw, *shape), or of an element: `posterior["theta[3]"]`.
@@ -186,6 +189,24 @@ class Posterior:
             log_weights=None,
             exact=False,
         )
+
+    def predict(self, target: Target | None = None, *, seed: int = 0) -> Posterior:
+        """New observations for every draw: of the same data, or of a target with other data.
+
+        See `ppl.predict`.
+
+        Raises:
+            DiagnosticError: E896, the posterior was loaded from a file and no target is given.
+        """
+        import ppl  # by name, since prediction stands above its posteriors
+
+        if target is None and self.target is None:
+            raise fail(
+                "E896",
+                "this posterior does not know its model and data, and so cannot predict",
+                hint="give them: posterior.predict(model(y=y))",
+            )
+        return ppl.predict(self, target or self.target, seed=seed)
 
     def to_arviz(self):
         """As ArviZ's `InferenceData`; `/` in names becomes `.`; weighted draws are resampled."""

@@ -808,6 +808,9 @@ NetCDF file is of version 4.
         """
 Functions that a model returns are called from Python on numbers, arrays, tuples, and dicts for
 records.
+
+    posterior.result("four")
+    posterior.result(4.0)
 """,
     ),
     "E701": Code(
@@ -865,7 +868,10 @@ A distribution chosen at random among different families can be drawn from and o
         "something that XLA cannot run",
         """
 Inductive types, `match` on them, and loops without a bound run on the abstract machine, which
-chooses what to compute as it goes. `ppl check --engine` shows which engine a model needs and why.
+chooses what to compute as it goes. So do `mem` and `lazy`, and `normalize`.
+
+    k ~ iterate n = 0 until n > 3 { step ~ poisson(1); return n + step }
+    n ~ fold n = 0 for _ in range(4) { step ~ poisson(1); return n + step }
 """,
     ),
     "E707": Code(
@@ -1158,6 +1164,16 @@ support, a `condition` never holds, or the prior is so far from the data that al
     sigma ~ uniform(0, 10)               # right: some draws can produce y
 """,
     ),
+    "E896": Code(
+        "a posterior without its model",
+        """
+A posterior that was inferred in this process predicts for the data it was given. One that was
+loaded from a file needs to be told the model and the data to predict for.
+
+    ppl.load_posterior("p.nc").predict()
+    ppl.load_posterior("p.nc").predict(model(x=x, y=y))
+""",
+    ),
     "W301": Code(
         "an arm that is never reached",
         """
@@ -1254,6 +1270,16 @@ everything else were saved; the loaded posterior has no `result`.
 
     posterior.save("f.nc")                       # saves the named draws only
     np.save("f.npy", posterior.result(xs))       # saves the function's values
+""",
+    ),
+    "W896": Code(
+        "a run that was stopped",
+        """
+Ctrl-C ended the run before it had all its draws; what there was by then was kept. Chains are cut to
+one length, and those that had hardly begun are left out. The draws are good ones, only fewer.
+
+    except ppl.Interrupted as stop:
+        posterior = stop.posterior      # None if warm-up was not over
 """,
     ),
 }

@@ -75,7 +75,7 @@ def command(
         posterior = stop.posterior if isinstance(stop, Interrupted) else None
         code = INTERRUPTED
     if posterior is None:
-        click.echo("interrupted before the first draw", err=True)
+        click.echo("interrupted: there are no draws yet", err=True)
         click.get_current_context().exit(code)
     if code:
         click.echo("interrupted: what follows are the draws made so far", err=True)

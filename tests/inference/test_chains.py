@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ppl.inference import chains as chains_module
-from ppl.inference.chains import Schedule, choose_mode
+from ppl.inference.chains import Interrupted, Schedule, choose_mode
 from ppl.inference.nuts import Nuts, run_nuts
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import MEAN, NORMAL, gaussian, vectors
@@ -187,3 +187,50 @@ def test_chains_are_shared_evenly_by_devices(root, tmp_path):
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
         check=True,
     )
+
+
+# ------------------------------------------------------------------------------------- interrupts
+
+
+@pytest.mark.parametrize("mode", ["loop", "vectorised"])
+def test_an_interrupt_keeps_the_draws_made_so_far(mode):
+    settings = dataclasses.replace(SETTINGS, mode=mode)
+    enough = 3 * SETTINGS.warmup + 200
+
+    def stop(done, total, info):
+        if done >= enough and info["phase"] == "sampling":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as raised:
+        run(settings, progress=stop)
+    assert raised.value.draws is not None
+    kept, whole = raised.value.draws, run(settings)
+    got, full = vectors(kept.position), vectors(whole.position)
+    n = got.shape[1]
+    assert 0 < n < SETTINGS.draws and all(x.shape[1] == n for x in kept.stats.values())
+    # every chain that is left is the beginning of one of the whole run's
+    starts = [any(np.array_equal(chain, other[:n]) for other in full) for chain in got]
+    assert all(starts) and (mode == "loop" or len(got) == SETTINGS.chains)
+    assert same(run(settings), whole), "nothing of the stop is left behind"
+
+
+def test_an_interrupt_in_warmup_has_no_draws():
+    def stop(done, total, info):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as raised:
+        run(progress=stop)
+    assert raised.value.draws is None
+
+
+def test_chains_of_unequal_lengths_keep_the_most_draws():
+    def kept(*lengths: int) -> list[tuple[int, int]]:
+        chains = [{"z": np.full((n, 2), float(c))} for c, n in enumerate(lengths)]
+        z = chains_module._rectangle(chains)["z"]
+        assert len({*z[:, 0, 0]}) == len(z)
+        return [(int(chain[0, 0]), len(chain)) for chain in z]
+
+    assert kept(50, 40, 45) == [(0, 40), (1, 40), (2, 40)]
+    assert kept(3, 100, 90) == [(1, 90), (2, 90)]
+    assert kept(100, 10, 20) == [(0, 100)]
+    assert kept(7) == [(0, 7)]

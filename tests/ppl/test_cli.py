@@ -220,3 +220,55 @@ def test_an_interrupted_run_keeps_the_draws_made(call, monkeypatch):
     assert result.exit_code == 130 and "interrupted" in result.stderr
     assert "2 chains of 30 draws" in result.stdout
     assert ppl.load_posterior("p.nc")["mu"].shape == (2, 30)
+
+
+def test_control_c_ends_a_run_with_the_draws_so_far(root, tmp_path):
+    import signal
+
+    import ppl
+
+    (tmp_path / "m.ppl").write_text(GOOD)
+    (tmp_path / "d.json").write_text('{"y": [1, 2]}')
+    # far more draws than there is patience for: a run that does not hear the signal times out
+    running = subprocess.Popen(
+        [sys.executable, "-c", TELLS_WHEN_IT_SAMPLES, "run", "m.ppl", "--data", "d.json",
+         "--chains", "2", "--warmup", "50", "--draws", "100000000", "--out", "p.nc"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert running.stdout is not None
+        while "sampling" not in (line := running.stdout.readline()):
+            assert line, running.communicate()[1]
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert running.returncode == 130, err
+    assert "interrupted" in err and "Traceback" not in err
+    posterior = ppl.load_posterior(tmp_path / "p.nc")
+    assert 0 < posterior.shape[1] < 100_000_000 and posterior.shape[0] in (1, 2)
+    assert [d.code for d in posterior.remarks] == ["W896"]
+    assert f"of {posterior.shape[1]} draws" in out
+
+
+#: the command line, with a line of output when the first draws have been made
+TELLS_WHEN_IT_SAMPLES = """
+import sys
+from contextlib import contextmanager
+import ppl.infer
+infer = sys.modules["ppl.infer"]
+
+@contextmanager
+def told(*_, **__):
+    seen = set()
+    def report(done, total, info):
+        if info["phase"] not in seen:
+            seen.add(info["phase"])
+            print(info["phase"], flush=True)
+    yield report
+
+infer.progress_bar = told
+from ppl.cli import main
+main(sys.argv[1:])
+"""
