@@ -28,18 +28,11 @@ NAMES = tuple(sorted(p.parent.name for p in FOLDER.glob("*/model.ppl")))
 SETTINGS: dict[str, dict[str, Any]] = {
     **{
         name: {"dense_mass": True}
-        for name in (
-            "ark",
-            "kidscore",
-            "kilpisjarvi",
-            "log_earnings",
-            "mesquite",
-            "nes1980",
-            "sblrc",
-        )
+        for name in ("ark", "kidscore", "kilpisjarvi", "log_earnings", "mesquite", "nes1980")
     },
     "diamonds": {"dense_mass": True, "draws": 1000},
     "eight_schools": {"target_accept": 0.95},
+    "lotka_volterra": {"warmup": 500, "draws": 1000},
 }
 STANDARD_ERRORS, SDS, SD_RATIO = 5.0, 0.05, 0.10
 
