@@ -29,7 +29,7 @@ import numpyro.distributions as nd
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, rename, spread, sum_axis, union
-from ppl.semantics.xla.forward import Scores, add, filtered, log_sum, log_sum_exp
+from ppl.semantics.xla.forward import Scores, add, filtered, log_sum, log_sum_exp, time_first
 from ppl.semantics.xla.state import Factor
 
 #: largest number of joint states of the axes that one factor mentions
@@ -158,12 +158,6 @@ def _chain_ready(chain: Chain, work: list[Factor], in_chain: set[Axis]) -> bool:
     )
 
 
-def _time_first(score: Arr, time: Axis) -> Arr:
-    i = score.axes.index(time)
-    rest = (*score.axes[:i], *score.axes[i + 1 :])
-    return Arr(jnp.moveaxis(score.data, i, 0), rest)
-
-
 def _sum_chain(chain: Chain, work: list[Factor], record: list[Any]) -> list[Factor]:
     first, into, out, last = (
         tuple(getattr(link, k) for link in chain.links) for k in ("first", "into", "out", "last")
@@ -183,7 +177,7 @@ def _sum_chain(chain: Chain, work: list[Factor], record: list[Any]) -> list[Fact
     scores = Scores(
         rename(add([f.score for f in starts] or zero), entering),
         tuple(f.score for f in steps if chain.time not in f.score.axes),
-        tuple(_time_first(f.score, chain.time) for f in steps if chain.time in f.score.axes),
+        tuple(time_first(f.score, chain.time) for f in steps if chain.time in f.score.axes),
         rename(add([f.score for f in ends] or zero), entering),
         chain.time,
         into,

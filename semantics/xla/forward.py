@@ -9,23 +9,24 @@ the same at every step, some with time leading. `log_sum` adds up all paths:
 
 Its derivative with respect to a score is the posterior probability of the states it mentions, so
 one backward recursion gives all of them at once, vectorised over time; differentiating the forward
-recursion step by step would store and read every step's residuals.
+recursion step by step would store and read every step's residuals. Where the coupling is the same
+at every step, `scaled` does both in linear space, and the recursions here are what it falls back
+on when a score is too small beside the others for that.
 
 Rabiner, A tutorial on hidden Markov models, Proc. IEEE 77(2), 1989.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ppl.semantics import functions as F
-from ppl.semantics.xla.axes import Arr, Axes, Axis, contract, elementwise, rename, spread, union
+from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, rename, spread, union
 
 
 @partial(
@@ -56,6 +57,11 @@ class Scores:
         return dict(zip(self.into, self.out, strict=True))
 
     @property
+    def steady(self) -> bool:
+        """Whether the coupling of states is the same at every step."""
+        return not any(set(self.into) & set(m.axes) for m in self.moving)
+
+    @property
     def state_axes(self) -> Axes:
         """What the filtered scores vary along: the state, and what the scores depend on besides."""
         inside = {*self.into, *self.out}
@@ -67,6 +73,18 @@ class Scores:
         scores = [*self.fixed, *now]
         coupling = [s for s in scores if set(self.into) & set(s.axes)]
         return coupling, [s for s in scores if not set(self.into) & set(s.axes)]
+
+
+class Moments(NamedTuple):
+    """The log-sum and its derivatives: posterior probabilities of the first and last state (over
+    `into`), of the state every step leaves in (over time and `out`), and of pairs (over `into` and
+    `out`; over time too unless the coupling is steady, then summed)."""
+
+    log_sum: Arr
+    first: Arr
+    last: Arr
+    arrived: Arr
+    pairs: Arr
 
 
 def add(scores: Any) -> Arr:
@@ -83,13 +101,13 @@ def log_sum_exp(score: Arr, axes: Axes) -> Arr:
 def filtered(s: Scores) -> tuple[Arr, Arr]:
     """(alpha_T, alpha_0 … alpha_{T-1} with time leading), over `into`."""
 
-    def step(reach: Reach, alpha: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Any]:
+    def step(alpha: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Arr]:
         coupling, arrival = s.step(now)
-        reached, fine = reach(alpha, coupling, s.into)
+        reached = log_sum_exp(spread(add([alpha, *coupling]), union(s.into, s.out)), s.into)
         after = add([reached, *arrival])
-        return spread(rename(after, s.entered), s.state_axes), fine
+        return spread(rename(after, s.entered), s.state_axes), alpha
 
-    return _recursion(s, step, spread(s.start, s.state_axes), reverse=False)
+    return jax.lax.scan(step, spread(s.start, s.state_axes), s.moving, length=s.time.size)
 
 
 def smoothed(s: Scores) -> tuple[Arr, Arr]:
@@ -97,116 +115,107 @@ def smoothed(s: Scores) -> tuple[Arr, Arr]:
     come, from each state."""
     axes = union(s.state_axes, s.final.axes)
 
-    def step(reach: Reach, beta: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Any]:
+    def step(beta: Arr, now: tuple[Arr, ...]) -> tuple[Arr, Arr]:
         coupling, arrival = s.step(now)
-        ahead, fine = reach(add([rename(beta, s.left), *arrival]), coupling, s.out)
-        return spread(ahead, axes), fine
+        ahead = spread(add([rename(beta, s.left), *coupling, *arrival]), union(s.into, s.out))
+        return spread(log_sum_exp(ahead, s.out), axes), beta
 
-    return _recursion(s, step, spread(s.final, axes), reverse=True)
-
-
-#: (scores over a state, coupling, axes of that state) to the log-sums over it, and whether those
-#: can be relied on
-Reach = Callable[[Arr, list[Arr], Axes], tuple[Arr, Any]]
+    end = spread(s.final, axes)
+    return jax.lax.scan(step, end, s.moving, length=s.time.size, reverse=True)
 
 
-def _recursion(s: Scores, step: Any, begin: Arr, *, reverse: bool) -> tuple[Arr, Arr]:
-    """Scan over time; where the coupling is the same at every step, in linear space if no score is
-    so small beside the largest that it would be lost, and again in logarithms if one was."""
-
-    def scan(reach: Reach) -> tuple[Arr, Arr, Any]:
-        def one(carry: tuple[Arr, Any], now: tuple[Arr, ...]) -> Any:
-            state, fine = carry
-            after, good = step(reach, state, now)
-            return (after, fine & good), state
-
-        (end, fine), history = jax.lax.scan(
-            one, (begin, jnp.array(True)), s.moving, length=s.time.size, reverse=reverse
-        )
-        return end, history, fine
-
-    def in_logarithms(state: Arr, coupling: list[Arr], axes: Axes) -> tuple[Arr, Any]:
-        return log_sum_exp(spread(add([state, *coupling]), union(s.into, s.out)), axes), True
-
-    fixed, others = s.step(())
-    if not fixed or others or any(set(s.into) & set(m.axes) for m in s.moving):
-        return scan(in_logarithms)[:2]
-    table = add(fixed)
-    top = jnp.max(table.data)
-    linear = Arr(jnp.exp(table.data - top), table.axes)
-    kept = jnp.all((linear.data > _SMALL) | (table.data == -jnp.inf)) & jnp.isfinite(top)
-
-    def in_linear_space(state: Arr, _: list[Arr], axes: Axes) -> tuple[Arr, Any]:
-        places = tuple(state.axes.index(a) for a in axes)
-        most = jnp.max(state.data, axis=places, keepdims=True)
-        most = jnp.where(most > -jnp.inf, most, 0.0)
-        weights = jnp.exp(state.data - most)
-        fine = jnp.all((weights > _SMALL) | (state.data == -jnp.inf))
-        sums = contract(Arr(weights, state.axes), linear, axes)
-        rest = tuple(a for a in state.axes if a not in axes)
-        shift = Arr(jnp.squeeze(most, places) + top, rest)
-        return elementwise(lambda x, k: jnp.log(x) + k, sums, shift), fine
-
-    end, history, fine = scan(in_linear_space)
-    return jax.lax.cond(fine & kept, lambda: (end, history), lambda: scan(in_logarithms)[:2])
+def in_logarithms(s: Scores) -> Arr:
+    return _ended(s, filtered(s)[0])
 
 
-#: products of two numbers above this are not lost to underflow
-_SMALL = 1e-150
+def moments_in_logarithms(s: Scores) -> Moments:
+    end, alphas = filtered(s)
+    first, betas = smoothed(s)
+    total = _ended(s, end)
+    alpha, beta, *now = (at_all_times(h, s.time) for h in (alphas, betas, *s.moving))
+    joint = spread(add([alpha, *s.fixed, *now, rename(beta, s.left)]), union(s.into, s.out))
+    pairs = _probability(joint, total)
+    return Moments(
+        total,
+        _probability(add([s.start, first]), total),
+        _probability(add([end, s.final]), total),
+        sum_out(pairs, s.into),
+        sum_out(pairs, (s.time,)) if s.steady else pairs,
+    )
+
+
+def _ended(s: Scores, end: Arr) -> Arr:
+    return log_sum_exp(spread(add([end, s.final]), s.into), s.into)
+
+
+def _probability(log_score: Arr, total: Arr) -> Arr:
+    # a total of -inf means that no path is possible; then no path has any probability
+    return elementwise(
+        lambda x, z: jnp.exp(jnp.where(z > -jnp.inf, x - z, -jnp.inf)), log_score, total
+    )
 
 
 @jax.custom_jvp
 def log_sum(s: Scores) -> Arr:
     """The log of the sum over all paths, along whatever else the scores vary along."""
-    end, _ = filtered(s)
-    return log_sum_exp(spread(add([end, s.final]), s.into), s.into)
+    if not s.steady:
+        return in_logarithms(s)
+    from ppl.semantics.xla.scaled import in_linear_space
+
+    total, fine = in_linear_space(s)
+    return jax.lax.cond(fine, lambda: total, lambda: spread(in_logarithms(s), total.axes))
 
 
 @log_sum.defjvp
 def _log_sum_jvp(primals: tuple[Scores], tangents: tuple[Scores]) -> tuple[Arr, Arr]:
     (s,), (d,) = primals, tangents
-    end, alphas = filtered(s)
-    out = log_sum_exp(spread(add([end, s.final]), s.into), s.into)
-    first, betas = smoothed(s)
-
-    def probability(log_score: Arr) -> Arr:
-        # out = -inf means that no path is possible; then no path has any probability
-        return elementwise(
-            lambda x, z: jnp.exp(jnp.where(z > -jnp.inf, x - z, -jnp.inf)), log_score, out
-        )
-
-    time = s.time
-    alpha, beta = (Arr(h.data, (time, *h.axes)) for h in (alphas, betas))
-    now = tuple(Arr(m.data, (time, *m.axes)) for m in s.moving)
-    alpha, beta, *now = (rename(a, {}) for a in (alpha, beta, *now))
-    pair = probability(
-        spread(add([alpha, *s.fixed, *now, rename(beta, s.left)]), union(s.into, s.out))
-    )
-    terms = [
-        _inner(probability(add([s.start, first])), d.start, out.axes),
-        _inner(probability(add([end, s.final])), d.final, out.axes),
-    ]
-    arrived = _sum_out(pair, s.into)
-    for score, moved in [*zip(d.fixed, s.fixed, strict=True), *zip(d.moving, now, strict=True)]:
-        tangent = (
-            score if time not in moved.axes else rename(Arr(score.data, (time, *score.axes)), {})
-        )
-        weight = pair if set(s.into) & set(moved.axes) else arrived
-        if time not in moved.axes:
-            weight = _sum_out(weight, (time,))
-        terms.append(_inner(weight, tangent, out.axes))
-    return out, spread(add(terms), out.axes)
+    m = _moments(s)
+    keep = m.log_sum.axes
+    terms = [_inner(m.first, d.start, keep), _inner(m.last, d.final, keep)]
+    for score in d.fixed:
+        pairs = m.pairs if s.steady else sum_out(m.pairs, (s.time,))
+        terms.append(_inner(pairs, score, keep))
+    for score in d.moving:
+        weight = m.pairs if set(s.into) & set(score.axes) else m.arrived
+        terms.append(_inner(weight, at_all_times(score, s.time), keep))
+    return m.log_sum, spread(add(terms), keep)
 
 
-def _sum_out(a: Arr, axes: Axes) -> Arr:
+def _moments(s: Scores) -> Moments:
+    if not s.steady:
+        return moments_in_logarithms(s)
+    from ppl.semantics.xla.scaled import moments_in_linear_space
+
+    fast, fine = moments_in_linear_space(s)
+    axes = [a.axes for a in fast]
+
+    def slow() -> Moments:
+        found = moments_in_logarithms(s)
+        return Moments(*(spread(a, want) for a, want in zip(found, axes, strict=True)))
+
+    return jax.lax.cond(fine, lambda: fast, slow)
+
+
+def at_all_times(history: Arr, time: Axis) -> Arr:
+    """A history with time leading, time as an axis."""
+    return rename(Arr(history.data, (time, *history.axes)), {})
+
+
+def time_first(a: Arr, time: Axis) -> Arr:
+    """A history with time as an axis, time leading."""
+    i = a.axes.index(time)
+    return Arr(jnp.moveaxis(a.data, i, 0), (*a.axes[:i], *a.axes[i + 1 :]))
+
+
+def sum_out(a: Arr, axes: Axes) -> Arr:
+    """The sum along named axes."""
     places = tuple(i for i, x in enumerate(a.axes) if x in axes)
     return Arr(jnp.sum(a.data, axis=places), tuple(x for x in a.axes if x not in axes))
 
 
 def _inner(weight: Arr, tangent: Arr, keep: Axes) -> Arr:
     """Σ weight · tangent over the axes that are not kept."""
-    weight = _sum_out(
-        weight, tuple(a for a in weight.axes if a not in tangent.axes and a not in keep)
-    )
+    spare = tuple(a for a in weight.axes if a not in tangent.axes and a not in keep)
+    weight = sum_out(weight, spare)
     product = elementwise(lambda w, t: jnp.where(w > 0, w * t, 0.0), weight, tangent)
-    return _sum_out(product, tuple(a for a in product.axes if a not in keep))
+    return sum_out(product, tuple(a for a in product.axes if a not in keep))

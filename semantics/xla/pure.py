@@ -14,7 +14,7 @@ from ppl.semantics import functions as F
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
-from ppl.semantics.signatures import PRIMITIVES, Distribution
+from ppl.semantics.signatures import OPERATORS, PRIMITIVES, Distribution
 from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
 from ppl.semantics.xla.lanes import lanes
@@ -29,6 +29,7 @@ from ppl.semantics.xla.values import (
     Seq,
     Static,
     Suspension,
+    captured,
     elements,
     is_constant,
     length,
@@ -57,7 +58,20 @@ def coupled(error: Coupled, span: Span | None) -> DiagnosticError:
 
 
 def _lit(node: ir.Lit, env: Env, scope: Scope) -> RValue:
-    return node.value
+    v = node.value
+    return Static(v) if isinstance(v, str) else _fitting(v, node.span)
+
+
+def _fitting(v: RValue, span: Span | None) -> RValue:
+    """A constant, which must fit the whole numbers of this precision."""
+    if isinstance(v, int) and abs(v) > jnp.iinfo(jnp.result_type(int)).max:
+        raise fail(
+            "E710",
+            "a whole number is too large",
+            span=span,
+            hint="write it as a real number, such as `1e30` or `10.0 ^ 30`",
+        )
+    return v
 
 
 def _var(node: ir.Var, env: Env, scope: Scope) -> RValue:
@@ -70,12 +84,12 @@ def _global(node: ir.Global, env: Env, scope: Scope) -> RValue:
 
 def _lam(node: ir.Lam, env: Env, scope: Scope) -> RValue:
     names = tuple(sorted(node.free))
-    return Closure(Code(node), names, tuple(env[n] for n in names))
+    return Closure(Code(node), names, tuple(captured(env[n]) for n in names))
 
 
 def _thunk(node: ir.Thunk, env: Env, scope: Scope) -> RValue:
     names = tuple(sorted(node.free))
-    return Suspension(Code(node.body), names, tuple(env[n] for n in names))
+    return Suspension(Code(node.body), names, tuple(captured(env[n]) for n in names))
 
 
 def _tuple(node: ir.MakeTuple, env: Env, scope: Scope) -> RValue:
@@ -126,16 +140,27 @@ def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:
     """A numeric primitive on run-time values; constants are folded."""
     if op in _FOLD and all(isinstance(a, (bool, int, float)) for a in args):
         try:
-            return _FOLD[op](*args)
+            return _fitting(_FOLD[op](*args), span)
         except (ArithmeticError, ValueError):
             pass  # let the array version give inf or nan
-    if op in F.ELEMENTWISE:
-        return elementwise(F.ELEMENTWISE[op], *map(to_arr, args))
-    if op in F.REDUCTIONS:
-        return _reduce(op, to_arr(args[0]))
+    if op not in F.ELEMENTWISE and op not in F.REDUCTIONS and op not in F.EINSUM | F.BATCHED.keys():
+        raise fail(
+            "E706", f"`{op}` does not run on XLA", span=span, hint="run with engine='machine'"
+        )
     arrs = [to_arr(a) for k, a in enumerate(args) if k not in PRIMITIVES[op].static]
+    if op in F.ELEMENTWISE:
+        if len({a.event_shape for a in arrs if a.event_rank}) > 1:
+            raise misshaped(op, arrs, span)
+        return elementwise(F.ELEMENTWISE[op], *arrs)
+    if op in F.REDUCTIONS:
+        return _reduce(op, arrs[0])
     if op in F.EINSUM:
-        return einsum(F.EINSUM[op](*(a.event_rank for a in arrs)), *arrs)
+        spec = F.EINSUM[op](*(a.event_rank for a in arrs))
+        if not _contractible(spec, arrs):
+            raise misshaped(op, arrs, span)
+        return einsum(spec, *arrs)
+    if op in _SQUARE and len(set(arrs[0].event_shape)) > 1:
+        raise misshaped(op, arrs, span)
     static = {
         k: arrays.static_int(args[k], f"argument {k + 1} of `{op}`", span)
         for k in PRIMITIVES[op].static
@@ -145,7 +170,36 @@ def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:
         it = iter(data)
         return F.BATCHED[op](*(static[k] if k in static else next(it) for k in range(len(args))))
 
-    return batched(call, *arrs) if arrs else Arr(call())
+    try:
+        return batched(call, *arrs) if arrs else Arr(call())
+    except (TypeError, ValueError):  # what a function of arrays raises while it is traced
+        raise misshaped(op, arrs, span) from None
+
+
+#: primitives of one square matrix, and what is as long as its sides
+_SQUARE = frozenset(
+    "cholesky inverse log_det solve solve_triangular diagonal add_diag trace".split()
+)
+
+
+def _contractible(spec: str, arrs: list[Arr]) -> bool:
+    """Whether dimensions of one letter have one size."""
+    sizes: dict[str, int] = {}
+    return all(
+        sizes.setdefault(letter, n) == n
+        for letters, a in zip(spec.split("->")[0].split(","), arrs, strict=True)
+        for letter, n in zip(letters, a.event_shape, strict=True)
+    )
+
+
+def misshaped(op: str, arrs: list[Arr], span: Span | None) -> DiagnosticError:
+    shown = next((symbol for symbol, name in OPERATORS.items() if name == op), op)
+    return fail(
+        "E704",
+        f"`{shown}` of {arrays.shapes(arrs)}",
+        span=span,
+        hint="look at the sizes of the data that these arrays come from",
+    )
 
 
 def _reduce(op: str, x: Arr) -> Arr:
@@ -198,8 +252,10 @@ _FOLD: dict[str, Callable[..., Any]] = {
 def equal(a: RValue, b: RValue, span: Span | None) -> RValue:
     """`==` on any comparable values."""
     match a, b:
-        case (str(), str()) | (None, None):
-            return a == b
+        case Static(), Static():
+            return a.value == b.value
+        case Seq(items=items, length=n), Seq():
+            return n == b.length and (n == 0 or equal(items, b.items, span))
         case tuple(), tuple():
             parts = [equal(x, y, span) for x, y in zip(a, b, strict=True)]
         case Rec(names=names), Rec():
@@ -290,10 +346,12 @@ def _to_real(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     return map_leaves(lambda x: Arr(jnp.asarray(x.data, jnp.result_type(float)), x.axes), a)
 
 
+_ROUNDING = 1e-9
+
 _LEGAL: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "checked_nat": ("negative", lambda x: x >= 0),
     "checked_pos": ("negative", lambda x: x >= 0),
-    "checked_prob": ("not between 0 and 1", lambda x: (x >= -1e-9) & (x <= 1 + 1e-9)),
+    "checked_prob": ("not between 0 and 1", lambda x: (x >= -_ROUNDING) & (x <= 1 + _ROUNDING)),
     "checked_int": ("not a whole number", lambda x: x == jnp.round(x)),
 }
 
@@ -319,6 +377,17 @@ def _note_illegal(
 def _checked(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     _check(node, args[0], scope)
     return args[0]
+
+
+def _checked_prob(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    """Numbers that leave [0, 1] by rounding are read as its ends; others have been noted."""
+    a = args[0]
+    _check(node, a, scope)
+    if is_constant(a):
+        return min(max(a, 0), 1)
+    near = lambda x: jnp.where((x > 1) & (x < 1 + _ROUNDING), 1.0, x)  # noqa: E731
+    nearer = lambda x: jnp.where((x < 0) & (x > -_ROUNDING), 0.0, near(x))  # noqa: E731
+    return map_leaves(lambda x: elementwise(nearer, x), a)
 
 
 def _checked_int(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
@@ -394,7 +463,7 @@ _SPECIAL: dict[str, Callable[[ir.Op, list[RValue], Scope], RValue]] = {
     "to_real": _to_real,
     "checked_nat": _checked,
     "checked_pos": _checked,
-    "checked_prob": _checked,
+    "checked_prob": _checked_prob,
     "checked_int": _checked_int,
     "checked_bool": _checked_bool,
     "score_if": _score_if,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, full, position, union
+from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, narrow, position, rename, union
 from ppl.semantics.xla.dists import realise
 from ppl.semantics.xla.elimination import Chain
 from ppl.semantics.xla.sites import _applier
@@ -76,9 +76,7 @@ class Summing:
         summed: Summed = state.extra
         axis, summed = summed.fresh(site.name, values.shape[0], plates_of(scope))
         summed = replace(summed, sites=(*summed.sites, (site.name, axis)))
-        score = full(log_p, (axis, *dims)) if dims else Arr(log_p, (axis,))
-        score = Arr(jnp.transpose(score.data, _order(score.axes)), tuple(sorted(score.axes)))
-        score = _drop_constant(score, log_p.shape, (axis, *dims))
+        score = rename(narrow(log_p, (axis, *dims)), {})
         if scope.mask is not None:
             score = elementwise(
                 lambda m, s: jnp.where(m, s, -jnp.log(axis.size)), scope.mask, score
@@ -92,8 +90,7 @@ class Summing:
         typed = _typed(values, site)
         if counts:
             return position(axis, 0, like=typed)
-        out = full(typed, (axis, *dims))
-        return Arr(jnp.transpose(out.data, _order(out.axes)), tuple(sorted(out.axes)))
+        return rename(narrow(typed, (axis, *dims)), {})
 
 
 #: families whose k-th value is k
@@ -101,14 +98,3 @@ COUNTED = (
     "bernoulli", "bernoulli_logit", "categorical", "categorical_logit", "ordered_logistic",
     "binomial", "binomial_logit", "beta_binomial",
 )  # fmt: skip
-
-
-def _order(axes: Axes) -> tuple[int, ...]:
-    return tuple(sorted(range(len(axes)), key=lambda i: axes[i]))
-
-
-def _drop_constant(score: Arr, shape: tuple[int, ...], axes: Axes) -> Arr:
-    """Undo the broadcast along axes that the probabilities do not vary along."""
-    same = {a for a, n in zip(axes, shape, strict=True) if n == 1 and a.size > 1}
-    where = tuple(0 if a in same else slice(None) for a in score.axes)
-    return Arr(score.data[where], tuple(a for a in score.axes if a not in same))

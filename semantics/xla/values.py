@@ -1,7 +1,7 @@
 """What programs compute at run time, all of it pytrees.
 
-None, bool, int, float and str are themselves: constants, known while tracing. Other numbers are
-`Arr`. An array of numbers is an `Arr` with event dimensions; an array of anything else is a `Seq`,
+None, bool, int and float are themselves: constants, known while tracing; texts are `Static`. Other
+numbers are `Arr`. An array of numbers is an `Arr` with event dimensions; an array of anything else is a `Seq`,
 one value whose leaves have one more leading event dimension (a structure of arrays). Functions and
 measures are code (a pointer into the IR, static) with the environment it captured.
 """
@@ -84,9 +84,10 @@ class Suspension:
 @partial(register, data_fields=[], meta_fields=["value"])
 @dataclass(frozen=True)
 class Static:
-    """An argument used as a shape, part of the code rather than the data."""
+    """A constant that is part of the code rather than the data, wherever the value is passed: a
+    text, an argument used as a shape, a number captured by a function."""
 
-    value: int
+    value: bool | int | str
 
 
 @partial(register, data_fields=["args"], meta_fields=["name", "type"])
@@ -133,7 +134,38 @@ class Union:
 
 
 def is_constant(v: RValue) -> bool:
-    return v is None or isinstance(v, (bool, int, float, str))
+    return v is None or isinstance(v, (bool, int, float, Static))
+
+
+def captured(v: RValue) -> RValue:
+    """A value in the environment of code: whole numbers stay constants, which may be sizes."""
+    match v:
+        case bool() | int():
+            return Static(v)
+        case tuple():
+            return tuple(map(captured, v))
+        case Rec(names=names, items=items):
+            return Rec(names, tuple(map(captured, items)))
+        case _:
+            return v
+
+
+def released(v: RValue) -> RValue:
+    """The inverse of `captured`."""
+    match v:
+        case Static(value=bool() | int() as number):
+            return number
+        case tuple():
+            return tuple(map(released, v))
+        case Rec(names=names, items=items):
+            return Rec(names, tuple(map(released, items)))
+        case _:
+            return v
+
+
+def environment(names: tuple[str, ...], values: tuple[RValue, ...]) -> dict[str, RValue]:
+    """What code captured, by name."""
+    return dict(zip(names, map(released, values), strict=True))
 
 
 def _arr_leaf(v: Any) -> bool:
@@ -142,14 +174,11 @@ def _arr_leaf(v: Any) -> bool:
 
 def map_leaves(f: Callable[[Arr], Any], value: RValue) -> RValue:
     """Apply `f` to every `Arr`; numeric constants become scalars first."""
-    return jax.tree.map(
-        lambda v: v if isinstance(v, str) else f(to_arr(v)), value, is_leaf=_arr_leaf
-    )
+    return jax.tree.map(lambda v: f(to_arr(v)), value, is_leaf=_arr_leaf)
 
 
 def leaves(value: RValue) -> list[Arr]:
-    found = jax.tree.leaves(value, is_leaf=_arr_leaf)
-    return [to_arr(v) for v in found if not isinstance(v, str)]
+    return [to_arr(v) for v in jax.tree.leaves(value, is_leaf=_arr_leaf)]
 
 
 def varies_along(value: RValue) -> Axes:
@@ -166,8 +195,10 @@ def to_arr(v: Any) -> Arr:
         return Arr(jnp.asarray(v, jnp.result_type(int)))
     if isinstance(v, float):
         return Arr(jnp.asarray(v, jnp.result_type(float)))
-    if isinstance(v, str):
-        raise TypeError("text has no array form")
+    if isinstance(v, Static):
+        return to_arr(v.value)
+    if isinstance(v, (str, tuple, Rec, Seq, Dist, Closure, Suspension)):
+        raise TypeError(f"no number: {v!r}")
     return Arr(jnp.asarray(v))
 
 

@@ -93,6 +93,42 @@ def test_the_gradient_of_a_chain_is_the_expected_score():
     np.testing.assert_allclose(gradient(t, {"mu": MU}, "mu"), want, rtol=1e-12)
 
 
+def test_scores_too_far_apart_for_linear_space_are_summed_in_logarithms():
+    """Emissions whose log densities differ by thousands: density and gradient stay right."""
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+    mu = np.array([-60.0, 0.5, 45.0])
+    logs, scores = [], []
+    for zs in itertools.product(range(3), repeat=6):
+        means = mu[list(zs[1:])]
+        steps = np.log(START[zs[0]]) + np.log(A[zs[:-1], zs[1:]]).sum()
+        logs.append(steps + stats.norm.logpdf(Y, means, 1).sum())
+        scores.append([(Y - means)[np.array(zs[1:]) == k].sum() for k in range(3)])
+    want = np.logaddexp.reduce(logs) + prior(mu)
+    assert log_density(t, {"mu": mu}) == pytest.approx(want, rel=1e-13)
+    weights = np.exp(np.array(logs) - np.logaddexp.reduce(logs))
+    np.testing.assert_allclose(
+        gradient(t, {"mu": mu}, "mu"), weights @ np.array(scores) - mu / 4, rtol=1e-10, atol=1e-10
+    )
+
+
+def test_impossible_transitions_are_exact_zeros():
+    """A left-to-right chain, whose skipped paths have no probability at all."""
+    a = np.array([[0.6, 0.4, 0.0], [0.0, 0.3, 0.7], [0.0, 0.0, 1.0]])
+    start = np.array([1.0, 0.0, 0.0])
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=a, start=start)
+    total, score = 0.0, np.zeros(3)
+    for zs in itertools.product(range(3), repeat=6):
+        p = start[zs[0]]
+        for k, y in enumerate(Y):
+            p *= a[zs[k], zs[k + 1]] * stats.norm.pdf(y, MU[zs[k + 1]], 1)
+        total += p
+        for k, y in enumerate(Y):
+            score[zs[k + 1]] += p * (y - MU[zs[k + 1]])
+    assert log_density(t, {"mu": MU}) == pytest.approx(np.log(total) + prior(MU), abs=1e-12)
+    want = score / total - MU / 4
+    np.testing.assert_allclose(gradient(t, {"mu": MU}, "mu"), want, rtol=1e-12)
+
+
 def test_second_derivatives_of_a_chain():
     t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
     eps = 1e-5
