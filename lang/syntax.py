@@ -7,26 +7,18 @@ them (names, types). `same` compares structure and ignores places.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from typing import Literal as OneOf
 
+from ppl.lang.node import Node
 from ppl.semantics.diagnostics import Span
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    span: Span
-
 
 # ----------------------------------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, eq=False)
 class TypeExpr(Node):
     pass
 
 
-@dataclass(frozen=True, eq=False)
 class TypeName(TypeExpr):
     """`real`, `dist[A]`, `list[a]`, or a type variable."""
 
@@ -34,30 +26,25 @@ class TypeName(TypeExpr):
     args: tuple[TypeExpr, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
 class TypeArray(TypeExpr):
     item: TypeExpr
 
 
-@dataclass(frozen=True, eq=False)
 class TypeTuple(TypeExpr):
     """Two or more types; the empty tuple is `unit`."""
 
     items: tuple[TypeExpr, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class TypeRecord(TypeExpr):
     fields: tuple[tuple[str, TypeExpr], ...]
 
 
-@dataclass(frozen=True, eq=False)
 class TypeFun(TypeExpr):
     params: tuple[TypeExpr, ...]
     result: TypeExpr
 
 
-@dataclass(frozen=True, eq=False)
 class TypeOption(TypeExpr):
     item: TypeExpr
 
@@ -65,39 +52,32 @@ class TypeOption(TypeExpr):
 # -------------------------------------------------------------------------------------- patterns
 
 
-@dataclass(frozen=True, eq=False)
 class Pattern(Node):
     pass
 
 
-@dataclass(frozen=True, eq=False)
 class PName(Pattern):
     name: str
 
 
-@dataclass(frozen=True, eq=False)
 class PWild(Pattern):
     pass
 
 
-@dataclass(frozen=True, eq=False)
 class PTuple(Pattern):
     items: tuple[Pattern, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class PRecord(Pattern):
     fields: tuple[tuple[str, Pattern], ...]
 
 
-@dataclass(frozen=True, eq=False)
 class PLit(Pattern):
     """A literal in a `match` arm (number, bool or text)."""
 
     value: bool | int | float | str
 
 
-@dataclass(frozen=True, eq=False)
 class PCons(Pattern):
     name: str
     args: tuple[Pattern, ...] = ()
@@ -106,39 +86,32 @@ class PCons(Pattern):
 # ----------------------------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, eq=False)
 class Expr(Node):
     pass
 
 
-@dataclass(frozen=True, eq=False)
 class Lit(Expr):
     """A bool, int, float or str; None is `()`."""
 
     value: None | bool | int | float | str
 
 
-@dataclass(frozen=True, eq=False)
 class Name(Expr):
     name: str
 
 
-@dataclass(frozen=True, eq=False)
 class Tuple(Expr):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class Record(Expr):
     fields: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, eq=False)
 class ArrayLit(Expr):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class Call(Expr):
     """`f(a, b, k=c)`; methods `m.do(x=1)` are calls of a `Field`."""
 
@@ -147,7 +120,6 @@ class Call(Expr):
     named: tuple[tuple[str, Expr], ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
 class Slice(Node):
     """`lo:hi` inside an index; either end may be missing."""
 
@@ -155,7 +127,6 @@ class Slice(Node):
     hi: Expr | None
 
 
-@dataclass(frozen=True, eq=False)
 class Index(Expr):
     """`x[i]`, `x[i, j]`, `x[lo:hi]`."""
 
@@ -163,7 +134,6 @@ class Index(Expr):
     items: tuple[Expr | Slice, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class Field(Expr):
     """`r.name`; `t.0` for tuples."""
 
@@ -171,13 +141,11 @@ class Field(Expr):
     name: str
 
 
-@dataclass(frozen=True, eq=False)
 class Unary(Expr):
     op: OneOf["-", "not"]
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Binary(Expr):
     """op is one of  + - * / // % ^ @ == != < > <= >= and or."""
 
@@ -186,7 +154,6 @@ class Binary(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Cast(Expr):
     """`e as pos`."""
 
@@ -194,7 +161,6 @@ class Cast(Expr):
     type: TypeExpr
 
 
-@dataclass(frozen=True, eq=False)
 class ParamDecl(Node):
     """A parameter of a model, function or lambda."""
 
@@ -203,7 +169,6 @@ class ParamDecl(Node):
     default: Expr | None = None
 
 
-@dataclass(frozen=True, eq=False)
 class Lambda(Expr):
     """`fn (x, y) => e` or `fn (x) { … }`."""
 
@@ -212,14 +177,12 @@ class Lambda(Expr):
     result: TypeExpr | None = None
 
 
-@dataclass(frozen=True, eq=False)
 class Block(Expr):
     """Statements; if the last is an `ExprStmt` it is the value (or the tail run)."""
 
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class If(Expr):
     """`other` is None, a Block, or another If (`else if`)."""
 
@@ -228,7 +191,6 @@ class If(Expr):
     other: Expr | None
 
 
-@dataclass(frozen=True, eq=False)
 class Arm(Node):
     """`pattern if guard => body`; a bare `return e` or other statement is a one-statement Block."""
 
@@ -237,13 +199,11 @@ class Arm(Node):
     body: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Match(Expr):
     subject: Expr
     arms: tuple[Arm, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class For(Expr):
     """`for p in e { … }`: always a measure."""
 
@@ -252,7 +212,6 @@ class For(Expr):
     body: Block
 
 
-@dataclass(frozen=True, eq=False)
 class Comprehension(Expr):
     """`[e for p in xs if c]`: pure."""
 
@@ -262,7 +221,6 @@ class Comprehension(Expr):
     guard: Expr | None = None
 
 
-@dataclass(frozen=True, eq=False)
 class Scan(Expr):
     """`scan c = init for p in xs { … }` (keep "all") or `fold …` (keep "last")."""
 
@@ -274,7 +232,6 @@ class Scan(Expr):
     body: Block
 
 
-@dataclass(frozen=True, eq=False)
 class Iterate(Expr):
     """`iterate x = e until c (max n) { … }`."""
 
@@ -288,12 +245,10 @@ class Iterate(Expr):
 # ------------------------------------------------------------------------------------ statements
 
 
-@dataclass(frozen=True, eq=False)
 class Statement(Node):
     pass
 
 
-@dataclass(frozen=True, eq=False)
 class Draw(Statement):
     """`pattern ~ expr`, in guides also `by strategy`."""
 
@@ -302,14 +257,12 @@ class Draw(Statement):
     strategy: Expr | None = None
 
 
-@dataclass(frozen=True, eq=False)
 class Let(Statement):
     pattern: Pattern
     type: TypeExpr | None
     expr: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Observe(Statement):
     """`observe value ~ dist`."""
 
@@ -317,32 +270,26 @@ class Observe(Statement):
     dist: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Factor(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Condition(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Checkpoint(Statement):
     """`checkpoint`: a suspension point."""
 
 
-@dataclass(frozen=True, eq=False)
 class Return(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class ExprStmt(Statement):
     expr: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class ParamStmt(Statement):
     """`param name: type = init`, in guides."""
 
@@ -354,7 +301,6 @@ class ParamStmt(Statement):
 # ----------------------------------------------------------------------------------------- items
 
 
-@dataclass(frozen=True, eq=False)
 class Item(Node):
     name: str
     #: the place of the name alone, for messages about the item
@@ -363,7 +309,6 @@ class Item(Node):
     doc: str | None
 
 
-@dataclass(frozen=True, eq=False)
 class Function(Item):
     """`fn name[a, b](params) -> result { … }`, or a `model`."""
 
@@ -374,33 +319,28 @@ class Function(Item):
     body: Expr
 
 
-@dataclass(frozen=True, eq=False)
 class Guide(Item):
     params: tuple[ParamDecl, ...]
     target: str
     body: Block
 
 
-@dataclass(frozen=True, eq=False)
 class Constructor(Node):
     name: str
     fields: tuple[TypeExpr, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class TypeDecl(Item):
     type_params: tuple[str, ...]
     constructors: tuple[Constructor, ...]
 
 
-@dataclass(frozen=True, eq=False)
 class Import(Item):
     """`import "path.ppl" as name`, or `import name` for the standard library."""
 
     path: str
 
 
-@dataclass(frozen=True, eq=False)
 class Module(Node):
     items: tuple[Item, ...]
 
@@ -408,7 +348,7 @@ class Module(Node):
 def children(node: Node) -> list[Node]:
     """The nodes directly below."""
     below: list[Node] = []
-    parts: list[object] = [getattr(node, f.name) for f in reversed(fields(node))]
+    parts: list[object] = [getattr(node, f) for f in reversed(node.__match_args__)]
     while parts:
         part = parts.pop()
         if isinstance(part, Node):
@@ -431,9 +371,9 @@ def same(a: object, b: object) -> bool:
     """Whether two trees are equal, places aside."""
     if isinstance(a, Node) and isinstance(b, Node):
         return type(a) is type(b) and all(
-            same(getattr(a, f.name), getattr(b, f.name))
-            for f in fields(a)
-            if f.name not in ("span", "name_span")
+            same(getattr(a, f), getattr(b, f))
+            for f in a.__match_args__
+            if f not in ("span", "name_span")
         )
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(same, a, b))

@@ -54,10 +54,10 @@ class Tables:
 @cache
 def load() -> Tables:
     """The committed tables."""
-    return from_json(_data("grammar.json"))
+    return from_json(package_text("grammar.json"))
 
 
-def _data(name: str) -> str:
+def package_text(name: str) -> str:
     """A file of this package. (`importlib.resources` takes longer to import than this to run.)"""
     data = get_data("ppl.lang", name)
     assert data is not None
@@ -77,7 +77,7 @@ def from_json(text: str) -> Tables:
 
 def grammar() -> str:
     """The text of `grammar.lark`."""
-    return _data("grammar.lark")
+    return package_text("grammar.lark")
 
 
 def build(grammar: str) -> str:

@@ -13,7 +13,7 @@ from ppl.semantics.diagnostics import Source
 
 
 def test_the_tables_are_up_to_date():
-    assert tables._data("grammar.json") == tables.build(tables.grammar())
+    assert tables.package_text("grammar.json") == tables.build(tables.grammar())
 
 
 @pytest.mark.parametrize(
