@@ -891,6 +891,9 @@ values, the program needs the abstract machine.
 Enumerating a computation needs every one of its draws to be made by the program itself. Code from
 elsewhere that takes a random key, such as a sampler of another library, can only be tested by
 running it.
+
+    omega, key = omega.foreign_key(path)            # cannot be enumerated
+    omega, x = omega.draw(path, distribution)       # can
 """,
     ),
     "E709": Code(
@@ -972,6 +975,28 @@ most ten thousand of them.
     k ~ binomial(10, p)                 # right
 """,
     ),
+    "E725": Code(
+        "a counterfactual of a distribution without a noise map",
+        """
+A counterfactual replays the noise behind what was seen. Which noise that is does not follow from a
+distribution; it is a choice, which the table of distributions makes for most (the quantile, the
+standardised value, one Gumbel per category). Those that declare none are refused.
+
+    g ~ gamma(2, 1)                    # wrong: two natural constructions disagree
+    g ~ weibull(2, 1)                  # right: by its quantile
+""",
+    ),
+    "E711": Code(
+        "sizes that do not agree",
+        """
+Arrays are combined element by element when their sizes are equal; a number goes with anything, and
+nothing else is stretched. The inner sizes of a matrix product agree, and so do those of what is
+observed and of what its distribution draws. Sizes are known when data are bound.
+
+    model(x=[1, 2, 3], y=[1.5, 2.5])            # with `observe y ~ normal(b * x, 1)`
+    model(x=[1, 2, 3], y=[1.5, 2.5, 3.5])
+""",
+    ),
     "E801": Code(
         "a site that cannot be drawn",
         """
@@ -986,6 +1011,9 @@ density without a sampler.
         "a trace without a value for a site",
         """
 Replaying a program takes the value of every random choice from a trace, by the choice's path.
+
+    {"mu": 0.3}                             # for a model that draws `mu` and `tau`
+    {"mu": 0.3, "tau": 1.5}
 """,
     ),
     "E803": Code(
@@ -1088,14 +1116,19 @@ Every site is discrete and can be summed out, so the answer is known exactly wit
     "E815": Code(
         "an unknown method",
         """
-`ppl.infer` takes a method such as `ppl.nuts(chains=2)`, or a method's name.
+`ppl.infer` takes a method, or a method's name.
+
+    ppl.infer(target, ppl.nuts)
+    ppl.infer(target, ppl.nuts(chains=2))
 """,
     ),
     "E816": Code(
         "an unknown setting of a method",
         """
-Settings are the keyword arguments of a method: `ppl.nuts(draws=500)`, or `--set draws=500` on the
-command line.
+Settings are the keyword arguments of a method, and `--set NAME=VALUE` on the command line.
+
+    --method nuts --set target_acept=0.9
+    --method nuts --set target_accept=0.9
 """,
     ),
     "E817": Code(
@@ -1110,7 +1143,10 @@ A model is a function of its data; what is inferred is the model applied to data
     "E818": Code(
         "an unknown model",
         """
-The models of a file are attributes of what `ppl.load` gives: `ppl.load("m.ppl").name_of_model`.
+The models of a file are attributes of what `ppl.load` gives, by the names they are declared with.
+
+    ppl.load("line.ppl").lines      # the file says `model line(…)`
+    ppl.load("line.ppl").line
 """,
     ),
     "E891": Code(

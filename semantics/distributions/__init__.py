@@ -5,16 +5,10 @@ their own. Arguments carry broadcasting batch dimensions before the event dimens
 """
 
 from ppl.semantics.distributions.base_measures import flat, flat_ordered, flat_simplex
-from ppl.semantics.distributions.combinators import (
-    dirac,
-    iid,
-    mixture,
-    mixture_general,
-    product,
-    transform,
-)
 from ppl.semantics.distributions.finite import support_values
 from ppl.semantics.distributions.law import Law
+from ppl.semantics.distributions.mixture import mixture, mixture_general
+from ppl.semantics.distributions.point import dirac
 from ppl.semantics.distributions.queries import (
     bijection,
     has_sampler,
@@ -23,7 +17,9 @@ from ppl.semantics.distributions.queries import (
     unconstrained_shape,
     valid,
 )
+from ppl.semantics.distributions.repeats import iid, product
 from ppl.semantics.distributions.table import FAMILIES, SUPPORTS, make
+from ppl.semantics.distributions.transformed import transform
 from ppl.semantics.distributions.truncate import truncate
 
 __all__ = [

@@ -62,12 +62,18 @@ class IntervalBijection(Tree, Transform):
         y = x
         if not known(both, False):
             width = upper - lower
-            s = jnp.where(x < 0, lower + width * jax.nn.sigmoid(x), upper - width * jax.nn.sigmoid(-x))
+            s = jnp.where(
+                x < 0, lower + width * jax.nn.sigmoid(x), upper - width * jax.nn.sigmoid(-x)
+            )
             y = jnp.where(both, s, y)
         if not known(has_lower & ~has_upper, False):
-            y = jnp.where(has_lower & ~has_upper, lower + jnp.exp(_where(has_lower & ~has_upper, x)), y)
+            y = jnp.where(
+                has_lower & ~has_upper, lower + jnp.exp(_where(has_lower & ~has_upper, x)), y
+            )
         if not known(has_upper & ~has_lower, False):
-            y = jnp.where(has_upper & ~has_lower, upper - jnp.exp(-_where(has_upper & ~has_lower, x)), y)
+            y = jnp.where(
+                has_upper & ~has_lower, upper - jnp.exp(-_where(has_upper & ~has_lower, x)), y
+            )
         return y
 
     def _inverse(self, y: ArrayLike) -> Array:

@@ -66,10 +66,12 @@ def _scale(standard: Family) -> Family:
         standard,
         kinds=(*standard.kinds, "pos"),
         log_density=lambda x, *p: standard.log_density(x / p[n], *p[:n]) - jnp.log(p[n]),
-        sample=standard.sample and (lambda key, shape, *p: p[n] * standard.sample(key, shape, *p[:n])),
+        sample=standard.sample
+        and (lambda key, shape, *p: p[n] * standard.sample(key, shape, *p[:n])),
         log_cdf=wrap(standard.log_cdf),
         log_sf=wrap(standard.log_sf),
-        quantile=standard.quantile and (lambda lp, lq, *p: p[n] * standard.quantile(lp, lq, *p[:n])),
+        quantile=standard.quantile
+        and (lambda lp, lq, *p: p[n] * standard.quantile(lp, lq, *p[:n])),
     )
 
 
@@ -156,7 +158,9 @@ def _log_t_tail_jvp(primals, tangents):
     out = _log_t_tail(z, nu)
     square = z * z
     x = nu / (nu + square)
-    _, by_nu = jax.jvp(lambda n: 0.5 * betainc(0.5 * n, 0.5, n / (n + square)), (nu,), (jnp.ones_like(nu),))
+    _, by_nu = jax.jvp(
+        lambda n: 0.5 * betainc(0.5 * n, 0.5, n / (n + square)), (nu,), (jnp.ones_like(nu),)
+    )
     del x
     slope = jnp.exp(_t_log_density(z, nu) - out)
     return out, -slope * dz + by_nu * jnp.exp(-out) * dnu
@@ -298,12 +302,14 @@ _levy = Family(
     lambda y: -0.5 * log(2 * pi) - 1.5 * jnp.log(y) - 0.5 / y,
     log_cdf=lambda y: LOG2 + jsp.log_ndtr(-1 / jnp.sqrt(y)),
     log_sf=lambda y: jnp.log(jsp.erf(1 / jnp.sqrt(2 * y))),
-    quantile=lambda lp, lq: 1
-    / jnp.square(
-        jnp.where(
-            lp < lq,
-            log_ndtri(jnp.minimum(lp, -LOG2) - LOG2),
-            2**0.5 * jsp.erfinv(jnp.exp(jnp.minimum(lq, -LOG2))),
+    quantile=lambda lp, lq: (
+        1
+        / jnp.square(
+            jnp.where(
+                lp < lq,
+                log_ndtri(jnp.minimum(lp, -LOG2) - LOG2),
+                2**0.5 * jsp.erfinv(jnp.exp(jnp.minimum(lq, -LOG2))),
+            )
         )
     ),
 )

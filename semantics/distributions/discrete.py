@@ -30,7 +30,9 @@ def _dtype(*parameters: Array):
 
 
 def _bernoulli_log_density(x, p):
-    return jnp.where(x == 1, jnp.log(jnp.where(x == 1, p, 0.5)), jnp.log1p(-jnp.where(x == 1, 0.5, p)))
+    return jnp.where(
+        x == 1, jnp.log(jnp.where(x == 1, p, 0.5)), jnp.log1p(-jnp.where(x == 1, 0.5, p))
+    )
 
 
 _bernoulli = Family(
@@ -42,9 +44,9 @@ _bernoulli = Family(
 
 _bernoulli_logit = Family(
     ("real",),
-    lambda x, l: log_sigmoid(jnp.where(x == 1, l, -l)),
-    lambda key, shape, l: jax.random.logistic(key, shape, _dtype(l)) < l,
-    log_table=lambda l: jnp.stack([log_sigmoid(-l), log_sigmoid(l)]),
+    lambda x, odds: log_sigmoid(jnp.where(x == 1, odds, -odds)),
+    lambda key, shape, odds: jax.random.logistic(key, shape, _dtype(odds)) < odds,
+    log_table=lambda odds: jnp.stack([log_sigmoid(-odds), log_sigmoid(odds)]),
 )
 
 # --------------------------------------------------------------------------------------- counts
@@ -71,12 +73,14 @@ _binomial = Family(
 
 _binomial_logit = Family(
     ("nat", "real"),
-    lambda k, n, l: log_choose(real(n).astype(k.dtype), k)
-    + k * log_sigmoid(l)
-    + (n - k) * log_sigmoid(-l),
-    lambda key, shape, n, l: _binomial_sample(key, shape, n, jax.nn.sigmoid(l)),
-    log_cdf=lambda k, n, l: jnp.log(betainc(n - k, k + 1, jax.nn.sigmoid(-l))),
-    log_sf=lambda k, n, l: jnp.log(betainc(k + 1, n - k, jax.nn.sigmoid(l))),
+    lambda k, n, odds: (
+        log_choose(real(n).astype(k.dtype), k)
+        + k * log_sigmoid(odds)
+        + (n - k) * log_sigmoid(-odds)
+    ),
+    lambda key, shape, n, odds: _binomial_sample(key, shape, n, jax.nn.sigmoid(odds)),
+    log_cdf=lambda k, n, odds: jnp.log(betainc(n - k, k + 1, jax.nn.sigmoid(-odds))),
+    log_sf=lambda k, n, odds: jnp.log(betainc(k + 1, n - k, jax.nn.sigmoid(odds))),
 )
 
 
@@ -87,7 +91,9 @@ def _beta_binomial_sample(key, shape, n, a, b):
 
 _beta_binomial = Family(
     ("nat", "pos", "pos"),
-    lambda k, n, a, b: log_choose(real(n).astype(k.dtype), k) + lbeta(k + a, n - k + b) - lbeta(a, b),
+    lambda k, n, a, b: (
+        log_choose(real(n).astype(k.dtype), k) + lbeta(k + a, n - k + b) - lbeta(a, b)
+    ),
     _beta_binomial_sample,
 )
 
@@ -200,9 +206,9 @@ _categorical = Family(
 
 _categorical_logit = Family(
     ("logits",),
-    lambda k, l: _at(l, k) - logsumexp(l, (-1,)),
+    lambda k, odds: _at(odds, k) - logsumexp(odds, (-1,)),
     _categorical_sample,
-    log_table=lambda l: jnp.moveaxis(l - logsumexp(l, (-1,))[..., None], -1, 0),
+    log_table=lambda odds: jnp.moveaxis(odds - logsumexp(odds, (-1,))[..., None], -1, 0),
 )
 
 
@@ -226,7 +232,9 @@ def _ordered_logistic_sample(key, shape, eta, cuts):
     return jnp.sum(latent[..., None] > cuts, axis=-1, dtype=int)
 
 
-_ordered_logistic = Family(("real", "increasing"), _ordered_logistic_log_density, _ordered_logistic_sample)
+_ordered_logistic = Family(
+    ("real", "increasing"), _ordered_logistic_log_density, _ordered_logistic_sample
+)
 
 DISCRETE: dict[str, Family] = {
     "bernoulli": _bernoulli,

@@ -68,8 +68,10 @@ KINDS: dict[str, Kind] = {
     ),
     "factor": Kind(
         2,
-        lambda x: jnp.all(jnp.isfinite(x), (-2, -1))
-        & jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) > 0, -1),
+        lambda x: (
+            jnp.all(jnp.isfinite(x), (-2, -1))
+            & jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) > 0, -1)
+        ),
         lambda s: jnp.eye(s[-1]),
     ),
 }
@@ -128,8 +130,13 @@ class Member(Law):
         kinds = [KINDS[k] for k in family.kinds]
         self.parameters, self.ok = _legalised(family, kinds, given, check=checks == "all")
         self._support = support(*self.static, *self.parameters)
-        batches = [jnp.shape(p)[: jnp.ndim(p) - k.rank] for p, k in zip(self.parameters, kinds, strict=True)]
-        super().__init__(jnp.broadcast_shapes(*batches), family.event(*self.static, *self.parameters))
+        batches = [
+            jnp.shape(p)[: jnp.ndim(p) - k.rank]
+            for p, k in zip(self.parameters, kinds, strict=True)
+        ]
+        super().__init__(
+            jnp.broadcast_shapes(*batches), family.event(*self.static, *self.parameters)
+        )
 
     @property
     def support(self) -> constraints.Constraint:
@@ -154,7 +161,9 @@ class Member(Law):
     def _draw(self, key: Array, shape: tuple[int, ...]) -> Array:
         if self.family.sample is not None:
             return self._call(self.family.sample, key, shape)
-        dtype = jnp.result_type(*[p.dtype for p in self.parameters if p.dtype.kind == "f"] or [float])
+        dtype = jnp.result_type(
+            *[p.dtype for p in self.parameters if p.dtype.kind == "f"] or [float]
+        )
         u = jax.random.uniform(key, shape, dtype, minval=jnp.finfo(dtype).tiny)
         return self.quantile(jnp.log(u), jnp.log1p(-u))
 
@@ -165,12 +174,24 @@ class Member(Law):
         return self.family.log_cdf is not None or self.family.log_sf is not None
 
     def log_cdf(self, x: Any) -> Array:
-        return self._tail(x, self.family.log_cdf, self.family.log_sf, at_lower=-jnp.inf, at_upper=0.0)
+        return self._tail(
+            x, self.family.log_cdf, self.family.log_sf, at_lower=-jnp.inf, at_upper=0.0
+        )
 
     def log_sf(self, x: Any) -> Array:
-        return self._tail(x, self.family.log_sf, self.family.log_cdf, at_lower=0.0, at_upper=-jnp.inf)
+        return self._tail(
+            x, self.family.log_sf, self.family.log_cdf, at_lower=0.0, at_upper=-jnp.inf
+        )
 
-    def _tail(self, x: Any, f: Function | None, other: Function | None, *, at_lower: float, at_upper: float):
+    def _tail(
+        self,
+        x: Any,
+        f: Function | None,
+        other: Function | None,
+        *,
+        at_lower: float,
+        at_upper: float,
+    ):
         if not self.has_cdf:
             return super().log_cdf(x)  # refuses
         x = self._numeric(x)
@@ -181,13 +202,17 @@ class Member(Law):
         else:
             below, above = x <= lower, x >= upper
         inside = ~below & ~above & self.ok & ~jnp.isnan(x)
-        stand_in = self._support.feasible_like(jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, inside.shape)))
+        stand_in = self._support.feasible_like(
+            jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, inside.shape))
+        )
         x = jnp.where(inside, x, jax.lax.stop_gradient(stand_in).astype(x.dtype))
         if f is not None:
             out = self._call(f, x)
         else:
             out = log1m_exp(jnp.minimum(self._call(other, x), 0.0))  # type: ignore[arg-type]
-        out = jnp.where(below, at_lower, jnp.where(above, at_upper, jnp.where(inside, out, jnp.nan)))
+        out = jnp.where(
+            below, at_lower, jnp.where(above, at_upper, jnp.where(inside, out, jnp.nan))
+        )
         return jnp.where(self.ok, out, -jnp.inf)
 
     def quantile(self, log_p: Array, log_q: Array) -> Array:

@@ -48,7 +48,9 @@ def _not_listed(message: str):
 
 def _values(dist: Any) -> Array:
     """Candidate values (K, *batch or 1s, *event)."""
-    from ppl.semantics.distributions.combinators import Dirac, Mixture, Repeats
+    from ppl.semantics.distributions.mixture import Mixture
+    from ppl.semantics.distributions.point import Dirac
+    from ppl.semantics.distributions.repeats import Repeats
     from ppl.semantics.distributions.truncate import Truncated
 
     lead = (1,) * len(dist.batch_shape)
@@ -79,10 +81,15 @@ def _values(dist: Any) -> Array:
         case Mixture():
             if isinstance(dist.components, tuple):
                 parts = [_values(d.expand(dist.batch_shape)) for d in dist.components]
-                parts = [jnp.broadcast_to(p, (p.shape[0], *dist.batch_shape, *dist.event_shape)) for p in parts]
+                parts = [
+                    jnp.broadcast_to(p, (p.shape[0], *dist.batch_shape, *dist.event_shape))
+                    for p in parts
+                ]
                 return jnp.concatenate(parts, 0)
             inner = _values(dist.components.expand((*dist.batch_shape, dist.size)))
-            inner = jnp.broadcast_to(inner, (inner.shape[0], *dist.batch_shape, dist.size, *dist.event_shape))
+            inner = jnp.broadcast_to(
+                inner, (inner.shape[0], *dist.batch_shape, dist.size, *dist.event_shape)
+            )
             inner = jnp.moveaxis(inner, 1 + len(dist.batch_shape), 1)
             return inner.reshape((-1, *inner.shape[2:]))
         case Law() if dist.is_finite:
@@ -96,7 +103,9 @@ def _values(dist: Any) -> Array:
             return offsets + jnp.asarray(lower)
         case _:
             name = getattr(dist, "name", type(dist).__name__)
-            raise _not_listed(f"`{name}` has infinitely many values, or values that cannot be listed")
+            raise _not_listed(
+                f"`{name}` has infinitely many values, or values that cannot be listed"
+            )
 
 
 def _concrete(bound: Any) -> Any:
@@ -112,7 +121,9 @@ def _combinations(each: Array, at: int, sizes: tuple[int, ...]) -> Array:
     if k**n > MAX_VALUES:
         raise _not_listed(f"{k}^{n} combinations are too many to list")
     flat = each.reshape((*each.shape[:at], n, *each.shape[at + len(sizes) :]))
-    digits = np.stack(np.unravel_index(np.arange(k**n), (k,) * n), -1) if n else np.zeros((1, 0), int)
+    digits = (
+        np.stack(np.unravel_index(np.arange(k**n), (k,) * n), -1) if n else np.zeros((1, 0), int)
+    )
     columns = [jnp.take(jnp.take(flat, i, axis=at), digits[:, i], axis=0) for i in range(n)]
     if not columns:
         return jnp.zeros((1, *each.shape[1:]), each.dtype)
@@ -122,7 +133,7 @@ def _combinations(each: Array, at: int, sizes: tuple[int, ...]) -> Array:
 
 def _repeated(dist: Distribution, values: Array) -> Array:
     """Which candidates occur earlier in the list: only mixtures list any twice."""
-    from ppl.semantics.distributions.combinators import Mixture
+    from ppl.semantics.distributions.mixture import Mixture
 
     batch = values.ndim - len(dist.event_shape)
     if not _contains(dist, Mixture):

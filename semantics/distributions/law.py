@@ -23,7 +23,6 @@ from numpyro.distributions import Distribution, constraints
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.distributions.supports import covers_everything
 
-
 Checks = Literal["all", "support", "none"]
 
 

@@ -48,10 +48,12 @@ def _standard_normals(key: Array, shape: tuple[int, ...], mu: Array, factor: Arr
 
 _by_factor = Family(
     ("vector", "factor"),
-    lambda x, mu, l: -0.5 * jnp.sum(jnp.square(_whiten(l, x - mu)), -1)
-    - _log_diagonal(l)
-    - 0.5 * x.shape[-1] * log(2 * pi),
-    lambda key, shape, mu, l: mu + _apply(l, _standard_normals(key, shape, mu, l)),
+    lambda x, mu, factor: (
+        -0.5 * jnp.sum(jnp.square(_whiten(factor, x - mu)), -1)
+        - _log_diagonal(factor)
+        - 0.5 * x.shape[-1] * log(2 * pi)
+    ),
+    lambda key, shape, mu, factor: mu + _apply(factor, _standard_normals(key, shape, mu, factor)),
     event=_vector,
 )
 
@@ -65,21 +67,25 @@ def _transposed_solve(factor: Array, z: Array) -> Array:
 #: parametrised by the Cholesky factor of the precision
 _by_precision = Family(
     ("vector", "factor"),
-    lambda x, mu, l: -0.5 * jnp.sum(jnp.square(_apply(jnp.swapaxes(l, -1, -2), x - mu)), -1)
-    + _log_diagonal(l)
-    - 0.5 * x.shape[-1] * log(2 * pi),
-    lambda key, shape, mu, l: mu + _transposed_solve(l, _standard_normals(key, shape, mu, l)),
+    lambda x, mu, factor: (
+        -0.5 * jnp.sum(jnp.square(_apply(jnp.swapaxes(factor, -1, -2), x - mu)), -1)
+        + _log_diagonal(factor)
+        - 0.5 * x.shape[-1] * log(2 * pi)
+    ),
+    lambda key, shape, mu, factor: (
+        mu + _transposed_solve(factor, _standard_normals(key, shape, mu, factor))
+    ),
     event=_vector,
 )
 
 
-def _student_log_density(x, nu, mu, l):
+def _student_log_density(x, nu, mu, factor):
     n = x.shape[-1]
-    square = jnp.sum(jnp.square(_whiten(l, x - mu)), -1)
+    square = jnp.sum(jnp.square(_whiten(factor, x - mu)), -1)
     return (
         -_log_gamma_ratio(nu, n)
         - 0.5 * n * jnp.log(nu * pi)
-        - _log_diagonal(l)
+        - _log_diagonal(factor)
         - 0.5 * (nu + n) * jnp.log1p(square / nu)
     )
 
@@ -90,10 +96,10 @@ def _log_gamma_ratio(nu: Array, n: int) -> Array:
     return lbeta(0.5 * nu, half) - lgamma(half)
 
 
-def _student_sample(key, shape, nu, mu, l):
+def _student_sample(key, shape, nu, mu, factor):
     first, second = jax.random.split(key)
     chi = 2 * jax.random.gamma(second, 0.5 * nu, shape, nu.dtype)
-    z = _apply(l, _standard_normals(first, shape, mu, l))
+    z = _apply(factor, _standard_normals(first, shape, mu, factor))
     return mu + z * jnp.sqrt(nu / chi)[..., None]
 
 
@@ -146,7 +152,9 @@ _multinomial = Family(
 def _dirichlet_multinomial_log_density(x, n, alpha):
     total = jnp.sum(alpha, -1)
     n = real(n).astype(x.dtype)
-    terms = jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)) + lbeta(alpha, jnp.where(x > 0, x, 1.0)), 0.0)
+    terms = jnp.where(
+        x > 0, jnp.log(jnp.where(x > 0, x, 1.0)) + lbeta(alpha, jnp.where(x > 0, x, 1.0)), 0.0
+    )
     safe = jnp.where(n > 0, n, 1.0)
     return jnp.where(n > 0, jnp.log(safe) + lbeta(total, safe), 0.0) - jnp.sum(terms, -1)
 

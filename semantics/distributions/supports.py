@@ -171,7 +171,9 @@ class CorrCholesky(Tree, constraints.Constraint):
         return unit & lower & jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) > 0, -1)
 
     def feasible_like(self, prototype: Any) -> Array:
-        return jnp.broadcast_to(jnp.eye(prototype.shape[-1], dtype=prototype.dtype), prototype.shape)
+        return jnp.broadcast_to(
+            jnp.eye(prototype.shape[-1], dtype=prototype.dtype), prototype.shape
+        )
 
 
 class CorrMatrix(Tree, constraints.Constraint):
@@ -188,7 +190,9 @@ class CorrMatrix(Tree, constraints.Constraint):
         return jnp.all(unit, -1) & jnp.all(symmetric, (-2, -1)) & definite
 
     def feasible_like(self, prototype: Any) -> Array:
-        return jnp.broadcast_to(jnp.eye(prototype.shape[-1], dtype=prototype.dtype), prototype.shape)
+        return jnp.broadcast_to(
+            jnp.eye(prototype.shape[-1], dtype=prototype.dtype), prototype.shape
+        )
 
 
 class Point(Tree, constraints.Constraint):

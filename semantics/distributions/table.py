@@ -82,4 +82,6 @@ def make(name: str, args: tuple[Any, ...], *, checks: Checks = "all") -> Law:
     # constants stay constants while tracing: they may say how many values there are
     known = all(jax_compat.is_concrete(a) for a in args)
     with jax.ensure_compile_time_eval() if known else nullcontext():
-        return Member(name, FAMILIES[name], args, _support_of(name), finite=row.finite, checks=checks)
+        return Member(
+            name, FAMILIES[name], args, _support_of(name), finite=row.finite, checks=checks
+        )

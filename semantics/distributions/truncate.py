@@ -11,12 +11,13 @@ from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, ExpandedDistribution, Independent
 
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.distributions.combinators import Mixture, Transformed
 from ppl.semantics.distributions.family import ends
 from ppl.semantics.distributions.finite import support_values
 from ppl.semantics.distributions.law import Law
+from ppl.semantics.distributions.mixture import Mixture
 from ppl.semantics.distributions.queries import is_finite, valid
 from ppl.semantics.distributions.supports import Integers, Interval
+from ppl.semantics.distributions.transformed import Transformed
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.elementwise import log_diff_exp
 from ppl.semantics.functions.reductions import logsumexp
@@ -95,7 +96,9 @@ class Truncated(Law):
     def quantile(self, log_p: Array, log_q: Array) -> Array:
         below, _, _, beyond = self._tails()
         mass = self._log_mass()
-        x = self.base.quantile(jnp.logaddexp(below, log_p + mass), jnp.logaddexp(beyond, log_q + mass))
+        x = self.base.quantile(
+            jnp.logaddexp(below, log_p + mass), jnp.logaddexp(beyond, log_q + mass)
+        )
         low, high = ends(self.support)
         clipped = jnp.clip(x, low, high)
         return clipped.astype(int) if self.base.is_discrete else clipped
@@ -112,7 +115,9 @@ class Truncated(Law):
         low, high = ends(self.support)
         x = jnp.floor(x) if self.base.is_discrete else x
         at = jnp.clip(x, low, high)
-        bounds = (self.lower, at) if below_x else (at + 1 if self.base.is_discrete else at, self.upper)
+        bounds = (
+            (self.lower, at) if below_x else (at + 1 if self.base.is_discrete else at, self.upper)
+        )
         share = Truncated(self.base, *bounds)._log_mass() - self._log_mass()
         empty, full = (x < low, x >= high) if below_x else (x >= high, x < low)
         return jnp.where(empty, -jnp.inf, jnp.where(full, 0.0, jnp.minimum(share, 0.0)))
@@ -174,7 +179,11 @@ def _truncate_transformed(base: Transformed, lower: Array, upper: Array) -> Dist
     # an end of the image comes from an end of the base, where `backward` may not be evaluated
     first, last = (jnp.where(rising, *at_ends), jnp.where(rising, at_ends[1], at_ends[0]))
     inner = image.feasible_like(low)
-    x_low = jnp.where(low > image.lower, base.backward(jnp.where(low > image.lower, low, inner)), first)
-    x_high = jnp.where(high < image.upper, base.backward(jnp.where(high < image.upper, high, inner)), last)
+    x_low = jnp.where(
+        low > image.lower, base.backward(jnp.where(low > image.lower, low, inner)), first
+    )
+    x_high = jnp.where(
+        high < image.upper, base.backward(jnp.where(high < image.upper, high, inner)), last
+    )
     bounded = truncate(base.base, jnp.minimum(x_low, x_high), jnp.maximum(x_low, x_high))
     return Transformed(bounded, base.forward, base.backward)  # type: ignore[arg-type]

@@ -44,7 +44,9 @@ def solve_ode(
     safe = jnp.where(legal, ts, t0 + jnp.arange(1, ts.shape[0] + 1, dtype=ts.dtype))
 
     def derivative(t: Array, y: Any, _: None) -> Any:
-        return jax.tree.map(lambda d, y: jnp.broadcast_to(real(d), y.shape).astype(y.dtype), rhs(t, y), y)
+        return jax.tree.map(
+            lambda d, y: jnp.broadcast_to(real(d), y.shape).astype(y.dtype), rhs(t, y), y
+        )
 
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(derivative),

@@ -138,11 +138,11 @@ def _zip_logpmf(k, gate, rate):
 DISCRETE: dict[str, Scalar] = {
     "bernoulli": _frozen(st.bernoulli, (P,), np.array([0, 1]), (2.0, -1.0, 0.5), True),
     "bernoulli_logit": _frozen(
-        lambda l: st.bernoulli(sp.expit(l)), (ODDS,), np.array([0, 1]), (2.0, -1.0, 0.5), True
+        lambda odds: st.bernoulli(sp.expit(odds)), (ODDS,), np.array([0, 1]), (2.0, -1.0, 0.5), True
     ),
     "binomial": _frozen(st.binom, (N, P), UPTO, (*BAD_COUNTS, 26.0), True),
     "binomial_logit": _frozen(
-        lambda n, l: st.binom(n, sp.expit(l)), (N, ODDS), UPTO, (*BAD_COUNTS, 26.0), True
+        lambda n, odds: st.binom(n, sp.expit(odds)), (N, ODDS), UPTO, (*BAD_COUNTS, 26.0), True
     ),
     "beta_binomial": _frozen(st.betabinom, (N, A, B), UPTO, (*BAD_COUNTS, 26.0), True),
     "discrete_uniform": _frozen(

@@ -100,7 +100,9 @@ def test_elementwise_bounds_have_finite_gradients_everywhere():
         return jnp.sum(dist.log_prob(y) + to.log_abs_det_jacobian(x, y) + jnp.sin(y))
 
     for size in (0.0, 30.0, -30.0, 800.0, -800.0):
-        grads = quick(jax.grad(total, (0, 1, 2)))(jnp.full(4, size).at[1:3].set(size / 10), lower, upper)
+        grads = quick(jax.grad(total, (0, 1, 2)))(
+            jnp.full(4, size).at[1:3].set(size / 10), lower, upper
+        )
         assert all(np.all(np.isfinite(g)) for g in grads)
 
 

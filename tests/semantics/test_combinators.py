@@ -53,7 +53,8 @@ def test_mixture_density_and_sampler():
     draws = np.asarray(d.sample(jax.random.key(1), (DRAWS,)))
     assert draws.shape == (DRAWS,) and st.kstest(draws, mixture_cdf).pvalue > FALSE_ALARM
     general = D.mixture_general(
-        W, [D.make("normal", (-1.0, 1.0)), D.make("normal", (0.4, 0.2)), D.make("normal", (3.0, 2.0))]
+        W,
+        [D.make("normal", (-1.0, 1.0)), D.make("normal", (0.4, 0.2)), D.make("normal", (3.0, 2.0))],
     )
     np.testing.assert_allclose(general.log_prob(x), np.log(mixture_pdf(x)))
     draws = np.asarray(general.sample(jax.random.key(2), (DRAWS,)))
@@ -78,7 +79,12 @@ def test_mixture_over_batches_and_vectors():
     assert d.batch_shape == (2,) and d.event_shape == (2,)
     x = rng.normal(size=(4, 2, 2))
     want = [
-        [np.log(sum(w[b, k] * st.multivariate_normal(mu[b, k], cov).pdf(x[s, b]) for k in range(3))) for b in range(2)]
+        [
+            np.log(
+                sum(w[b, k] * st.multivariate_normal(mu[b, k], cov).pdf(x[s, b]) for k in range(3))
+            )
+            for b in range(2)
+        ]
         for s in range(4)
     ]
     np.testing.assert_allclose(d.log_prob(x), want)
@@ -133,7 +139,11 @@ def test_truncation_of_other_families(name, args, bounds, ref):
 
     def run(args, low, high, x, key):
         value, pull = jax.vjp(lambda *a: density(*a, x), args, low, high)
-        return value, pull(jnp.ones_like(x)), D.truncate(D.make(name, args), low, high).sample(key, (DRAWS,))
+        return (
+            value,
+            pull(jnp.ones_like(x)),
+            D.truncate(D.make(name, args), low, high).sample(key, (DRAWS,)),
+        )
 
     value, (by_args, by_low, by_high), draws = quick(run)(args, low, high, x, jax.random.key(6))
     mass = ref.cdf(high) - ref.cdf(low)
@@ -145,7 +155,10 @@ def test_truncation_of_other_families(name, args, bounds, ref):
         moved = [[a + s * h if j == i else a for j, a in enumerate(args)] for s in (1, -1)]
         up, down = (float(jnp.sum(density(tuple(m), low, high, x))) for m in moved)
         np.testing.assert_allclose(got, (up - down) / (2 * h), rtol=2e-6, atol=1e-6)
-    assert st.kstest(np.asarray(draws), lambda x: (ref.cdf(x) - ref.cdf(low)) / mass).pvalue > FALSE_ALARM
+    assert (
+        st.kstest(np.asarray(draws), lambda x: (ref.cdf(x) - ref.cdf(low)) / mass).pvalue
+        > FALSE_ALARM
+    )
 
 
 def test_truncated_counts():
@@ -168,9 +181,14 @@ def test_truncated_counts():
         expected = np.exp(want) * DRAWS
         big = expected >= 20
         observed = np.array([(draws == k).sum() for k in ks])
-        o, e = np.append(observed[big], observed[~big].sum()), np.append(expected[big], expected[~big].sum())
+        o, e = (
+            np.append(observed[big], observed[~big].sum()),
+            np.append(expected[big], expected[~big].sum()),
+        )
         keep = e > 0
-        assert st.chi2.sf(np.sum((o - e)[keep] ** 2 / e[keep]), max(keep.sum() - 1, 1)) > FALSE_ALARM
+        assert (
+            st.chi2.sf(np.sum((o - e)[keep] ** 2 / e[keep]), max(keep.sum() - 1, 1)) > FALSE_ALARM
+        )
 
 
 def test_truncation_commutes_with_mixture_and_transform():
@@ -179,8 +197,12 @@ def test_truncation_commutes_with_mixture_and_transform():
     x = np.array([-0.4, 0.4, 1.9])
     np.testing.assert_allclose(d.log_prob(x), np.log(mixture_pdf(x) / mass))
     draws = np.asarray(d.sample(jax.random.key(3), (DRAWS,)))
-    assert st.kstest(draws, lambda x: (mixture_cdf(x) - mixture_cdf(-0.5)) / mass).pvalue > FALSE_ALARM
-    falling = D.transform(D.make("normal", (0.1, 0.8)), lambda x: jnp.exp(-x), lambda y: -jnp.log(y))
+    assert (
+        st.kstest(draws, lambda x: (mixture_cdf(x) - mixture_cdf(-0.5)) / mass).pvalue > FALSE_ALARM
+    )
+    falling = D.transform(
+        D.make("normal", (0.1, 0.8)), lambda x: jnp.exp(-x), lambda y: -jnp.log(y)
+    )
     cut = D.truncate(falling, 0.5, INF)
     ref = st.lognorm(0.8, scale=np.exp(-0.1))
     x = np.array([0.51, 1.0, 4.0])
@@ -215,7 +237,10 @@ def test_transform_rising_and_falling():
     want = st.norm(0.4, 1.2)
     np.testing.assert_allclose(falling.log_prob(x), want.logpdf(x))
     np.testing.assert_allclose(falling.log_cdf(x), want.logcdf(x))
-    assert st.kstest(np.asarray(falling.sample(jax.random.key(0), (DRAWS,))), want.cdf).pvalue > FALSE_ALARM
+    assert (
+        st.kstest(np.asarray(falling.sample(jax.random.key(0), (DRAWS,))), want.cdf).pvalue
+        > FALSE_ALARM
+    )
 
 
 def test_repeats_of_a_batch_of_vectors():
@@ -224,7 +249,13 @@ def test_repeats_of_a_batch_of_vectors():
     assert d.batch_shape == (2,) and d.event_shape == (4, 3)
     x = np.asarray(d.sample(jax.random.key(0), (5,)))
     assert x.shape == (5, 2, 4, 3)
-    want = [[sum(st.dirichlet(alpha[b]).logpdf(x[s, b, i] / x[s, b, i].sum()) for i in range(4)) for b in range(2)] for s in range(5)]
+    want = [
+        [
+            sum(st.dirichlet(alpha[b]).logpdf(x[s, b, i] / x[s, b, i].sum()) for i in range(4))
+            for b in range(2)
+        ]
+        for s in range(5)
+    ]
     np.testing.assert_allclose(d.log_prob(x), want)
     assert len(np.unique(x[..., 0])) == 40  # all different
 
@@ -245,11 +276,19 @@ def test_base_measures_are_zero_inside_and_have_no_sampler():
         (D.flat(), [0.0, -1e9], [np.nan, INF]),
         (D.flat(0.0), [0.0, 3.0], [-1e-9]),
         (D.flat(-1.0, 2.0), [-1.0, 2.0], [2.1, -1.1]),
-        (D.flat_ordered(3, -1.0, 5.0), [[-1.0, 0.0, 5.0]], [[0.0, 0.0, 1.0], [-2.0, 0.0, 1.0], [0.0, 1.0, 6.0]]),
+        (
+            D.flat_ordered(3, -1.0, 5.0),
+            [[-1.0, 0.0, 5.0]],
+            [[0.0, 0.0, 1.0], [-2.0, 0.0, 1.0], [0.0, 1.0, 6.0]],
+        ),
         (D.flat_simplex(3), [[0.2, 0.3, 0.5]], [[0.2, 0.3, 0.6], [-0.2, 0.7, 0.5]]),
     ]
     for dist, inside, outside in cases:
-        assert not D.has_sampler(dist) and not D.has_sampler(D.iid(dist, 2)) and not D.is_discrete(dist)
+        assert (
+            not D.has_sampler(dist)
+            and not D.has_sampler(D.iid(dist, 2))
+            and not D.is_discrete(dist)
+        )
         for x in inside:
             assert dist.log_prob(np.array(x)) == 0.0
         for x in outside:
@@ -280,8 +319,14 @@ def test_supports_are_listed_with_their_probabilities():
     assert np.isneginf(log_p[2:, 0]).all() and np.isfinite(log_p[:, 1]).all()
     values, _ = _listed(D.make("discrete_uniform", (np.array([-2, 4]), np.array([0, 5]))))
     assert values.tolist() == [[-2, 4], [-1, 5], [0, 6]]
-    for name, args in {"categorical": (W,), "categorical_logit": (W,), "ordered_logistic": (0.3, W.cumsum())}.items():
-        assert _listed(D.make(name, args))[0].tolist() == list(range(3 + (name == "ordered_logistic")))
+    for name, args in {
+        "categorical": (W,),
+        "categorical_logit": (W,),
+        "ordered_logistic": (0.3, W.cumsum()),
+    }.items():
+        assert _listed(D.make(name, args))[0].tolist() == list(
+            range(3 + (name == "ordered_logistic"))
+        )
     assert _listed(D.make("beta_binomial", (3, 0.5, 2.0)))[0].tolist() == [0, 1, 2, 3]
     assert _listed(D.dirac(np.array([1.5, 2.5])))[0].tolist() == [[1.5, 2.5]]
 
@@ -290,22 +335,32 @@ def test_supports_of_combinators():
     coin = D.make("bernoulli", (np.array([0.2, 0.9, 0.5]),))
     values, log_p = _listed(D.product(coin, 1))
     assert len({tuple(v) for v in values.tolist()}) == 8
-    np.testing.assert_allclose(np.exp(log_p[values.tolist().index([True, False, True])]), 0.2 * 0.1 * 0.5)
+    np.testing.assert_allclose(
+        np.exp(log_p[values.tolist().index([True, False, True])]), 0.2 * 0.1 * 0.5
+    )
     values, log_p = _listed(D.iid(D.make("categorical", (W,)), 2))
     np.testing.assert_allclose(np.exp(log_p[values.tolist().index([2, 0])]), W[2] * W[0])
     values, log_p = _listed(D.mixture(W, D.dirac(np.array([4, 7, 4]))))
     np.testing.assert_allclose(np.exp(log_p), [0.5, 0.5, 0.0])
-    values, log_p = _listed(D.mixture_general(W[:2], [D.make("binomial", (2, 0.3)), D.make("binomial", (3, 0.6))]))
+    values, log_p = _listed(
+        D.mixture_general(W[:2], [D.make("binomial", (2, 0.3)), D.make("binomial", (3, 0.6))])
+    )
     total = {k: 0.0 for k in range(4)}
     for v, p in zip(values.tolist(), np.exp(log_p), strict=True):
         total[v] += p
-    want = (0.2 * st.binom(2, 0.3).pmf(np.arange(4)) + 0.5 * st.binom(3, 0.6).pmf(np.arange(4))) / 0.7
+    want = (
+        0.2 * st.binom(2, 0.3).pmf(np.arange(4)) + 0.5 * st.binom(3, 0.6).pmf(np.arange(4))
+    ) / 0.7
     np.testing.assert_allclose(list(total.values()), want)
     _listed(D.truncate(D.make("binomial", (np.array([5, 7]), 0.4)), 1, 3))
 
 
 def test_what_cannot_be_listed_is_refused():
-    for dist in (D.make("poisson", (2.0,)), D.make("normal", (0.0, 1.0)), D.iid(D.make("bernoulli", (0.5,)), 20)):
+    for dist in (
+        D.make("poisson", (2.0,)),
+        D.make("normal", (0.0, 1.0)),
+        D.iid(D.make("bernoulli", (0.5,)), 20),
+    ):
         with pytest.raises(DiagnosticError, match="E724"):
             D.support_values(dist)
     with pytest.raises(DiagnosticError, match="E724"):
@@ -322,7 +377,15 @@ def test_every_row_is_implemented():
     from ppl.semantics.signatures import COERCIONS, PRIMITIVES, Distribution
 
     combinators = {"dirac", "mixture", "truncate", "iid", "transform"}
-    tables = (F.ELEMENTWISE, F.REDUCTIONS, F.BATCHED, F.EINSUM, F.STRUCTURAL, F.CHECKED, {"ode", "ode_stiff"})
+    tables = (
+        F.ELEMENTWISE,
+        F.REDUCTIONS,
+        F.BATCHED,
+        F.EINSUM,
+        F.STRUCTURAL,
+        F.CHECKED,
+        {"ode", "ode_stiff"},
+    )
     functions = set().union(*map(set, tables))
     distributions = {n for n, r in PRIMITIVES.items() if isinstance(r, Distribution)}
     assert distributions == set(D.FAMILIES) | set(BASE_MEASURES) | combinators
@@ -334,7 +397,9 @@ def test_every_row_is_implemented():
         if isinstance(row, Distribution) and name in D.FAMILIES:
             assert row.support.partition("(")[0] in D.SUPPORTS, name
             args = _any_arguments(row)
-            assert D.is_finite(D.make(name, args)) == row.finite and D.has_sampler(D.make(name, args))
+            assert D.is_finite(D.make(name, args)) == row.finite and D.has_sampler(
+                D.make(name, args)
+            )
 
 
 def _any_arguments(row):
@@ -349,6 +414,11 @@ def _any_arguments(row):
 
 
 def test_laws_are_pytrees():
-    for d in (D.mixture(W, normals()), D.truncate(normals(), -1.0, 2.0), D.make("categorical", (W,)), D.flat(0.0)):
+    for d in (
+        D.mixture(W, normals()),
+        D.truncate(normals(), -1.0, 2.0),
+        D.make("categorical", (W,)),
+        D.flat(0.0),
+    ):
         x = 1 if D.is_discrete(d) else 0.4
         np.testing.assert_array_equal(jax.jit(lambda d, x=x: d.log_prob(x))(d), d.log_prob(x))

@@ -16,6 +16,7 @@ import scipy.stats as st
 from ppl.semantics import distributions as D
 from ppl.semantics.distributions.bijections import IntervalBijection
 from ppl.semantics.distributions.supports import Interval
+from ppl.semantics.functions.elementwise import log1m_exp
 from tests.oracles.distributions import CONTINUOUS, DISCRETE, SCALAR
 
 FALSE_ALARM = 1e-6
@@ -65,7 +66,7 @@ quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def halves_of(name):
-    """Quadrature nodes on both sides of a centre (the kink, if there is one): x and dx."""
+    """Quadrature nodes on both sides of a centre (the kink, if there is one): x and log dx."""
     case, xs = SCALAR[name], points_of(name)
     kinked = name in ("double_exponential", "asymmetric_laplace")
     centre = case.args[0] if kinked else xs[:, xs.shape[-1] // 2][:, None]
@@ -75,8 +76,10 @@ def halves_of(name):
         to = IntervalBijection(Interval(np.asarray(low), np.asarray(high)))
         x = to(jnp.asarray(NODES))
         at.append(np.broadcast_to(x, (3, len(NODES))))
-        sizes.append(np.exp(to.log_abs_det_jacobian(jnp.asarray(NODES), x)) * WEIGHTS)
-    return np.concatenate(at, -1), np.concatenate([np.broadcast_to(s, at[0].shape) for s in sizes], -1)
+        sizes.append(np.asarray(to.log_abs_det_jacobian(jnp.asarray(NODES), x)) + np.log(WEIGHTS))
+    return np.concatenate(at, -1), np.concatenate(
+        [np.broadcast_to(s, at[0].shape) for s in sizes], -1
+    )
 
 
 @cache
@@ -84,14 +87,18 @@ def densities(name):
     """The density, and its gradients, wherever the tests below look."""
     case = SCALAR[name]
     xs = points_of(name)
-    outside = np.broadcast_to(np.array(case.outside or (np.nan,), float), (3, max(len(case.outside), 1)))
+    outside = np.broadcast_to(
+        np.array(case.outside or (np.nan,), float), (3, max(len(case.outside), 1))
+    )
     columns = [xs, outside]
     if name in CONTINUOUS:
         nodes, sizes = halves_of(name)
         columns.append(nodes)
     at = np.concatenate(columns, -1)
     bad = illegal_rows(name)
-    args = [np.concatenate([np.broadcast_to(a, (3, 1)), b]) for a, b in zip(case.args, bad, strict=True)]
+    args = [
+        np.concatenate([np.broadcast_to(a, (3, 1)), b]) for a, b in zip(case.args, bad, strict=True)
+    ]
     at = np.concatenate([at, np.tile(at[:1], (len(bad[0]), 1))])
     moved = [i for i, a in enumerate(args) if a.dtype.kind == "f"]
     weight = np.zeros(at.shape)
@@ -107,7 +114,9 @@ def densities(name):
         value, pull = jax.vjp(density, [args[i] * jnp.ones_like(at) for i in moved], at)
         return value, *pull(weight)
 
-    value, grads, slope = quick(run)(tuple(map(jnp.asarray, args)), jnp.asarray(at), jnp.asarray(weight))
+    value, grads, slope = quick(run)(
+        tuple(map(jnp.asarray, args)), jnp.asarray(at), jnp.asarray(weight)
+    )
     value, slope = np.asarray(value), np.asarray(slope)
     points = (slice(0, 3), slice(0, xs.shape[-1]))
     out = {
@@ -118,7 +127,7 @@ def densities(name):
     }
     if name in CONTINUOUS:
         out["slope"] = slope[points]
-        out["mass"] = np.sum(np.exp(value[:3, -nodes.shape[-1] :]) * sizes, -1)
+        out["mass"] = np.sum(np.exp(value[:3, -nodes.shape[-1] :] + sizes), -1)
     return out
 
 
@@ -131,7 +140,7 @@ def tails(name):
 
     def run(args, xs, tail):
         law = D.make(name, args)
-        other = jnp.log(-jnp.expm1(tail))
+        other = log1m_exp(tail)
         at = law.quantile(jnp.concatenate([tail, other]), jnp.concatenate([other, tail]))
         everywhere = jnp.concatenate([xs, at, at - 1], -1)
         sizes = np.cumsum([xs.shape[-1], 2 * len(TAILS)])

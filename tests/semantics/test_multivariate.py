@@ -46,12 +46,20 @@ COUNTS = np.array([[1, 4, 2], [7, 0, 0], [0, 3, 4], [2, 2, 3]])
 #: name -> (args, points, log density)
 VECTORS = {
     "multi_normal": ((MU, COV), X, lambda x: st.multivariate_normal(MU, COV).logpdf(x)),
-    "multi_normal_prec": ((MU, np.linalg.inv(COV)), X, lambda x: st.multivariate_normal(MU, COV).logpdf(x)),
+    "multi_normal_prec": (
+        (MU, np.linalg.inv(COV)),
+        X,
+        lambda x: st.multivariate_normal(MU, COV).logpdf(x),
+    ),
     "multi_normal_cholesky": ((MU, _root), X, lambda x: st.multivariate_normal(MU, COV).logpdf(x)),
     "multi_student_t": ((3.3, MU, _root), X, lambda x: st.multivariate_t(MU, COV, 3.3).logpdf(x)),
     "dirichlet": ((ALPHA,), SIMPLICES, lambda x: st.dirichlet(ALPHA).logpdf(x.T)),
     "multinomial": ((7, P), COUNTS, lambda x: st.multinomial(7, P).logpmf(x)),
-    "dirichlet_multinomial": ((7, ALPHA), COUNTS, lambda x: st.dirichlet_multinomial(ALPHA, 7).logpmf(x)),
+    "dirichlet_multinomial": (
+        (7, ALPHA),
+        COUNTS,
+        lambda x: st.dirichlet_multinomial(ALPHA, 7).logpmf(x),
+    ),
     "categorical": ((3 * P,), np.arange(3), lambda k: np.log(P[k])),
     "categorical_logit": ((np.log(P) + 2,), np.arange(3), lambda k: np.log(P[k])),
     "ordered_logistic": ((0.7, CUTS), np.arange(4), lambda k: _ordered(k, 0.7, CUTS)),
@@ -162,7 +170,9 @@ def test_normal_vector_sampler(name):
 
 
 def test_student_vector_sampler():
-    draws = np.asarray(D.make("multi_student_t", (3.3, MU, _root)).sample(jax.random.key(5), (DRAWS,)))
+    draws = np.asarray(
+        D.make("multi_student_t", (3.3, MU, _root)).sample(jax.random.key(5), (DRAWS,))
+    )
     z = np.linalg.solve(_root, (draws - MU).T)
     assert st.kstest(z[2], st.t(3.3).cdf).pvalue > FALSE_ALARM
     # |z|²/n has Fisher's F distribution

@@ -23,7 +23,9 @@ def test_solution_and_gradient_of_exponential_decay():
 
     def last(k, c):
         y0 = {"y": c, "z": 0}
-        states = solve_ode(lambda t, s: {"y": -k * s["y"], "z": s["y"]}, y0, 0.0, TS, 1e-9, 1e-9, stiff=False)
+        states = solve_ode(
+            lambda t, s: {"y": -k * s["y"], "z": s["y"]}, y0, 0.0, TS, 1e-9, 1e-9, stiff=False
+        )
         return states["z"][-1], states
 
     k, c = 0.7, 2.3
@@ -38,7 +40,11 @@ def test_solution_and_gradient_of_exponential_decay():
 def test_stiff_solver_on_a_stiff_problem():
     """y' = -k (y - cos t) follows (k² cos t + k sin t) / (k² + 1) after a transient."""
     k = 2_000.0
-    got = jax.jit(lambda k: solve_ode(lambda t, y: -k * (y - jnp.cos(t)), 0.0, 0.0, TS, 1e-8, 1e-8, stiff=True))(k)
+    got = jax.jit(
+        lambda k: solve_ode(
+            lambda t, y: -k * (y - jnp.cos(t)), 0.0, 0.0, TS, 1e-8, 1e-8, stiff=True
+        )
+    )(k)
     np.testing.assert_allclose(got, (k**2 * np.cos(TS) + k * np.sin(TS)) / (k**2 + 1), rtol=1e-6)
 
 
@@ -48,4 +54,6 @@ def test_failures_are_nan():
     np.testing.assert_allclose(run(1.0, ok), 1 / (1 - ok), rtol=1e-4)
     assert np.all(np.isnan(run(1.0, np.array([0.5, 1.5, 2.0]))))  # explodes at t = 1
     assert np.all(np.isnan(run(1.0, np.array([0.5, 0.2, 0.6]))))  # times out of order
-    assert solve_ode(lambda t, y: y, jnp.ones(2), 0.0, np.zeros(0), 1e-6, 1e-6, stiff=False).shape == (0, 2)
+    assert solve_ode(
+        lambda t, y: y, jnp.ones(2), 0.0, np.zeros(0), 1e-6, 1e-6, stiff=False
+    ).shape == (0, 2)
