@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.lang import syntax as s
-from ppl.lang.check import atoms
+from ppl.lang.check import atoms, flow_statements
 from ppl.lang.check import terms as t
 from ppl.lang.check.flow_primitives import primitive_call, primitive_value
-from ppl.lang.check.graph import A, Apply, Check, Graph, Seen, Use, interface, leaf
+from ppl.lang.check.graph import A, Apply, Check, Graph, Use, interface, leaf
 from ppl.lang.check.infer import Body
 from ppl.lang.check.report import Place, quote
 from ppl.lang.check.schemes import signatures
 from ppl.lang.check.scope import Constant, Global, Local
-from ppl.lang.check.statements import baseline, tail
+from ppl.lang.check.statements import tail
 from ppl.lang.check.templates import endless
 from ppl.semantics.signatures import PRIMITIVES, PROPERTIES
 
@@ -355,55 +355,6 @@ class Flows:
                 self.flow(self.expr(a), fn.args[i], f"argument {i + 1} of `{what}`", a)
         return fn.args[-1]
 
-    # ------------------------------------------------------------------------- statements
-
-    def block(self, block: s.Block) -> A:
-        effectful = block in self.facts.measure_blocks or block in self.body.unit_blocks
-        last = len(block.statements) - 1
-        result = A("unit")
-        for i, st in enumerate(block.statements):
-            if type(st) is s.ExprStmt:
-                a = self.expr(st.expr)
-                if i == last:
-                    result = a.args[0] if effectful else a
-            elif type(st) is s.Return:
-                result = self.expr(st.value)
-            else:
-                self.statement(st)
-        return self.measure(result) if effectful else result
-
-    def statement(self, st: s.Statement) -> None:
-        match st:
-            case s.Draw(pattern=pattern, expr=e):
-                a = self.expr(e).args[0]
-                for value in baseline(st):
-                    self.expr(value)
-                self.bind(pattern, a)
-            case s.Let(pattern=pattern, type=type_, expr=e):
-                a = self.expr(e)
-                if type_ is not None:
-                    wanted = self.graph.of_type(self.facts.annotations[type_], {}, self.shape(e))
-                    self.flow(a, wanted, "the declared type of this variable", e)
-                    a = wanted
-                self.bind(pattern, a)
-            case s.Observe(value=value, dist=dist):
-                v, d = self.expr(value), self.expr(dist)
-                wanted = self.graph.constant(atoms.DIST, True)
-                why = "what is observed must have a density: it"
-                self.graph.link(d.var, wanted, why, dist, False)
-                x, y = leaf(v), leaf(d.args[0])
-                if x.head == "num" and y.head == "num":
-                    self.graph.seen.append(Seen(x.var, y.var, value))
-            case s.Factor(value=value) | s.Condition(value=value):
-                self.expr(value)
-            case s.ParamStmt(type=type_, init=init):
-                wanted = self.graph.of_type(self.facts.annotations[type_], {}, self.shape(st))
-                self.flow(self.expr(init), wanted, "the initial value", init)
-                self.types[st] = wanted
-                self.locals[self.facts.binders[st]] = wanted
-            case _:
-                pass
-
 
 _RULES: dict[type, Callable[[Flows, Any], A]] = {
     s.Lit: Flows.lit,
@@ -418,7 +369,7 @@ _RULES: dict[type, Callable[[Flows, Any], A]] = {
     s.Field: Flows.field,
     s.Cast: Flows.cast,
     s.Lambda: Flows.lambda_,
-    s.Block: Flows.block,
+    s.Block: flow_statements.block,
     s.If: Flows.if_,
     s.Match: Flows.match,
     s.For: Flows.for_,

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ppl.lang import syntax as s
-from ppl.lang.check import calls, primitives, statements
+from ppl.lang.check import calls, loops, primitives, statements
 from ppl.lang.check import terms as t
 from ppl.lang.check.broadcast import Each, Equality
 from ppl.lang.check.patterns import bind_pattern
-from ppl.lang.check.report import Place, quote
+from ppl.lang.check.report import Place
 from ppl.lang.check.scope import Constant, ConstructorRef, Facts, Global, Local
 from ppl.lang.check.solver import Constraint, Solver
 from ppl.lang.check.statements import tail
-from ppl.lang.check.structure import HasField, Indexed, LoopBody, Product
+from ppl.lang.check.structure import HasField, Indexed, Product
 from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, UNIT, Con, Meta, Term, prune
 from ppl.semantics.diagnostics import Diagnostic, Note
 from ppl.semantics.signatures import OPERATORS
@@ -212,9 +212,6 @@ class Body:
                 self.equal(term, item, x, "each element of an array has the shape of the first: it")
         return t.array(item)
 
-    def call(self, e: s.Call) -> Term:
-        return calls.call(self, e)
-
     def index(self, e: s.Index) -> Term:
         value = self.expr(e.value)
         items: list[Term | None] = []
@@ -327,70 +324,6 @@ class Body:
                 self.equal(term, result, tail(arm.body), "each arm has the shape of the first: it")
         return ERROR if result is None else result
 
-    # ------------------------------------------------------------------------------ loops
-
-    def elements(self, over: s.Expr, word: str) -> Term:
-        """What a loop over an expression goes through."""
-        term = prune(self.expr(over))
-        if isinstance(term, Con) and term.head == "array":
-            return term.args[0]
-        if term is NUM:
-            self.report(
-                Diagnostic(
-                    "E301",
-                    f"{word} goes over an array, and `{quote(over)}` is a number",
-                    over.span,
-                    (),
-                    f"to repeat it: `in range({quote(over)})`",
-                )
-            )
-            return ERROR
-        item = Meta()
-        self.equal(term, t.array(item), over, f"what {word} goes over")
-        return item
-
-    def for_(self, e: s.For) -> Term:
-        bind_pattern(self, e.pattern, self.elements(e.over, "`for`"))
-        body = self.expr(e.body)
-        item = self.solver.measured(
-            body, Place(self, e.body), tail(e.body), "the body of `for`", "E512"
-        )
-        return t.measure(t.array(item))
-
-    def comprehension(self, e: s.Comprehension) -> Term:
-        bind_pattern(self, e.pattern, self.elements(e.over, "a comprehension"))
-        if e.guard is not None:
-            self.equal(self.expr(e.guard), BOOL, e.guard, "the condition of a comprehension")
-        return t.array(self.expr(e.item))
-
-    def scan(self, e: s.Scan) -> Term:
-        word = "scan" if e.keep == "all" else "fold"
-        carry = self.expr(e.init)
-        item = self.elements(e.over, f"`{word}`")
-        bind_pattern(self, e.carry, carry)
-        bind_pattern(self, e.pattern, item)
-        return self._loop(e, e.body, carry, word, keep_all=e.keep == "all")
-
-    def iterate(self, e: s.Iterate) -> Term:
-        carry = self.expr(e.init)
-        if e.limit is not None:
-            self.equal(self.expr(e.limit), NUM, e.limit, "the limit of `iterate`")
-        bind_pattern(self, e.carry, carry)
-        self.equal(self.expr(e.until), BOOL, e.until, "the condition of `until`")
-        return self._loop(e, e.body, carry, "iterate", keep_all=False)
-
-    def _loop(self, e: s.Expr, block: s.Block, carry: Term, word: str, *, keep_all: bool) -> Term:
-        result: Term = Meta()
-        body = self.expr(block)
-        place = Place(self, e)
-        self.solver.add(
-            LoopBody(place, body, carry, result, keep_all=keep_all, word=word, tail=tail(block))
-        )
-        return prune(result)
-
-    def block(self, e: s.Block) -> Term:
-        return statements.block(self, e)
-
 
 _RULES: dict[type, Callable[[Body, Any], Term]] = {
     s.Lit: Body.lit,
@@ -400,16 +333,16 @@ _RULES: dict[type, Callable[[Body, Any], Term]] = {
     s.Tuple: Body.tuple,
     s.Record: Body.record,
     s.ArrayLit: Body.array,
-    s.Call: Body.call,
+    s.Call: calls.call,
     s.Index: Body.index,
     s.Field: Body.field,
     s.Cast: Body.cast,
     s.Lambda: Body.lambda_,
-    s.Block: Body.block,
+    s.Block: statements.block,
     s.If: Body.if_,
     s.Match: Body.match,
-    s.For: Body.for_,
-    s.Comprehension: Body.comprehension,
-    s.Scan: Body.scan,
-    s.Iterate: Body.iterate,
+    s.For: loops.for_,
+    s.Comprehension: loops.comprehension,
+    s.Scan: loops.scan,
+    s.Iterate: loops.iterate,
 }

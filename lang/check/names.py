@@ -22,7 +22,7 @@ from ppl.lang.check.scope import (
     Role,
     Scope,
 )
-from ppl.semantics.diagnostics import Diagnostic, Note, suggest
+from ppl.semantics.diagnostics import Diagnostic, Note, Span, suggest
 from ppl.semantics.signatures import ALIASES, CONSTANTS, OPERATORS, PRIMITIVES
 
 #: operators are written as such; their rows have no names of their own in the language
@@ -51,11 +51,10 @@ def _collect(module: s.Module, facts: Facts, report: Report) -> None:
             continue
         if item.name in seen:
             report(
-                Diagnostic(
-                    "E202",
+                _twice(
                     f"`{item.name}` is defined twice",
                     item.name_span,
-                    (Note("the first definition", seen[item.name].name_span),),
+                    seen[item.name].name_span,
                     "rename one of them",
                 )
             )
@@ -148,14 +147,8 @@ class _Resolver:
                 self.expr(p.default, Scope())
             for name in names_of(p.pattern):
                 if name.name in seen:
-                    self.report(
-                        Diagnostic(
-                            "E202",
-                            f"two parameters are named `{name.name}`",
-                            name.span,
-                            (Note("the first", seen[name.name].span),),
-                        )
-                    )
+                    what = f"two parameters are named `{name.name}`"
+                    self.report(_twice(what, name.span, seen[name.name].span))
                 seen[name.name] = name
             self.bind(p.pattern, scope, role)
 
@@ -166,15 +159,9 @@ class _Resolver:
             match p:
                 case s.PName(name=name):
                     if name in bound:
-                        self.report(
-                            Diagnostic(
-                                "E202",
-                                f"`{name}` is bound twice in one pattern",
-                                p.span,
-                                (Note("the first", bound[name].span),),
-                                "use `_` for a part that is not needed",
-                            )
-                        )
+                        what = f"`{name}` is bound twice in one pattern"
+                        hint = "use `_` for a part that is not needed"
+                        self.report(_twice(what, p.span, bound[name].span, hint))
                     bound[name] = p
                     local = Local(name, role, p.span, 0, random)
                     self.facts.binders[p] = local
@@ -343,14 +330,7 @@ class _Resolver:
         seen: dict[str, s.Expr] = {}
         for name, e in pairs:
             if name in seen:
-                self.report(
-                    Diagnostic(
-                        "E202",
-                        f"two {what}s are named `{name}`",
-                        e.span,
-                        (Note("the first", seen[name].span),),
-                    )
-                )
+                self.report(_twice(f"two {what}s are named `{name}`", e.span, seen[name].span))
             seen[name] = e
 
     # ---------------------------------------------------------------------- statements
@@ -424,3 +404,7 @@ class _Resolver:
                         f"write `observe {p.name} ~ …`",
                     )
                 )
+
+
+def _twice(message: str, again: Span, first: Span, hint: str | None = None) -> Diagnostic:
+    return Diagnostic("E202", message, again, (Note("the first", first),), hint)
