@@ -1,20 +1,24 @@
-"""Exact inference for finite programs: run every path once.
+"""Exact inference for finite programs.
 
-Contract: `Enumerates`. The posterior is the finite measure itself: every execution with its exact
-weight, executions that agree in everything observed merged.
+Contract: `Enumerates`. A program with few paths runs every one of them once: the posterior is the
+finite measure itself, executions that agree in everything observed merged (`Enumerated`). One with
+many is summed by variable elimination (`Factored`): the evidence, every site's marginal law, and
+draws from the exact joint law.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import jax
 import numpy as np
 
-from ppl.semantics.diagnostics import fail
+from ppl.inference.recover import Observe, recover
+from ppl.semantics.diagnostics import DiagnosticError, Note, fail
 from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.omega import Tape
 from ppl.semantics.xla.axes import Arr
@@ -24,13 +28,16 @@ from ppl.semantics.xla.values import RValue, spread_value
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """Settings: the largest number of paths to run."""
+    """Settings: the largest number of paths to run one by one, and the number of joint draws
+    when there are more."""
 
-    paths: int = 1_000_000
+    paths: int = 100_000
+    draws: int = 4_000
 
     def __post_init__(self) -> None:
-        if self.paths < 1:
-            raise fail("E811", f"paths = {self.paths}: it must be at least 1")
+        for name in ("paths", "draws"):
+            if getattr(self, name) < 1:
+                raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -50,12 +57,57 @@ class Enumerated:
         return float(top + np.log(np.sum(np.exp(self.log_weights - top))))
 
 
+@dataclass(frozen=True)
+class Factored:
+    """A finite measure in factors. `marginals`: by site, probabilities of its options (last axis)
+    for every element of its plates. `values`: as in `Enumerated`, but draws of equal weight."""
+
+    values: RValue
+    marginals: dict[str, np.ndarray]
+    log_evidence: float
+    draws: int
+
+
 def run_exact(
+    bound: Bound, data: Data, settings: Exact, *, seed: int, observe: Observe
+) -> Enumerated | Factored:
+    """The measure of a finite program. Raises E807 if a site has infinitely many values, or there
+    are too many paths and the program cannot be summed (the reason is in the notes)."""
+    try:
+        shapes = bound.options(data)
+    except DiagnosticError as error:
+        return _few_paths(bound, data, settings, observe, error)
+    paths = math.prod(float(s[-1]) ** math.prod(s[:-1]) for s in shapes.values())
+    if paths <= settings.paths:
+        return enumerate_paths(bound, data, settings, observe=observe)
+    log_z, marginals = _sums(bound)(data, {k: np.zeros(s) for k, s in shapes.items()})
+    values = recover(bound, data, {}, settings.draws, seed=seed, observe=observe)
+    laws = {k: np.asarray(v) for k, v in marginals.items()}
+    return Factored(values, laws, float(log_z), settings.draws)
+
+
+def _few_paths(
+    bound: Bound, data: Data, settings: Exact, observe: Observe, reason: DiagnosticError
+) -> Enumerated:
+    try:
+        return enumerate_paths(bound, data, settings, observe=observe)
+    except DiagnosticError as error:
+        first, because = error.diagnostics[0], reason.diagnostics[0]
+        note = Note(f"it cannot be summed site by site: {because.message}", because.span)
+        raise DiagnosticError(replace(first, notes=(*first.notes, note))) from None
+
+
+@lru_cache(maxsize=64)
+def _sums(bound: Bound) -> Callable[..., Any]:
+    return jax.jit(jax.value_and_grad(bound.log_evidence, argnums=1))
+
+
+def enumerate_paths(
     bound: Bound,
     data: Data,
     settings: Exact,
     *,
-    observe: Callable[[RValue, Any], RValue],
+    observe: Observe,
 ) -> Enumerated:
     """All atoms. Raises E807 if a site has infinitely many values, or there are too many paths."""
     enumerator, trees = _compiled(bound, observe)
@@ -69,9 +121,7 @@ def run_exact(
 
 
 @lru_cache(maxsize=64)
-def _compiled(
-    bound: Bound, observe: Callable[[RValue, Any], RValue]
-) -> tuple[Enumerator, list[Any]]:
+def _compiled(bound: Bound, observe: Observe) -> tuple[Enumerator, list[Any]]:
     trees: list[Any] = []
 
     def run(data: Data, tape: Tape) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from ppl.cache import use_compilation_cache
 from ppl.inference import chains
 from ppl.inference.chains import Draws
-from ppl.inference.exact import Exact, run_exact
+from ppl.inference.exact import Exact, Factored, run_exact
 from ppl.inference.hmc import Hmc, run_hmc
 from ppl.inference.importance import Importance, run_importance
 from ppl.inference.laplace import Laplace, run_laplace
@@ -228,7 +228,14 @@ def _importance(method: Importance, target: Target, seed: int, progress: bool) -
 
 @_infer.register
 def _exact(method: Exact, target: Target, seed: int, progress: bool) -> Posterior:
-    found = run_exact(target.bound, target.data, method, observe=_whole_run)
+    found = run_exact(target.bound, target.data, method, seed=seed, observe=_whole_run)
+    about = _about(method, target, seed)
+    if isinstance(found, Factored):
+        values, result, faults = found.values
+        raise_faults(faults)
+        n = found.draws
+        about |= {"evidence": found.log_evidence, "evidence_se": 0.0, "marginals": found.marginals}
+        return posterior_of(target, values, result, n, (1, n), **about)
     values, result, faults = found.values
     raise_faults(faults, weights=found.log_weights)
     n = len(found.log_weights)
@@ -242,5 +249,5 @@ def _exact(method: Exact, target: Target, seed: int, progress: bool) -> Posterio
         evidence=found.log_evidence,
         evidence_se=0.0,
         exact=True,
-        **_about(method, target, seed),
+        **about,
     )

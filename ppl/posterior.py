@@ -44,6 +44,8 @@ class Posterior:
     seed: int | None = None
     #: the draws enumerate the whole posterior, with exact weights
     exact: bool = False
+    #: exact probabilities of the options of finite sites, by site: (*plates and steps, options)
+    marginals: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what the method itself has to warn of
     remarks: tuple[Diagnostic, ...] = ()
     #: the model and its data, if this process inferred it; files do not keep it

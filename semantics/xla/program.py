@@ -19,9 +19,9 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.run import run, run_measure
-from ppl.semantics.xla.sites import Chosen, Discover, Free, draw
+from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, unlisted
 from ppl.semantics.xla.state import Scope, SiteRule, State, total
-from ppl.semantics.xla.summing import Summed, Summing
+from ppl.semantics.xla.summing import NUDGE, Summed, Summing
 from ppl.semantics.xla.values import RValue, Seq
 
 ALL = frozenset(("sites", "kept", "observed", "faults"))
@@ -116,6 +116,31 @@ class Bound:
         scores, _ = eliminate(state.scores, state.extra.chains)
         density = total(scores, ()).data
         return jnp.where(density < jnp.inf, density, -jnp.inf)  # no value, no mass
+
+    # --------------------------------------------------------------------------- finite programs
+
+    def options(self, data: Data) -> dict[str, tuple[int, ...]]:
+        """The shape of each summed site's table of options: its plates, then its values. Raises
+        E807 if a site is continuous, and what summing raises."""
+
+        def probe(data: Data) -> Any:
+            nonlocal sites
+            _, state = self.execute(data, rule=Summing(unlisted))
+            eliminate(state.scores, state.extra.chains)
+            sites = state.extra.sites
+            return ()
+
+        sites: tuple[tuple[str, Axis], ...] = ()
+        jax.eval_shape(probe, dict(data))
+        return {name: (*(p.size for p in axis.plates), axis.size) for name, axis in sites}
+
+    def log_evidence(self, data: Data, nudges: Mapping[str, Any]) -> Any:
+        """The log of the total mass of a finite program. Its gradient with respect to `nudges`
+        (zeros, of the shapes of `options`) are the marginal laws of the sites."""
+        given = {f"{name}/{NUDGE}": Arr(v) for name, v in nudges.items()}
+        _, state = self.execute(data, rule=Summing(unlisted), given=given)
+        scores, _ = eliminate(state.scores, state.extra.chains)
+        return total(scores, ()).data
 
     def contributions(self, data: Data, position: Mapping[str, Any]) -> dict[str, Any]:
         """The log density of each observation and the value of each site, for messages."""

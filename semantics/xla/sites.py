@@ -118,6 +118,16 @@ class Free:
         return out, _recorded(state.scored(lp), site, out, scope)
 
 
+def unlisted(site: Site, scope: Scope, state: State) -> Result:
+    """Refuses a site whose values cannot be listed."""
+    raise fail(
+        "E807",
+        f"`{site.name}` has infinitely many values (`{site.dist.name}`), so there is no exact sum",
+        span=site.span,
+        hint="use nuts, importance or smc",
+    )
+
+
 @dataclass(frozen=True)
 class Found:
     """A continuous site met while discovering a program's coordinates."""

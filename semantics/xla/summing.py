@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, narrow, position, rename, union
+from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, narrow, open_event, position, rename, union
 from ppl.semantics.xla.dists import realise
 from ppl.semantics.xla.elimination import Chain
 from ppl.semantics.xla.sites import _applier
@@ -39,6 +39,11 @@ class Summed:
     def fresh(self, name: str, size: int, plates: Axes) -> tuple[Axis, Summed]:
         axis = Axis(-1 - self.count, name, size, plates)
         return axis, replace(self, count=self.count + 1)
+
+
+#: a score to add to each option of a site is given at the site's path and this step; the gradient
+#: of the log evidence with respect to a zero one is the site's marginal law
+NUDGE = "!"
 
 
 def plates_of(scope: Scope) -> Axes:
@@ -77,6 +82,9 @@ class Summing:
         axis, summed = summed.fresh(site.name, values.shape[0], plates_of(scope))
         summed = replace(summed, sites=(*summed.sites, (site.name, axis)))
         score = rename(narrow(log_p, (axis, *dims)), {})
+        nudge = scope.given.get(f"{site.name}/{NUDGE}")
+        if nudge is not None:
+            score = elementwise(jnp.add, score, open_event(nudge, axis))
         if scope.mask is not None:
             score = elementwise(
                 lambda m, s: jnp.where(m, s, -jnp.log(axis.size)), scope.mask, score

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 
 import ppl
-from ppl.inference.exact import Exact, run_exact
+from ppl.inference.exact import Exact, enumerate_paths
 from ppl.inference.importance import Importance, run_importance
 from ppl.lang.parser import parse
 from ppl.semantics import enumerate as enumeration
@@ -52,7 +52,7 @@ def ours(program: Any) -> tuple[Rows, Rows]:
     """All executions by tapes, and some by importance sampling."""
     target = ppl.compile(program.source)[program.model](**program.data)
     with precision():
-        exact = run_exact(target.bound, target.data, Exact(), observe=_seen)
+        exact = enumerate_paths(target.bound, target.data, Exact(), observe=_seen)
         drawn = run_importance(
             target.bound, target.data, Importance(particles=DRAWS), seed=7, observe=_seen
         )

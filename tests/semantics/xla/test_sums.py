@@ -333,3 +333,36 @@ def test_what_cannot_be_summed_is_refused_by_name(body, code):
     assert diagnostic.code == code
     assert diagnostic.span is not None
     assert diagnostic.hint
+
+
+def test_exact_inference_in_factors():
+    """Evidence and smoothed marginals of a chain too long to enumerate, against a shorter one's
+    enumeration and a hand-written forward-backward recursion."""
+    source = """
+model m(ys: [real], a: [[prob]], start: [prob], mu: [real]) {
+  z0 ~ categorical(start)
+  zs ~ scan z = z0 for y in ys {
+    z ~ categorical(a[z])
+    observe y ~ normal(mu[z], 1)
+    return z
+  }
+  return zs
+}"""
+    rng = np.random.default_rng(8)
+    ys = rng.normal(size=40)
+    t = target(source, ys=ys, a=A, start=START, mu=MU)
+    posterior = ppl.infer(t, ppl.exact(draws=500), seed=3)
+    emission = stats.norm.pdf(ys[:, None], MU, 1)
+    alphas, betas = [START @ A * emission[0]], [np.ones(3)]
+    for e in emission[1:]:
+        alphas.append(alphas[-1] @ A * e)
+    for e in emission[:0:-1]:
+        betas.insert(0, A @ (e * betas[0]))
+    evidence = alphas[-1].sum()
+    assert posterior.log_evidence == pytest.approx(np.log(evidence), abs=1e-11)
+    want = np.array(alphas) * np.array(betas) / evidence
+    np.testing.assert_allclose(posterior.marginals["zs/z"], want, rtol=1e-10)
+    assert posterior["zs"].shape == (1, 500, 40)
+    frequency = np.mean(posterior["zs"][0] == 1, axis=0)
+    # 40 binomial proportions of 500 draws; false-alarm rate below 1e-6, seed fixed
+    assert np.all(np.abs(frequency - want[:, 1]) < 6 * np.sqrt(0.25 / 500))
