@@ -846,12 +846,15 @@ array.
 """,
     ),
     "E704": Code(
-        "arrays of different lengths where one is needed",
+        "sizes that do not agree",
         """
-`zip` pairs element by element, and the elements of an array of arrays have one length.
+Arrays are combined element by element when their sizes are equal; a number goes with anything, and
+nothing else is stretched. `zip` pairs arrays of one length, the inner sizes of a matrix product
+agree, and so do those of what is observed and of what its distribution draws. The elements of an
+array of arrays have one length.
 
-    for (x, y) in zip([1, 2, 3], [4, 5]) { observe y ~ normal(x, 1) }      # 3 and 2
-    for (x, y) in zip([1, 2, 3], [4, 5, 6]) { observe y ~ normal(x, 1) }
+    model(x=[1, 2, 3], y=[1.5, 2.5])            # with `observe y ~ normal(b * x, 1)`
+    model(x=[1, 2, 3], y=[1.5, 2.5, 3.5])
 """,
     ),
     "E705": Code(
@@ -984,17 +987,6 @@ standardised value, one Gumbel per category). Those that declare none are refuse
 
     g ~ gamma(2, 1)                    # wrong: two natural constructions disagree
     g ~ weibull(2, 1)                  # right: by its quantile
-""",
-    ),
-    "E711": Code(
-        "sizes that do not agree",
-        """
-Arrays are combined element by element when their sizes are equal; a number goes with anything, and
-nothing else is stretched. The inner sizes of a matrix product agree, and so do those of what is
-observed and of what its distribution draws. Sizes are known when data are bound.
-
-    model(x=[1, 2, 3], y=[1.5, 2.5])            # with `observe y ~ normal(b * x, 1)`
-    model(x=[1, 2, 3], y=[1.5, 2.5, 3.5])
 """,
     ),
     "E801": Code(
