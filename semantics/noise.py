@@ -1,4 +1,4 @@
-"""Noise maps: each draw as a fixed function of parameters and of noise that does not depend on them.
+"""Noise maps: a draw as a fixed function of parameters and of noise that does not depend on them.
 
 They are the causal reading of a distribution. A counterfactual replays the noise of what was seen
 under other parameters: `push(other, noise_of(dist, x, key))`. The map is part of a row of the
@@ -10,7 +10,8 @@ table of signatures:
 - *gumbel-max*: one Gumbel per category, the drawn one being the largest after adding log
   probabilities (Oberst and Sontag 2019).
 
-Noise is determined by the draw where the law is continuous, and drawn given it where it is discrete.
+Noise is determined by the draw where the law is continuous, and drawn given it where it is
+discrete.
 """
 
 from __future__ import annotations

@@ -176,6 +176,14 @@ def _t_sample(key, shape, nu):
     return jax.random.t(key, nu, shape, _dtype(nu))
 
 
+def _half_t_log_cdf(z, nu):
+    """log P(|T| <= z), without cancelling for small z."""
+    square = z * z
+    near = square < nu
+    inner = betainc(0.5, 0.5 * nu, jnp.where(near, square / (nu + square), 0.5))
+    return jnp.where(near, jnp.log(inner), log1m_exp(jnp.minimum(LOG2 + _t_sf(z, nu), 0.0)))
+
+
 _student_t = Family(
     ("pos",), _t_log_density, _t_sample, log_cdf=lambda z, nu: _t_sf(-z, nu), log_sf=_t_sf
 )
@@ -183,6 +191,7 @@ _half_student_t = Family(
     ("pos",),
     lambda z, nu: LOG2 + _t_log_density(z, nu),
     lambda *a: jnp.abs(_t_sample(*a)),
+    log_cdf=_half_t_log_cdf,
     log_sf=lambda z, nu: LOG2 + _t_sf(z, nu),
 )
 
@@ -241,7 +250,7 @@ _gumbel = Family(
     quantile=lambda lp, lq: -jnp.log(-lp),
 )
 
-# ------------------------------------------------------------------------- on the positive half-line
+# ---------------------------------------------------------------------- on the positive half-line
 
 
 _exponential = Family((), lambda y: -y, log_sf=lambda y: -y, quantile=lambda lp, lq: -lq)

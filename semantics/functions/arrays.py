@@ -108,5 +108,6 @@ EINSUM: dict[str, Callable[..., str]] = {
 
 #: rows that only select or rearrange dimensions: the evaluator's own
 STRUCTURAL = frozenset(
-    "index slice columns columns_slice zip enumerate concat reverse repeat transpose flatten len".split()
+    "index slice columns columns_slice zip enumerate concat reverse repeat transpose flatten "
+    "len".split()
 )

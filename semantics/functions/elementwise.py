@@ -42,7 +42,8 @@ def _real_pow(x: Array, y: Array) -> Array:
 def _real_pow_jvp(primals, tangents):
     (x, y), (tx, ty) = primals, tangents
     out = _real_pow(x, y)
-    # d/dx: y x^(y-1) is 0 for y = 0 and infinite at x = 0 for y < 1; d/dy: x^y log x vanishes at x = 0
+    # d/dx: y x^(y-1) is 0 for y = 0, and infinite at x = 0 for y < 1
+    # d/dy: x^y log x vanishes at x = 0
     smooth = (y != 0) & ((x != 0) | (y >= 1))
     dx = jnp.where(smooth, y * _real_pow(jnp.where(smooth, x, 1.0), y - 1), 0.0)
     dy = jnp.where(x > 0, out * jnp.log(jnp.where(x > 0, x, 1.0)), 0.0)
@@ -125,7 +126,7 @@ def _to_integer(f: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
 
 
 def _keeping_kind(f: Callable[..., Array]) -> Callable[..., Array]:
-    """`f` on two ints gives an int; otherwise both are made real, in the precision of the real one."""
+    """`f` of ints is an int; otherwise all are made real, in the precision of the real ones."""
 
     def apply(*xs: ArrayLike) -> Array:
         arrays = [jnp.asarray(x) for x in xs]

@@ -56,7 +56,9 @@ A, B = col(0.6, 2.3, 7.5), col(1.4, 0.8, 3.3)
 CONTINUOUS: dict[str, Scalar] = {
     "normal": _frozen(st.norm, (MU, SIGMA), LINE),
     "half_normal": _frozen(lambda s: st.halfnorm(scale=s), (SIGMA,), HALF, (-0.5,)),
-    "lognormal": _frozen(lambda m, s: st.lognorm(s, scale=np.exp(m)), (MU, SIGMA), HALF, (-1.0, 0.0)),
+    "lognormal": _frozen(
+        lambda m, s: st.lognorm(s, scale=np.exp(m)), (MU, SIGMA), HALF, (-1.0, 0.0)
+    ),
     "student_t": _frozen(lambda nu, m, s: st.t(nu, m, s), (A, MU, SIGMA), LINE),
     "half_student_t": Scalar(
         (A, SIGMA),
@@ -70,7 +72,9 @@ CONTINUOUS: dict[str, Scalar] = {
     "cauchy": _frozen(st.cauchy, (MU, SIGMA), LINE),
     "half_cauchy": _frozen(lambda s: st.halfcauchy(scale=s), (SIGMA,), HALF, (-2.0,)),
     "double_exponential": _frozen(st.laplace, (MU, SIGMA), LINE),
-    "asymmetric_laplace": _frozen(lambda m, s, k: st.laplace_asymmetric(k, m, s), (MU, SIGMA, A), LINE),
+    "asymmetric_laplace": _frozen(
+        lambda m, s, k: st.laplace_asymmetric(k, m, s), (MU, SIGMA, A), LINE
+    ),
     "logistic": _frozen(st.logistic, (MU, SIGMA), LINE),
     "gumbel": _frozen(st.gumbel_r, (MU, SIGMA), LINE[1:]),
     "exponential": _frozen(lambda r: st.expon(scale=1 / r), (A,), HALF, (-0.1,)),
@@ -89,17 +93,25 @@ CONTINUOUS: dict[str, Scalar] = {
     ),
     "rayleigh": _frozen(lambda s: st.rayleigh(scale=s), (SIGMA,), HALF, (-0.1, 0.0)),
     "pareto": _frozen(
-        lambda m, a: st.pareto(a, scale=m), (col(0.3, 1.2, 2.5), A), col(0.3, 1.2, 2.5) + HALF, (0.2,)
+        lambda m, a: st.pareto(a, scale=m),
+        (col(0.3, 1.2, 2.5), A),
+        col(0.3, 1.2, 2.5) + HALF,
+        (0.2,),
     ),
     "gompertz": _frozen(lambda c, r: st.gompertz(c, scale=1 / r), (A, B), HALF[:-1], (-0.1,)),
     "levy": _frozen(st.levy, (MU, SIGMA), MU + HALF[1:], (-5.0,)),
     "log_uniform": _frozen(
-        st.loguniform, (col(0.1, 1.0, 2.0), col(0.9, 8.0, 50.0)),
-        col(0.1, 1.0, 2.0) + UNIT * col(0.8, 7.0, 48.0), (0.01, 60.0, -1.0),
+        st.loguniform,
+        (col(0.1, 1.0, 2.0), col(0.9, 8.0, 50.0)),
+        col(0.1, 1.0, 2.0) + UNIT * col(0.8, 7.0, 48.0),
+        (0.01, 60.0, -1.0),
     ),
     "beta": _frozen(st.beta, (A, B), UNIT, (-0.1, 1.1)),
     "beta_proportion": _frozen(
-        lambda m, k: st.beta(m * k, (1 - m) * k), (col(0.2, 0.55, 0.9), col(1.3, 4.0, 20.0)), UNIT, (-0.1, 1.1)
+        lambda m, k: st.beta(m * k, (1 - m) * k),
+        (col(0.2, 0.55, 0.9), col(1.3, 4.0, 20.0)),
+        UNIT,
+        (-0.1, 1.1),
     ),
     "kumaraswamy": Scalar(
         (A, B),
@@ -111,8 +123,10 @@ CONTINUOUS: dict[str, Scalar] = {
         lambda x, a, b: b * np.log1p(-(x**a)),
     ),
     "uniform": _frozen(
-        lambda lo, hi: st.uniform(lo, hi - lo), (col(-1.0, 0.0, 2.0), col(0.5, 7.0, 2.25)),
-        col(-1.0, 0.0, 2.0) + UNIT * col(1.5, 7.0, 0.25), (-1.5, 8.0),
+        lambda lo, hi: st.uniform(lo, hi - lo),
+        (col(-1.0, 0.0, 2.0), col(0.5, 7.0, 2.25)),
+        col(-1.0, 0.0, 2.0) + UNIT * col(1.5, 7.0, 0.25),
+        (-1.5, 8.0),
     ),
     "von_mises": Scalar(
         (MU, SIGMA),
@@ -121,7 +135,7 @@ CONTINUOUS: dict[str, Scalar] = {
         lambda x, m, k: st.vonmises(k, m).cdf(x) - st.vonmises(k, m).cdf(-np.pi),
         (-3.3, 3.3),
     ),
-}  # fmt: skip
+}
 
 P = col(0.17, 0.5, 0.92)
 ODDS = col(-1.3, 0.2, 2.1)
@@ -146,8 +160,11 @@ DISCRETE: dict[str, Scalar] = {
     ),
     "beta_binomial": _frozen(st.betabinom, (N, A, B), UPTO, (*BAD_COUNTS, 26.0), True),
     "discrete_uniform": _frozen(
-        lambda lo, hi: st.randint(lo, hi + 1), (icol(-2, 0, 5), icol(1, 6, 9)),
-        np.array([[-2, 0, 1], [0, 2, 6], [5, 8, 9]]), (-3.0, 10.0, 5.5), True,
+        lambda lo, hi: st.randint(lo, hi + 1),
+        (icol(-2, 0, 5), icol(1, 6, 9)),
+        np.array([[-2, 0, 1], [0, 2, 6], [5, 8, 9]]),
+        (-3.0, 10.0, 5.5),
+        True,
     ),
     "poisson": _frozen(st.poisson, (col(0.4, 3.2, 17.0),), COUNTS, BAD_COUNTS, True),
     "geometric": _frozen(lambda p: st.geom(p, loc=-1), (P,), COUNTS, BAD_COUNTS, True),
@@ -164,6 +181,6 @@ DISCRETE: dict[str, Scalar] = {
         lambda k, g, r: g + (1 - g) * st.poisson(r).cdf(k),
         BAD_COUNTS,
     ),
-}  # fmt: skip
+}
 
 SCALAR = CONTINUOUS | DISCRETE

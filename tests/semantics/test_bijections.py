@@ -41,7 +41,13 @@ def _cases():
         "truncated": (D.truncate(half, -0.7, 2.0), eye),
         "half-truncated": (D.truncate(half, 0.4), eye),
         "transformed": (D.transform(half, lambda x: -jnp.exp(x), lambda y: jnp.log(-y)), eye),
-        "mixture": (D.mixture(np.array([0.3, 0.7]), D.make("uniform", (np.array([0.0, 2.0]), np.array([1.0, 5.0])))), eye),
+        "mixture": (
+            D.mixture(
+                np.array([0.3, 0.7]),
+                D.make("uniform", (np.array([0.0, 2.0]), np.array([1.0, 5.0]))),
+            ),
+            eye,
+        ),
         "simplex": (D.make("dirichlet", (np.array([0.7, 2.0, 1.1, 3.0]),)), lambda y: y[:-1]),
         "flat simplex": (D.flat_simplex(5), lambda y: y[:-1]),
         "ordered": (D.flat_ordered(4), eye),
@@ -51,15 +57,21 @@ def _cases():
         "factor": (D.make("lkj_corr_cholesky", (4, 1.3)), _lower),
         "correlation": (D.make("lkj_corr", (4, 1.3)), _lower),
         "vector": (D.make("multi_normal", (np.zeros(3), np.eye(3))), eye),
-        "repeats": (D.iid(D.make("dirichlet", (np.array([0.7, 2.0, 1.1]),)), 2), lambda y: y[:, :-1].ravel()),
-        "product": (D.product(D.flat(np.array([-INF, 0.0, -INF, -1.0]), np.array([INF, INF, 3.0, 2.0])), 1), eye),
-    }  # fmt: skip
+        "repeats": (
+            D.iid(D.make("dirichlet", (np.array([0.7, 2.0, 1.1]),)), 2),
+            lambda y: y[:, :-1].ravel(),
+        ),
+        "product": (
+            D.product(D.flat(np.array([-INF, 0.0, -INF, -1.0]), np.array([INF, INF, 3.0, 2.0])), 1),
+            eye,
+        ),
+    }
 
 
 NAMES = (
-    "real|positive|unit|circle|uniform|at least|flat below|truncated|half-truncated|transformed|mixture|"
-    "simplex|flat simplex|ordered|ordered above|ordered below|ordered within|factor|correlation|vector|"
-    "repeats|product"
+    "real|positive|unit|circle|uniform|at least|flat below|truncated|half-truncated|transformed|"
+    "mixture|simplex|flat simplex|ordered|ordered above|ordered below|ordered within|factor|"
+    "correlation|vector|repeats|product"
 ).split("|")
 
 

@@ -371,7 +371,7 @@ def test_what_cannot_be_listed_is_refused():
 
 
 def test_every_row_is_implemented():
-    """Additions to the table cannot be forgotten: every row is built, or is one of the combinators."""
+    """Additions cannot be forgotten: every row is built, or is one of the combinators."""
     from ppl.semantics import functions as F
     from ppl.semantics.distributions.base_measures import BASE_MEASURES
     from ppl.semantics.signatures import COERCIONS, PRIMITIVES, Distribution

@@ -245,7 +245,9 @@ def test_quantile_inverts_both_tails(name):
     want = np.tile(TAILS, 2)
     # relative error of the probability; x itself is only known to its last bits
     rounding = np.exp(out["density_at"] - want) * 4 * np.spacing(np.abs(out["at"]))
-    assert np.all(np.abs(np.expm1(got - want)) <= 1e-7 + rounding)
+    inner = out["density_at"] > -np.inf  # not where x is rounded to an end of the support
+    assert inner.mean() > 0.95
+    assert np.all((np.abs(np.expm1(got - want)) <= 1e-7 + rounding)[inner])
     assert np.all(np.diff(out["at"][:, :half]) <= 0) and np.all(np.diff(out["at"][:, half:]) >= 0)
 
 

@@ -126,7 +126,7 @@ def test_batches_broadcast_and_share_factorisations():
 @pytest.mark.parametrize("name", ["lkj_corr_cholesky", "lkj_corr"])
 @pytest.mark.parametrize("n", [2, 3])
 def test_correlation_densities_integrate_to_one(name, n):
-    """Trapezoidal rule in unconstrained coordinates: checks the constant and the Jacobian at once."""
+    """Trapezoidal rule in unconstrained coordinates: the constant and the Jacobian at once."""
     dist = D.make(name, (n, 1.7))
     to = D.bijection(dist)
     free = n * (n - 1) // 2
