@@ -53,9 +53,7 @@ def find_point(density: Density, data: Any, key: Any) -> tuple[Point, Any]:
 
     def candidate(i: Any, key: Any) -> Any:
         late = jnp.maximum(i - ATTEMPTS // 4, 0) / (ATTEMPTS - 1 - ATTEMPTS // 4)
-        return jax.random.uniform(key, (density.size,), minval=-1, maxval=1) * (
-            RADIUS * 1e-3**late
-        )
+        return jax.random.uniform(key, (density.size,), minval=-1, maxval=1) * (RADIUS * 1e-3**late)
 
     return _first_usable(density, data, key, candidate)
 
@@ -64,9 +62,7 @@ def find_point_from_prior(density: Density, data: Any, key: Any) -> tuple[Point,
     """Like `find_point`, candidates drawn from the prior by `density.initial`."""
     initial = density.initial
     assert initial is not None, "a program that cannot be run forward has no prior draws"
-    return _first_usable(
-        density, data, key, lambda i, key: density.flatten(initial(data, key))
-    )
+    return _first_usable(density, data, key, lambda i, key: density.flatten(initial(data, key)))
 
 
 def _first_usable(
@@ -78,8 +74,9 @@ def _first_usable(
     def body(carry: tuple[Any, Point]) -> tuple[Any, Point]:
         i, _ = carry
         z = candidate(i, jax.random.fold_in(key, i)).astype(zeros.dtype)
-        return i + 1, jax.tree.map(lambda new, old: new.astype(old.dtype),
-                                   point_at(density, data, z), start)
+        return i + 1, jax.tree.map(
+            lambda new, old: new.astype(old.dtype), point_at(density, data, z), start
+        )
 
     _, found = jax.lax.while_loop(
         lambda c: (c[0] < ATTEMPTS) & ~is_usable(c[1]), body, (jnp.zeros((), jnp.int32), start)
@@ -96,8 +93,9 @@ _PROBES = 64
 def _probe(density: Density) -> Callable[..., Any]:
     def run(data: Any, key: Any) -> tuple[Any, Any, Any, Any]:
         near, far = (
-            jax.random.uniform(jax.random.fold_in(key, i), (_PROBES, density.size),
-                               minval=-radius, maxval=radius)
+            jax.random.uniform(
+                jax.random.fold_in(key, i), (_PROBES, density.size), minval=-radius, maxval=radius
+            )
             for i, radius in enumerate((RADIUS, 50.0))
         )
         points = jax.vmap(lambda z: point_at(density, data, z))(near)
@@ -142,20 +140,27 @@ def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
     for name, term in terms.items():
         term = np.asarray(term).reshape(_PROBES, -1).sum(-1)
         if not np.isfinite(term).any():
-            blame(name, f"the log density of `{name}` is {_kinds(term)} at all {_PROBES} points "
-                        "tried")
+            blame(
+                name, f"the log density of `{name}` is {_kinds(term)} at all {_PROBES} points tried"
+            )
     if not blamed and finite.any():
         for site, mask in zip(density.sites, _site_masks(density), strict=True):
             wrong = ~np.isfinite(gradient[:, mask]).all(-1) & finite
             if wrong.any():
                 share = f"{wrong.sum()} of {finite.sum()}"
-                blame(site.path, f"the gradient with respect to `{site.path}` is not finite at "
-                                 f"{share} points where the log density is")
+                blame(
+                    site.path,
+                    f"the gradient with respect to `{site.path}` is not finite at "
+                    f"{share} points where the log density is",
+                )
     if not blamed and not finite.any():
         for site, values in zip(density.sites, moved, strict=True):
             if np.isfinite(values).any():
-                blame(site.path, f"the log density becomes finite when only `{site.path}` is moved "
-                                 "far from its start")
+                blame(
+                    site.path,
+                    f"the log density becomes finite when only `{site.path}` is moved "
+                    "far from its start",
+                )
     if not finite.any():
         notes.append(Note(f"the log density is {_kinds(value)} at all {_PROBES} points tried"))
     if not blamed:

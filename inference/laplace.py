@@ -39,8 +39,12 @@ class Laplace:
 
     @property
     def optimiser(self) -> Map:
-        return Map(restarts=self.restarts, iterations=self.iterations, jacobian=True,
-                   precision=self.precision)
+        return Map(
+            restarts=self.restarts,
+            iterations=self.iterations,
+            jacobian=True,
+            precision=self.precision,
+        )
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,11 @@ def _not_definite(density: Density, curvature: Any, directions: Any) -> Exceptio
         names = ", ".join(f"`{s.path}`" for s in sites)
         span = sites[0].span
         notes = [
-            Note(f"along {names} it curves by {-curvature[0]:.3g}, against {-curvature[-1]:.3g} in "
-                 "the steepest direction", span)
+            Note(
+                f"along {names} it curves by {-curvature[0]:.3g}, against {-curvature[-1]:.3g} in "
+                "the steepest direction",
+                span,
+            )
         ]
     return fail(
         "E813",

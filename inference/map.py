@@ -104,8 +104,13 @@ def maximise(
         lost = ~jnp.isfinite(value) | ~jnp.all(jnp.isfinite(gradient))
         return (i < iterations) & ~small(value, gradient) & ~((i > 0) & lost)
 
-    first = (start, solver.init(start), jnp.zeros((), jnp.int32), jnp.zeros(()),
-             jnp.full_like(start, jnp.inf))
+    first = (
+        start,
+        solver.init(start),
+        jnp.zeros((), jnp.int32),
+        jnp.zeros(()),
+        jnp.full_like(start, jnp.inf),
+    )
     z, _, i, value, gradient = jax.lax.while_loop(unfinished, body, first)
     return Optimum(z, -value, -gradient, i, small(value, gradient))
 
@@ -147,17 +152,22 @@ def run_map(
             hint="ask for jacobian = true",
         )
     if density.size == 0:
-        raise fail("E814", "there is no continuous site to optimise",
-                   hint="a finite program is solved exactly by the method `exact`")
+        raise fail(
+            "E814",
+            "there is no continuous site to optimise",
+            hint="a finite program is solved exactly by the method `exact`",
+        )
     with precision(settings.precision):
         tolerance = settings.tolerance or float(jnp.finfo(jnp.result_type(float)).eps) ** 0.5
         program = _program(density, settings.jacobian)
         words = seed_words(seed)
         data = jax.device_put(data)
-        found = jax.device_get([
-            program(data, words, r, settings.iterations, tolerance)
-            for r in range(settings.restarts)
-        ])
+        found = jax.device_get(
+            [
+                program(data, words, r, settings.iterations, tolerance)
+                for r in range(settings.restarts)
+            ]
+        )
         started = [optimum for optimum, ok in found if ok]
         if not started:
             raise explain_failure(density, data, words)
@@ -189,10 +199,14 @@ def _not_converged(
         f"none of {len(found)} restarts reached a mode",
         span=site.span,
         notes=[
-            Note(f"after {optimum.iterations} of at most {settings.iterations} iterations the best "
-                 f"has log density {optimum.value:.6g} and a gradient of {sizes[best]:.3g}"),
-            Note(f"`{site.path}` has gone farthest, to {np.max(far):.3g} in free coordinates",
-                 site.span),
+            Note(
+                f"after {optimum.iterations} of at most {settings.iterations} iterations the best "
+                f"has log density {optimum.value:.6g} and a gradient of {sizes[best]:.3g}"
+            ),
+            Note(
+                f"`{site.path}` has gone farthest, to {np.max(far):.3g} in free coordinates",
+                site.span,
+            ),
         ],
         hint="the density may be unbounded where a scale goes to zero; give the scale a prior that "
         "vanishes there, use jacobian = true, or sample with nuts",

@@ -1,7 +1,7 @@
 """Errors as data: what is wrong, where, why something else was expected, and one hint.
 
-A `Diagnostic` is made once, where the problem is noticed, and rendered once, where a person reads it.
-Every stage, from the lexer to inference, reports through this module.
+A `Diagnostic` is made once, where the problem is noticed, and rendered once, where a person reads
+it. Every stage, from the lexer to inference, reports through this module.
 """
 
 from __future__ import annotations

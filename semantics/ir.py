@@ -1,9 +1,9 @@
 """The intermediate representation: a small typed, higher-order, effectful calculus as plain data.
 
 Fine-grain call by value. A `Value` is pure and total; a `Comp` is a computation, pure or effectful.
-A computation of type A is read as a measure on A (a Dirac measure if pure); `Thunk` makes it a value
-of type `measure[A]` and `Run` runs such a value. Every effect is a node: `Run` (draws, when the
-value is a distribution), `Score`, `Observe`.
+A computation of type A is read as a measure on A (a Dirac measure if pure); `Thunk` makes it a
+value of type `measure[A]` and `Run` runs such a value. Every effect is a node: `Run` (draws, when
+the value is a distribution), `Score`, `Observe`.
 
 Names are unique within a program (the verifier checks it), so substitution never captures.
 Blocks hold their bindings in a flat tuple: a pass recurses only as deep as the source nests.
@@ -229,7 +229,7 @@ class Score(Comp):
 
 @dataclass(frozen=True)
 class At(Comp):
-    """Run `body` one step further down the path. With `keep`, results hold its value by that path."""
+    """Run `body` one step further down the path. With `keep`, results hold its value there."""
 
     step: str
     body: Comp
@@ -247,7 +247,7 @@ class If(Comp):
 
 @dataclass(frozen=True)
 class Arm:
-    """One constructor's case: its fields are bound to `params`. A `None` constructor takes the rest."""
+    """One constructor's case: its fields are bound to `params`. None: the rest."""
 
     constructor: str | None
     params: tuple[Param, ...]

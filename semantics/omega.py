@@ -111,7 +111,7 @@ class Tape:
         if not D.is_finite(dist):
             raise fail(
                 "E807",
-                f"`{'/'.join(path)}` does not have finitely many values, so it cannot be enumerated",
+                f"`{'/'.join(path)}` has infinitely many values, so it cannot be enumerated",
                 hint="use nuts, importance or smc",
             )
         values, log_p = D.support_values(dist.expand(shape))  # (K, *shape, *event), (K, *shape)
@@ -149,6 +149,6 @@ class Tape:
     def foreign_key(self, path: Path) -> Array:
         raise fail(
             "E708",
-            f"the draw `{'/'.join(path)}` cannot be enumerated: it is made by code that takes a key",
+            f"the draw `{'/'.join(path)}` cannot be enumerated: code that takes a key makes it",
             hint="check it at the numeric level instead",
         )

@@ -65,7 +65,9 @@ def _params(text: str) -> tuple[tuple[str, ...], dict[str, float]]:
     return tuple(names), defaults
 
 
-def _row(kind: Kind, name: str, params: str, signatures: str, doc: str, static: tuple[int, ...] = ()):
+def _row(
+    kind: Kind, name: str, params: str, signatures: str, doc: str, static: tuple[int, ...] = ()
+):
     names, defaults = _params(params)
     return Primitive(name, kind, tuple(signatures.split(" | ")), names, doc, defaults, static)
 
@@ -233,7 +235,7 @@ _LINEAR = [
     _plain("solve_triangular", "l,b", "([[real]], [real]) -> [real]", "x with l x = b, l lower triangular"),
     _plain("inverse", "a", "([[real]]) -> [[real]]", "matrix inverse"),
     _plain("log_det", "a", "([[real]]) -> real", "log |det a|"),
-]
+]  # fmt: skip
 
 _HIGHER_ORDER = [
     _plain("ode", "rhs,y0,t0,ts,rtol=1e-6,atol=1e-6", "((real, a) -> a, a, real, [real], pos, pos) -> [a]",
@@ -248,11 +250,25 @@ _HIGHER_ORDER = [
 ]  # fmt: skip
 
 
-def _dist(name: str, params: str, signature: str, support: str, doc: str, *, finite: bool = False, noise: Noise = None):
+#: their first parameter is a size
+_SIZED = ("lkj_corr_cholesky", "lkj_corr", "flat_ordered", "flat_simplex", "iid")
+
+
+def _dist(
+    name: str,
+    params: str,
+    signature: str,
+    support: str,
+    doc: str,
+    *,
+    finite: bool = False,
+    noise: Noise = None,
+):
     names, defaults = _params(params)
     kind: Kind = "plain" if "(" in signature else "elementwise"
-    static = (0,) if name in ("lkj_corr_cholesky", "lkj_corr", "flat_ordered", "flat_simplex", "iid") else ()
-    return Distribution(name, kind, tuple(signature.split(" | ")), names, doc, defaults, static, support, finite, noise)
+    static = (0,) if name in _SIZED else ()
+    overloads = tuple(signature.split(" | "))
+    return Distribution(name, kind, overloads, names, doc, defaults, static, support, finite, noise)
 
 
 _CONTINUOUS = [
@@ -359,7 +375,7 @@ METHODS: dict[str, Primitive] = {
         _plain("context.length", "context", "(context) -> nat", "how many tokens were added"),
         _plain("token.text", "token", "(token) -> text", "the token's own text"),
     )
-}
+}  # fmt: skip
 #: methods read without parentheses
 PROPERTIES = frozenset({"context.text", "context.ended", "context.length", "token.text"})
 
