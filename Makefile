@@ -26,7 +26,8 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## fit the eight schools: the posterior table, and a trace plot in out/
 	@mkdir -p out
 	$(BIN)/ppl run examples/eight_schools/model.ppl --data examples/eight_schools/data.json \
-		--method nuts --seed 1 --out out/eight_schools.nc --plot out/eight_schools.png
+		--method nuts --set noncenter=theta --set target_accept=0.95 --seed 1 \
+		--out out/eight_schools.nc --plot out/eight_schools.png
 
 test: $(STAMP)  ## all tests but the soak (budget: 12 minutes on 2 cores)
 	$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=worksteal

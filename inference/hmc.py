@@ -31,6 +31,7 @@ class Hmc:
     dense_mass: bool = False
     step_size: float = 1.0
     mode: Mode = "auto"
+    noncenter: tuple[str, ...] = ()
     precision: Precision | None = None
 
     def __post_init__(self) -> None:

@@ -18,7 +18,8 @@ class Nuts:
 
     `target_accept` is the mean acceptance statistic that warm-up tunes the step size to;
     `dense_mass` adapts a full mass matrix instead of a diagonal; `step_size` is the first one
-    tried; trajectories have at most 2^max_tree_depth - 1 leapfrog steps.
+    tried; trajectories have at most 2^max_tree_depth - 1 leapfrog steps. The sites in `noncenter`
+    (of location-scale families) move in standardised coordinates.
     """
 
     warmup: int = 1000
@@ -30,6 +31,7 @@ class Nuts:
     dense_mass: bool = False
     step_size: float = 1.0
     mode: Mode = "auto"
+    noncenter: tuple[str, ...] = ()
     precision: Precision | None = None
 
     def __post_init__(self) -> None:

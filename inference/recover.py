@@ -14,7 +14,8 @@ from typing import Any
 import jax
 
 from ppl.inference.blocks import joined, padded
-from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.program import CENTRED, Bound, Data, particles
+from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.values import RValue, spread_value
 
 #: draws run together
@@ -24,11 +25,19 @@ Observe = Callable[[RValue, Any], RValue]
 
 
 def recover(
-    bound: Bound, data: Data, position: Mapping[str, Any], n: int, *, seed: int, observe: Observe
+    bound: Bound,
+    data: Data,
+    position: Mapping[str, Any],
+    n: int,
+    *,
+    seed: int,
+    observe: Observe,
+    free: Free = CENTRED,
 ) -> RValue:
-    """`observe(result, state)` of the execution at each of the n rows of `position`."""
+    """`observe(result, state)` of the execution at each of the n rows of `position`, whose
+    coordinates are those of `free`."""
     block = min(BLOCK, n)
-    run = _compiled(bound, block, observe)
+    run = _compiled(bound, block, observe, free)
     parts = [
         run(data, padded(dict(position), start, block), seed, start // block)
         for start in range(0, n, block)
@@ -37,13 +46,13 @@ def recover(
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, block: int, observe: Observe) -> Callable[..., Any]:
+def _compiled(bound: Bound, block: int, observe: Observe, free: Free) -> Callable[..., Any]:
     axes = (particles(block),)
 
     @jax.jit
     def run(data: Any, position: Any, seed: Any, k: Any) -> Any:
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 0x5EED), k)
-        result, state = bound.recover(data, position, key, axes)
+        result, state = bound.recover(data, position, key, axes, free=free)
         return spread_value(observe(result, state), axes)
 
     return run

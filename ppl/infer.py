@@ -27,7 +27,8 @@ from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
-from ppl.semantics.xla.program import particles
+from ppl.semantics.xla.program import CENTRED, particles
+from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.values import RValue
 
@@ -116,20 +117,23 @@ def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
 def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     run = run_nuts if isinstance(method, Nuts) else run_hmc
     about = _about(method, target, seed)
+    names = method.noncenter.split(",") if isinstance(method.noncenter, str) else method.noncenter
+    free = Free(noncentred=frozenset(names))
+    density = target.bound.density(target.data, free.noncentred) if names else target.density
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
-            draws = run(target.density, target.data, method, seed=seed, progress=report)
+            draws = run(density, target.data, method, seed=seed, progress=report)
     except chains.Interrupted as stop:
         if stop.draws is None:
             raise Interrupted(None) from None
-        posterior = _from_positions(target, stop.draws, **about)
+        posterior = _from_positions(target, stop.draws, free=free, **about)
         made = "{} x {}".format(*posterior.shape)
         remark = Diagnostic(
             "W896",
             f"stopped by the user with {made} of {method.chains} x {method.draws} draws",
         )
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
-    return _from_positions(target, draws, **about)
+    return _from_positions(target, draws, free=free, **about)
 
 
 @_infer.register
@@ -149,7 +153,13 @@ def _laplace(method: Laplace, target: Target, seed: int, progress: bool) -> Post
 
 
 def _from_positions(
-    target: Target, draws: Draws, *, seed: int, lp: float | None = None, **about: Any
+    target: Target,
+    draws: Draws,
+    *,
+    seed: int,
+    free: Free = CENTRED,
+    lp: float | None = None,
+    **about: Any,
 ) -> Posterior:
     """Run the program at every draw: named values, the result, summed sites drawn back."""
     first = next(iter(draws.position.values()), None)
@@ -157,7 +167,7 @@ def _from_positions(
     n = shape[0] * shape[1]
     flat = {k: jnp.asarray(v).reshape(n, *v.shape[2:]) for k, v in draws.position.items()}
     values, result, faults = recover(
-        target.bound, target.data, flat, n, seed=seed, observe=_whole_run
+        target.bound, target.data, flat, n, seed=seed, observe=_whole_run, free=free
     )
     raise_faults(faults)
     stats = dict(draws.stats)

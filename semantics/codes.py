@@ -1052,6 +1052,22 @@ and together not too many.
     x ~ bernoulli(0.3)      # exact
 """,
     ),
+    "E808": Code(
+        "a site to non-centre that is not there",
+        """
+`noncenter` names continuous sites by their path, as results do: `ppl.nuts(noncenter=["theta"])`.
+""",
+    ),
+    "E809": Code(
+        "a site that cannot be non-centred",
+        """
+Non-centring moves a site in standardised coordinates, x = location + scale * u. Only families with
+a location and a scale have them.
+
+    theta ~ for _ in y { normal(mu, tau) }      # noncenter = theta
+    tau ~ gamma(2, 1)                           # cannot be
+""",
+    ),
     "E810": Code(
         "no starting point",
         """

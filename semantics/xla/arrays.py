@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.xla.axes import Arr, align, open_event, union
-from ppl.semantics.xla.join import same_head
+from ppl.semantics.xla.axes import Arr, align, elementwise, open_event, union
+from ppl.semantics.xla.join import as_union, same_head
 from ppl.semantics.xla.lanes import lanes
 from ppl.semantics.xla.values import (
     Closure,
@@ -28,6 +29,7 @@ from ppl.semantics.xla.values import (
     close_array,
     elements,
     is_constant,
+    leaves,
     length,
     map_elements,
     map_leaves,
@@ -57,9 +59,16 @@ def index(xs: RValue, i: RValue, span: Span | None = None) -> RValue:
     """
     n = length(xs)
     if isinstance(i, int):
-        if not -n <= i < n:
-            raise fail("E703", f"index {i} is out of range for an array of length {n}", span=span)
-        return map_leaves(lambda a: _take_static(a, i % n if n else 0), elements(xs))
+        if not 0 <= i < n:
+            raise fail(
+                "E703",
+                f"index {i} is out of range for an array of length {n}",
+                span=span,
+                hint="indices start at 0; a literal negative index counts from the end",
+            )
+        if isinstance(xs, Arr) and xs.index is not None and xs.index[0] is None:
+            return xs.index[1] + i  # an element of a range is a constant
+        return map_leaves(lambda a: _take_static(a, i), elements(xs))
     i = to_arr(i)
     if i.closed and i.event_rank == 1:  # element by element, in the plate that they belong to
         return close_array(index(xs, open_event(i, i.closed[0]), span), i.closed[0])
@@ -69,11 +78,22 @@ def index(xs: RValue, i: RValue, span: Span | None = None) -> RValue:
             whole = xs if (k, axis.size) == (0, n) else slice_array(xs, k, k + axis.size, span)
             return open_array(whole, axis)
     if n == 0:
-        raise fail("E703", "an empty array has no elements to index", span=span)
+        return _nothing(xs, i)
     taken = lanes(
         lambda x, j: map_leaves(lambda a: Arr(_gather(a.data, j.data)), x), elements(xs), i
     )
     return taken if i.event_rank == 0 else as_array(taken, i.event_shape[0])
+
+
+def _nothing(xs: RValue, i: Arr) -> RValue:
+    """What indexing an empty array reads: zeros, where nothing runs (else a fault was noted)."""
+
+    def zeros(a: Arr) -> Arr:
+        shape = (*(x.size for x in i.axes), *i.event_shape, *a.event_shape[1:])
+        return Arr(jnp.zeros(shape, a.dtype), i.axes)
+
+    read = map_leaves(zeros, elements(xs))
+    return read if i.event_rank == 0 else as_array(read, i.event_shape[0])
 
 
 def _meets(xs: RValue, axis: object) -> bool:
@@ -92,8 +112,10 @@ def _gather(x, j):
     return jnp.take(x, j, axis=0, mode="clip")
 
 
-def _take_static(a: Arr, i: int) -> Arr:
+def _take_static(a: Arr, i: int) -> RValue:
     k = len(a.axes)
+    if isinstance(a.data, np.ndarray) and a.data.ndim == 1:
+        return a.data[i].item()  # data that are known while compiling
     return Arr(a.data[(slice(None),) * k + (i,)], a.axes)
 
 
@@ -101,7 +123,12 @@ def slice_array(xs: RValue, lo: int, hi: int, span: Span | None = None) -> RValu
     """xs[lo:hi]; bounds are static and must lie within the array (E703)."""
     n = length(xs)
     if not 0 <= lo <= hi <= n:
-        raise fail("E703", f"the slice {lo}:{hi} leaves an array of length {n}", span=span)
+        raise fail(
+            "E703",
+            f"the slice {lo}:{hi} leaves an array of length {n}",
+            span=span,
+            hint="both ends of a slice lie within the array, the first before the last",
+        )
     if (lo, hi) == (0, n):
         return xs
     out = map_elements(lambda d: d[lo:hi], xs, hi - lo)
@@ -130,6 +157,12 @@ def columns(xs: RValue, i: RValue, span: Span | None) -> RValue:
     return transpose(flipped) if many else flipped
 
 
+def shapes(arrays: Sequence[Arr]) -> str:
+    """The shapes of values, for messages."""
+    shown = ["a number" if not a.event_rank else "x".join(map(str, a.event_shape)) for a in arrays]
+    return "an array of shape " + shown[0] if len(shown) == 1 else "shapes " + " and ".join(shown)
+
+
 def arange(lo: int, hi: int) -> Arr:
     return Arr(jnp.arange(lo, max(lo, hi), dtype=jnp.result_type(int)), (), (None, lo))
 
@@ -139,12 +172,30 @@ def zip_arrays(arrays: Sequence[RValue], span: Span | None) -> Seq:
     sizes = [length(a) for a in arrays]
     if len(set(sizes)) > 1:
         shown = " and ".join(map(str, sizes))
-        raise fail("E704", f"`zip` of arrays of different lengths: {shown}", span=span)
+        raise fail(
+            "E704",
+            f"`zip` of arrays of different lengths: {shown}",
+            span=span,
+            hint="look at the sizes of the data that these arrays come from",
+        )
     return Seq(tuple(elements(a) for a in arrays), sizes[0])
 
 
-def concat(xs: RValue, ys: RValue) -> RValue:
+def concat(xs: RValue, ys: RValue, span: Span | None = None) -> RValue:
     n = length(xs) + length(ys)
+    if length(xs) == 0 or length(ys) == 0:
+        return ys if length(xs) == 0 else xs
+    shape, other = (
+        [a.event_shape[1:] for a in leaves(v)] if isinstance(v, Arr) else [] for v in (xs, ys)
+    )
+    if shape != other:
+        raise fail(
+            "E704",
+            "`concat` of arrays whose elements have different sizes: "
+            f"{shapes([to_arr(xs), to_arr(ys)])}",
+            span=span,
+            hint="the elements of an array of arrays have one length",
+        )
     return as_array(_concat(elements(xs), elements(ys)), n)
 
 
@@ -183,11 +234,24 @@ def repeat(x: RValue, n: int) -> RValue:
 def stack(items: Sequence[RValue], item_type: T.Type, span: Span | None) -> RValue:
     """The array of the given elements."""
     if not items:
-        if T.is_number(item_type) or item_type == T.BOOL:
-            kind = bool if item_type == T.BOOL else float if T.is_real(item_type) else int
-            return Arr(jnp.zeros((0,), jnp.result_type(kind)))
-        return Seq((), 0)
+        return as_array(_no_elements(item_type), 0)
     return as_array(_stack(list(items), span), len(items))
+
+
+def _no_elements(t: T.Type, rank: int = 1) -> RValue:
+    match t:
+        case T.Array(item=item):
+            inner = _no_elements(item, rank + 1)
+            return inner if isinstance(inner, Arr) else Seq(inner, 0)
+        case T.Tuple(items=items):
+            return tuple(_no_elements(x, rank) for x in items)
+        case T.Record(fields=fields):
+            return Rec(tuple(n for n, _ in fields), tuple(_no_elements(x, rank) for _, x in fields))
+        case _ if T.is_number(t) or t == T.BOOL:
+            kind = bool if t == T.BOOL else float if T.is_real(t) else int
+            return Arr(jnp.zeros((0,) * rank, jnp.result_type(kind)))
+        case _:
+            return None
 
 
 def _stack(items: list[RValue], span: Span | None) -> RValue:
@@ -200,22 +264,17 @@ def _stack(items: list[RValue], span: Span | None) -> RValue:
     if isinstance(first, Seq):
         _same_sizes([v.length for v in items], span)
         return Seq(_stack([v.items for v in items], span), first.length)
-    if isinstance(first, str) or first is None:
-        if all(v == first for v in items):
-            return first
-        raise fail(
-            "E701", "an array of different texts", span=span, hint="run with engine='machine'"
-        )
-    if any(isinstance(v, Union) for v in items):
+    if first is None:
+        return first
+    if isinstance(first, Static) and all(v == first for v in items):
+        return first
+    if isinstance(first, Static) and isinstance(first.value, str):
         raise fail(
             "E701",
-            "an array of functions that are themselves chosen at random",
+            "an array of different texts does not run on XLA",
             span=span,
             hint="run with engine='machine'",
         )
-    if isinstance(first, Static):
-        _same_sizes([v.value for v in items], span)
-        return first
     if is_constant(first) or isinstance(first, Arr):
         return _stack_numbers([to_arr(v) for v in items], span)
     return _stack_code(items, span)
@@ -224,7 +283,12 @@ def _stack(items: list[RValue], span: Span | None) -> RValue:
 def _same_sizes(sizes: list, span: Span | None) -> None:
     if len(set(sizes)) > 1:
         shown = " and ".join(map(str, dict.fromkeys(sizes)))
-        raise fail("E704", f"the elements of an array have different sizes: {shown}", span=span)
+        raise fail(
+            "E704",
+            f"the elements of an array have different sizes: {shown}",
+            span=span,
+            hint="the elements of an array of arrays have one length",
+        )
 
 
 def _stack_numbers(items: list[Arr], span: Span | None) -> Arr:
@@ -237,21 +301,32 @@ def _stack_numbers(items: list[Arr], span: Span | None) -> Arr:
 
 
 def _stack_code(items: list[RValue], span: Span | None) -> RValue:
+    """A column for every code that occurs, and which of them each element is."""
+    unions = [as_union(v) for v in items]
     heads: list[RValue] = []
-    tags = []
-    for v in items:
-        k = next((j for j, h in enumerate(heads) if same_head(h, v)), None)
-        if k is None:
-            k = len(heads)
-            heads.append(v)
-        tags.append(k)
-    options = tuple(
-        _stack_same([v if t == k else head for v, t in zip(items, tags, strict=True)], span)
-        for k, head in enumerate(heads)
-    )
+    for option in (option for u in unions for option in u.options):
+        if not any(same_head(h, option) for h in heads):
+            heads.append(option)
+
+    def column(head: RValue) -> RValue:
+        mine = [next((o for o in u.options if same_head(head, o)), head) for u in unions]
+        return _stack_same(mine, span)
+
+    options = tuple(map(column, heads))
     if len(options) == 1:
         return options[0]
-    return Union(Arr(jnp.asarray(tags)), options)
+    places = [
+        [next(k for k, h in enumerate(heads) if same_head(h, o)) for o in u.options] for u in unions
+    ]
+    if all(len(p) == 1 for p in places):
+        tag = Arr(np.array([p[0] for p in places]))  # known while compiling
+    else:
+        tags = [
+            elementwise(lambda t, p=p: jnp.asarray(p)[t], u.tag)
+            for u, p in zip(unions, places, strict=True)
+        ]
+        tag = _stack_numbers(tags, span)
+    return Union(tag, options)
 
 
 def _stack_same(items: list[RValue], span: Span | None) -> RValue:

@@ -253,9 +253,10 @@ def _unsummed(
         return parts, parts
     from ppl.semantics.xla.loops import carry_axes
 
-    axes = tuple(
-        a for a in carry_axes(loop.node, loop.env, loop.over, loop.scope) if not a.enumerated
-    )
+    node = loop.node
+    read = node.body.free - {node.carry.name, node.param.name}
+    every = carry_axes(read, (loop.over, loop.init), node.body.effectful, loop.env, loop.scope)
+    axes = tuple(a for a in every if not a.enumerated)
     begin = [spread(replace(p, index=None), axes) for i, p in enumerate(parts) if i not in sizes]
 
     def first(a: Arr) -> Arr:

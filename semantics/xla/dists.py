@@ -17,6 +17,7 @@ from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.distributions.law import Checks
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 from ppl.semantics.xla.axes import Arr, Axes, Axis, align, full, union
+from ppl.semantics.xla.sizes import require_observed
 from ppl.semantics.xla.values import (
     Dist,
     RValue,
@@ -136,5 +137,7 @@ def log_prob(
     axes = union(varies_along(dist), value.axes)
     made = realise(dist, axes, apply, span, checks=checks)
     rank = event_rank(dist)
+    if rank and PRIMITIVES[dist.name].kind != "elementwise":
+        require_observed(tuple(made.event_shape), tuple(value.event_shape), span)
     lp = made.log_prob(align(value, axes, rank))
     return full(lp, axes)

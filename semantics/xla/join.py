@@ -40,13 +40,11 @@ def join(mask: Arr, a: RValue, b: RValue, span: Span | None = None) -> RValue:
     """
     if is_constant(a) and is_constant(b) and type(a) is type(b) and a == b:
         return a
-    if isinstance(a, str) or isinstance(b, str) or a is None or b is None:
+    if any(isinstance(v, Static) and isinstance(v.value, str) for v in (a, b)):
         raise _incompatible("different texts", span)
     match a, b:
         case tuple(), tuple():
             return tuple(join(mask, x, y, span) for x, y in zip(a, b, strict=True))
-        case Static(), Static() if a == b:
-            return a
         case Rec(names=names), Rec():
             return Rec(names, tuple(join(mask, a.get(n), b.get(n), span) for n in names))
         case Seq(), Seq():
@@ -72,18 +70,31 @@ def same_head(a: RValue, b: RValue) -> bool:
     match a:
         case Closure() | Suspension():
             return a.code == b.code
+        case Union():
+            return len(a.options) == len(b.options) and all(map(same_head, a.options, b.options))
         case Dist():
             return (a.name, len(a.args)) == (b.name, len(b.args)) and all(
-                not isinstance(x, Static) or x == y for x, y in zip(a.args, b.args, strict=True)
+                map(_same_part, a.args, b.args)
             )
         case _:
             return a == b
 
 
+def _same_part(a: RValue, b: RValue) -> bool:
+    """Whether the arguments of two distributions are of one form."""
+    match a, b:
+        case Seq(), Seq():
+            return a.length == b.length and _same_part(a.items, b.items)
+        case _ if isinstance(a, (Static, *_CODE)) or isinstance(b, (Static, *_CODE)):
+            return same_head(a, b)
+        case _:
+            return True
+
+
 def _join_code(mask: Arr, a: RValue, b: RValue, span: Span | None) -> RValue:
     if not isinstance(a, Union) and not isinstance(b, Union) and same_head(a, b):
         return _join_same(mask, a, b, span)
-    left, right = _as_union(a), _as_union(b)
+    left, right = as_union(a), as_union(b)
     options, place = list(left.options), []
     for option in right.options:
         k = next((i for i, o in enumerate(options) if same_head(o, option)), None)
@@ -110,7 +121,8 @@ def _join_same(mask: Arr, a: RValue, b: RValue, span: Span | None) -> RValue:
             return a
 
 
-def _as_union(v: RValue) -> Union:
+def as_union(v: RValue) -> Union:
+    """Code as a union, of one option if it is not one yet."""
     return v if isinstance(v, Union) else Union(to_arr(0), (v,))
 
 

@@ -7,7 +7,7 @@ values) is stacked with time as the first event dimension.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics import ir
-from ppl.semantics.diagnostics import fail
-from ppl.semantics.xla.axes import Arr, Axes, Axis, spread, sum_axis, union
+from ppl.semantics.diagnostics import DiagnosticError, fail
+from ppl.semantics.xla.arrays import static_int
+from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, spread, sum_axis, union
 from ppl.semantics.xla.faults import over_axis, over_time
 from ppl.semantics.xla.join import join
 from ppl.semantics.xla.pure import value
@@ -27,6 +28,7 @@ from ppl.semantics.xla.values import (
     Seq,
     as_array,
     close_array,
+    cut,
     elements,
     leaves,
     length,
@@ -56,11 +58,17 @@ def plate(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
     axis = _reopened(over) or scope.fresh_plate(
         "/".join((*scope.path, node.param.name)), length(over)
     )
+    local = {**env, node.param.name: open_array(over, axis)}
+    return side_by_side(axis, lambda s, inner: _run(node.body, local, s, inner), state, scope)
+
+
+def side_by_side(
+    axis: Axis, body: Callable[[State, Scope], Result], state: State, scope: Scope
+) -> Result:
+    """The array of the results of independent runs of `body`, one for each element of `axis`."""
     given = {k: open_array(v, axis) for k, v in _owned(scope, axis.size).items()}
     inner = replace(scope.along(axis), given=given, faults=_region(scope))
-    item = open_array(over, axis)
-    start = State(omega=state.omega, extra=state.extra)
-    out, end = _run(node.body, {**env, node.param.name: item}, start, inner)
+    out, end = body(State(omega=state.omega, extra=state.extra), inner)
     if scope.faults is not None:
         scope.faults.extend(over_axis(inner.faults or (), axis))
     done = closed_tables(replace(state, omega=end.omega, extra=end.extra), end, axis)
@@ -174,7 +182,8 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         done = chain(node, env, over, start, state, scope)
         if done is not None:
             return done
-    axes = carry_axes(node, env, over, scope)
+    read = node.body.free - {node.carry.name, node.param.name}
+    axes = carry_axes(read, (over, start), node.body.effectful, env, scope)
     init = carried(start, axes)
     steps = map_leaves(_time_first, elements(over))
     given = {k: map_leaves(_time_first, elements(v)) for k, v in owned.items()}
@@ -185,52 +194,88 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         begin = State(omega=omega.enter(t) if omega is not None else None, extra=state.extra)
         inner = replace(scope, given=now, faults=_region(scope))
         out, end = _run(node.body, local, begin, inner)
-        moved = carried(out, axes, like=current)
+        moved = moved_on(out, current, axes, node)
         left = omega.leave(end.omega) if omega is not None else None
         kept = moved if node.keep == "all" else None
         return (moved, left), (kept, end.sites, end.kept, end.observed, end.scores, inner.faults)
 
-    if _holds_code(node.carry.type):
-        init = _closed_form(step, init, state.omega, steps, given, n, node)
-    (last, omega), (states, sites, kept, observed, scores, faults) = jax.lax.scan(
-        step, (init, state.omega), (jnp.arange(n), steps, given), length=n
-    )
+    inputs = (jnp.arange(n), steps, given)
+    if n and _holds_code(node.carry.type):
+        first = jax.tree.map(lambda x: x[0], inputs)
+        init = _closed_form(lambda v: step((v, state.omega), first)[0][0], init, node)
+    (last, omega), happened = jax.lax.scan(step, (init, state.omega), inputs, length=n)
+    done = _merged(replace(state, omega=omega), happened, n, scope)
+    return (_history(happened[0], n) if node.keep == "all" else last), done
+
+
+def _merged(state: State, happened: Any, n: int, scope: Scope) -> State:
+    """What happened in the steps of a loop (time leads) becomes part of what happened."""
+    _, sites, kept, observed, scores, faults = happened
     if scope.faults is not None:
         scope.faults.extend(over_time(faults))
-    done = replace(
+    state = replace(
         state,
-        omega=omega,
         sites={**state.sites, **{k: _history(v, n) for k, v in sites.items()}},
         kept={**state.kept, **{k: _history(v, n) for k, v in kept.items()}},
     )
     for name, s in observed.items():
-        done = done.observing(name, _time_event(s))
+        state = state.observing(name, _history(s, n))
     for f in scores:
-        done = done.scored(Arr(jnp.sum(f.score.data, axis=0), f.score.axes), f.pending)
-    return (_history(states, n) if node.keep == "all" else last), done
+        state = state.scored(Arr(jnp.sum(f.score.data, axis=0), f.score.axes), f.pending)
+    return state
 
 
-def carry_axes(node: ir.Scan, env: Env, over: RValue, scope: Scope) -> Axes:
-    """Axes the carry may come to vary along: those of everything the body reads, and, when it
+def carry_axes(
+    read: frozenset[str], inputs: tuple[RValue, ...], effectful: bool, env: Env, scope: Scope
+) -> Axes:
+    """Axes a carry may come to vary along: those of everything the body reads, and, when it
     draws, the open ones. Decided before tracing, so that the body is traced once."""
-    read = node.body.free - {node.carry.name, node.param.name}
     found = [varies_along(env[name]) for name in sorted(read) if name in env]
-    found += [varies_along(over), varies_along(value(node.init, env, scope))]
+    found += map(varies_along, inputs)
     found += [varies_along(v) for k, v in scope.given.items() if scope.owns(k)]
-    if node.body.effectful:
+    if effectful:
         found.append(scope.axes)
     return union(*found)
 
 
-def carried(v: RValue, axes: Axes, like: RValue | None = None) -> RValue:
+def carried(v: RValue, axes: Axes) -> RValue:
     """A value in the form that a loop carries: numbers as arrays along `axes`."""
-    out = map_leaves(lambda a: replace(spread(a, axes), index=None), v)
-    if like is None:
-        return out
+    return map_leaves(lambda a: replace(spread(a, axes), index=None), v)
+
+
+def moved_on(v: RValue, current: RValue, axes: Axes, node: ir.Scan | ir.Iterate) -> RValue:
+    """The state after a step in the form of the one before it, if it has that form."""
+    out = carried(v, axes)
+    if jax.tree.structure(out) != jax.tree.structure(current) and _holds_code(node.carry.type):
+        # the new state's code is one of several
+        out = carried(join(to_arr(False), current, out, node.span), axes)
+    before, after = (
+        jax.tree.leaves(x, is_leaf=lambda a: isinstance(a, Arr)) for x in (current, out)
+    )
+    for a, b in zip(before, after, strict=False):
+        if isinstance(a, Arr) and isinstance(b, Arr) and a.event_shape != b.event_shape:
+            raise fail(
+                "E704",
+                "the state carried by this loop changes its size: one step makes an array of shape "
+                f"{a.event_shape} one of shape {b.event_shape}",
+                span=node.span,
+                hint="give the state its final size before the loop, and fill it in",
+            )
+    if jax.tree.structure(out) != jax.tree.structure(current):
+        if _holds_code(node.carry.type):
+            return out  # not closed under the body yet
+        raise fail(
+            "E701",
+            "the state carried by this loop changes its form from step to step",
+            span=node.span,
+            hint="carry values of one form (texts cannot change), or run with engine='machine'",
+        )
     return jax.tree.map(
-        lambda a, b: replace(a, data=jnp.asarray(a.data, b.data.dtype)),
+        lambda a, b: (
+            replace(a, data=jnp.asarray(a.data, b.data.dtype)) if isinstance(a, Arr) else a
+        ),
         out,
-        like,
+        current,
         is_leaf=lambda x: isinstance(x, Arr),
     )
 
@@ -250,27 +295,19 @@ def _holds_code(t: Any) -> bool:
     return False
 
 
+#: steps after which the codes that a loop carries should all have been met
+_FORMS = 8
+
+
 def _closed_form(
-    step: Any, init: RValue, omega: Any, steps: Any, given: Any, n: int, node: ir.Scan
+    step: Callable[[RValue], RValue], init: RValue, node: ir.Scan | ir.Iterate
 ) -> RValue:
     """A carry of functions in a form that the body maps to itself: the union of all codes met."""
-    for _ in range(8):
-        first = jax.tree.map(lambda x: x[0], (jnp.arange(max(n, 1)), steps, given)) if n else None
-        if first is None:
+    for _ in range(_FORMS):
+        out = jax.eval_shape(step, init)
+        if jax.tree.structure(init) == jax.tree.structure(out):
             return init
-        shape: Any = None
-
-        def probe(start: RValue, w: Any, x: Any) -> Any:
-            nonlocal shape
-            (out, _), _ = step((start, w), x)
-            joined = join(to_arr(True), start, out, node.span)
-            shape = jax.tree.structure(joined)
-            return joined
-
-        like = jax.eval_shape(probe, init, omega, first)
-        if jax.tree.structure(init) == shape:
-            return init
-        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), like)
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), out)
         init = join(to_arr(True), init, zeros, node.span)
     raise fail(
         "E701",
@@ -281,10 +318,59 @@ def _closed_form(
 
 
 def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
-    """`iterate … max n`: a scan of n masked steps."""
-    raise fail(
-        "E706",
-        "`iterate` does not run on XLA yet",
+    """`iterate … max n`: a scan of n steps, each for the lanes that have not stopped."""
+    if node.limit is None:
+        raise fail(
+            "E706",
+            "a loop without a bound does not run on XLA",
+            span=node.span,
+            hint="give it one, `iterate … until … max 100`, or run with engine='machine'",
+        )
+    n = static_int(value(node.limit, env, scope), "the limit of a loop", node.span)
+    read = (node.body.free | node.until.free) - {node.carry.name}
+    start = value(node.init, env, scope)
+    axes = carry_axes(read, (start,), node.body.effectful, env, scope)
+    given = {k: map_leaves(_time_first, elements(v)) for k, v in _owned(scope, n).items()}
+
+    def step(carry: tuple[RValue, Arr, Any], x: tuple[Any, Mapping[str, RValue]]) -> Any:
+        (current, alive, omega), (t, now) = carry, x
+        local = {**env, node.carry.name: current}
+        inner = replace(scope.under(alive), given=now, faults=_region(scope))
+        stop, _ = _run(node.until, local, State(), inner)
+        alive = carried(elementwise(lambda a, s: a & ~s, alive, to_arr(stop)), axes)
+        inner = replace(scope.under(alive), given=now, faults=inner.faults)
+        if scope.smooth:
+            local |= {k: cut(local[k], alive) for k in node.body.free & local.keys()}
+        begin = State(omega=omega.enter(t) if omega is not None else None, extra=state.extra)
+        out, end = _run(node.body, local, begin, inner)
+        if end.extra != state.extra:
+            raise _summed_inside(node)
+        moved = moved_on(join(alive, out, current, node.span), current, axes, node)
+        left = omega.leave(end.omega) if omega is not None else None
+        return (moved, alive, left), (
+            None,
+            end.sites,
+            end.kept,
+            end.observed,
+            end.scores,
+            inner.faults,
+        )
+
+    init = carried(start, axes)
+    steps = (jnp.arange(n), given)
+    if n and _holds_code(node.carry.type):
+        alive = carried(to_arr(True), axes)
+        first = jax.tree.map(lambda x: x[0], steps)
+        init = _closed_form(lambda v: step((v, alive, state.omega), first)[0][0], init, node)
+    begin = (init, carried(to_arr(True), axes), state.omega)
+    (last, _, omega), happened = jax.lax.scan(step, begin, steps, length=n)
+    return last, _merged(replace(state, omega=omega), happened, n, scope)
+
+
+def _summed_inside(node: ir.Iterate) -> DiagnosticError:
+    return fail(
+        "E806",
+        "discrete choices inside `iterate` cannot be summed out",
         span=node.span,
-        hint="write `scan` or `fold`, or run with engine='machine'",
+        hint="write `scan` or `fold`, or use importance, smc or mcmc",
     )

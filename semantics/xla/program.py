@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from ppl.semantics import ir
 from ppl.semantics.density import Density, SiteInfo
+from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
@@ -27,6 +28,7 @@ from ppl.semantics.xla.values import RValue, Seq
 ALL = frozenset(("sites", "kept", "observed", "faults"))
 NOTHING: frozenset[str] = frozenset()
 Data = Mapping[str, RValue]
+CENTRED = Free()
 
 
 def _inside_loops(pair: RValue) -> tuple[Arr, Arr]:
@@ -108,10 +110,10 @@ class Bound:
             for (x, u), found in ((_inside_loops(pair), discover.found[path]),)
         )
 
-    def log_density(self, data: Data, position: Mapping[str, Any], *, jacobian: bool = True) -> Any:
+    def log_density(self, data: Data, position: Mapping[str, Any], free: Free = CENTRED) -> Any:
         """The log density of unconstrained coordinates, finite sites summed out."""
         given = {k: Arr(u) for k, u in position.items()}
-        rule = Summing(Free(jacobian))
+        rule = Summing(free)
         _, state = self.execute(data, rule=rule, given=given, smooth=True)
         scores, _ = eliminate(state.scores, state.extra.chains)
         density = total(scores, ()).data
@@ -142,11 +144,13 @@ class Bound:
         scores, _ = eliminate(state.scores, state.extra.chains)
         return total(scores, ()).data
 
-    def contributions(self, data: Data, position: Mapping[str, Any]) -> dict[str, Any]:
+    def contributions(
+        self, data: Data, position: Mapping[str, Any], free: Free = CENTRED
+    ) -> dict[str, Any]:
         """The log density of each observation and the value of each site, for messages."""
         given = {k: Arr(u) for k, u in position.items()}
         record = frozenset(("observed",))
-        _, state = self.execute(data, rule=Summing(Free()), given=given, record=record)
+        _, state = self.execute(data, rule=Summing(free), given=given, record=record)
         return {k: jnp.sum(v.data) for k, v in state.observed.items()}
 
     def recover(
@@ -156,12 +160,13 @@ class Bound:
         key: Any,
         axes: Axes,
         *,
+        free: Free = CENTRED,
         predict: bool = False,
     ) -> tuple[RValue, State]:
         """The whole execution at given coordinates (which vary along `axes`): summed sites are
         drawn from their exact conditional law; with `predict`, observations are drawn too."""
         given = {k: Arr(u, axes) for k, u in position.items()}
-        _, state = self.execute(data, rule=Summing(Free()), axes=axes, given=given)
+        _, state = self.execute(data, rule=Summing(free), axes=axes, given=given)
         _, steps = eliminate(state.scores, state.extra.chains)
         omega, at = draw_back(steps, Key(key), axes)
         for name, axis in state.extra.sites:
@@ -171,7 +176,7 @@ class Bound:
             given[name] = chosen
         return self.execute(
             data,
-            rule=Chosen(Free()),
+            rule=Chosen(free),
             omega=omega,
             axes=axes,
             given=given,
@@ -179,20 +184,34 @@ class Bound:
             predict=predict,
         )
 
-    def density(self, data: Data) -> Density:
-        """The Density representation, of data of these shapes."""
+    def density(self, data: Data, noncentred: frozenset[str] = frozenset()) -> Density:
+        """The Density representation, of data of these shapes.
+
+        Raises E808 for a name in `noncentred` that is no continuous site, E809 for one of no
+        location-scale family.
+        """
+        flat, tree = jax.tree.flatten(dict(data))
+        shapes = tuple((x.shape, str(x.dtype)) for x in flat)
+        sites = self.sites(data)
+        for name in noncentred - {s.path for s in sites}:
+            raise fail(
+                "E808",
+                f"there is no continuous site `{name}` to non-centre",
+                hint=suggest(name, [s.path for s in sites]),
+            )
+        free = Free(noncentred=noncentred)
+        plain = replace(free, jacobian=False)
 
         def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
-            result, state = self.recover(data, position, key, ())
+            result, state = self.recover(data, position, key, (), free=free)
             return {**state.sites, **state.kept, "result": result}
 
-        flat, tree = jax.tree.flatten(dict(data))
         return Density(
-            (self, tree, tuple((x.shape, str(x.dtype)) for x in flat)),
-            self.sites(data),
-            self.log_density,
+            (self, tree, shapes, noncentred),
+            sites,
+            lambda data, position: self.log_density(data, position, free),
             constrain,
-            lambda data, position: self.log_density(data, position, jacobian=False),
+            lambda data, position: self.log_density(data, position, plain),
             None,
-            self.contributions,
+            lambda data, position: self.contributions(data, position, free),
         )

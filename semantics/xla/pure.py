@@ -18,6 +18,7 @@ from ppl.semantics.signatures import OPERATORS, PRIMITIVES, Distribution
 from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
 from ppl.semantics.xla.lanes import lanes
+from ppl.semantics.xla.sizes import check_sizes
 from ppl.semantics.xla.state import Env, Scope
 from ppl.semantics.xla.values import (
     Closure,
@@ -128,6 +129,7 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
         return _SPECIAL[node.op](node, args, scope)
     row = PRIMITIVES[node.op]
     if isinstance(row, Distribution):
+        check_sizes(node, args)
         for k in row.static:
             args[k] = Static(
                 arrays.static_int(args[k], f"argument {k + 1} of `{node.op}`", node.span)
@@ -143,7 +145,7 @@ def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:
             return _fitting(_FOLD[op](*args), span)
         except (ArithmeticError, ValueError):
             pass  # let the array version give inf or nan
-    if op not in F.ELEMENTWISE and op not in F.REDUCTIONS and op not in F.EINSUM | F.BATCHED.keys():
+    if not any(op in table for table in (F.ELEMENTWISE, F.REDUCTIONS, F.EINSUM, F.BATCHED)):
         raise fail(
             "E706", f"`{op}` does not run on XLA", span=span, hint="run with engine='machine'"
         )
@@ -385,9 +387,12 @@ def _checked_prob(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     _check(node, a, scope)
     if is_constant(a):
         return min(max(a, 0), 1)
-    near = lambda x: jnp.where((x > 1) & (x < 1 + _ROUNDING), 1.0, x)  # noqa: E731
-    nearer = lambda x: jnp.where((x < 0) & (x > -_ROUNDING), 0.0, near(x))  # noqa: E731
-    return map_leaves(lambda x: elementwise(nearer, x), a)
+    return map_leaves(lambda x: elementwise(_rounded_prob, x), a)
+
+
+def _rounded_prob(x: Any) -> Any:
+    x = jnp.where((x > 1) & (x <= 1 + _ROUNDING), 1.0, x)
+    return jnp.where((x < 0) & (x >= -_ROUNDING), 0.0, x)
 
 
 def _checked_int(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
@@ -455,7 +460,7 @@ _SPECIAL: dict[str, Callable[[ir.Op, list[RValue], Scope], RValue]] = {
     "range": _range,
     "range_from": _range,
     "enumerate": _enumerate,
-    "concat": lambda node, args, scope: arrays.concat(args[0], args[1]),
+    "concat": lambda node, args, scope: arrays.concat(args[0], args[1], node.span),
     "reverse": _reverse,
     "repeat": _repeat,
     "transpose": lambda node, args, scope: arrays.transpose(args[0]),

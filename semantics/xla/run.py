@@ -9,28 +9,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.signatures import PRIMITIVES
 from ppl.semantics.xla.axes import Arr, Axes, Coupled, elementwise, open_event
 from ppl.semantics.xla.dists import log_prob
+from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
-from ppl.semantics.xla.lanes import lanes
-from ppl.semantics.xla.pure import coupled, value
+from ppl.semantics.xla.pure import apply_primitive, coupled, value
 from ppl.semantics.xla.sites import draw
+from ppl.semantics.xla.sizes import check_observed
 from ppl.semantics.xla.state import Env, Scope, Site, State, masked
 from ppl.semantics.xla.values import (
     Closure,
     Dist,
     GlobalFn,
     HostFn,
+    PrimFn,
     RValue,
     Suspension,
     Union,
+    cut,
+    environment,
     leaves,
     map_leaves,
     to_arr,
@@ -73,7 +76,7 @@ def apply(fn: RValue, args: tuple[RValue, ...], scope: Scope, span: Span | None 
         case Closure(code=code, names=names, values=values):
             lam = code.node
             assert isinstance(lam, ir.Lam)
-            env = dict(zip(names, values, strict=True))
+            env = environment(names, values)
             env.update(zip((p.name for p in lam.params), args, strict=True))
             return _body(lam.body, env, scope, span)
         case GlobalFn(name=name):
@@ -81,33 +84,42 @@ def apply(fn: RValue, args: tuple[RValue, ...], scope: Scope, span: Span | None 
             env = dict(zip((p.name for p in function.params), args, strict=True))
             return _body(function.body, env, scope, span)
         case Union():
-            return choose(fn, lambda f, mask: apply(f, args, scope.under(mask), span), span)
-        case HostFn(call=call):
-            return _call_host(call, args)
+
+            def one(option: RValue, mask: Arr) -> RValue:
+                option, own = _within((option, args), mask, scope)
+                return apply(option, own, scope.under(mask), span)
+
+            return choose(fn, one, span)
+        case HostFn():
+            return call_host(fn, args, span)
+        case PrimFn(name=name):
+            return apply_primitive(name, list(args), span)
     raise TypeError(f"not a function: {fn!r}")
 
 
 def _body(body: ir.Comp, env: Env, scope: Scope, span: Span | None) -> RValue:
-    if scope.depth > CALL_LIMIT:
-        raise fail(
-            "E707",
-            "this call nests without a bound that is known while compiling",
-            span=span,
-            hint="recursion whose end depends on random values runs with engine='machine'",
-        )
-    out, _ = run(body, env, State(), replace(scope, depth=scope.depth + 1))
+    out, _ = run(body, env, State(), _deeper(scope, span))
     return out
 
 
-def _call_host(call: Callable[..., Any], args: tuple[RValue, ...]) -> RValue:
-    def once(*xs: RValue) -> RValue:
-        raw = [map_leaves(lambda a: a, x) for x in xs]
-        plain = [
-            jax.tree.map(lambda a: a.data, x, is_leaf=lambda v: isinstance(v, Arr)) for x in raw
-        ]
-        return jax.tree.map(lambda d: Arr(jnp.asarray(d)), call(*plain))
+def _deeper(scope: Scope, span: Span | None) -> Scope:
+    if scope.depth > CALL_LIMIT:
+        raise unbounded(span)
+    return replace(scope, depth=scope.depth + 1)
 
-    return lanes(once, *args)
+
+def unbounded(span: Span | None) -> DiagnosticError:
+    return fail(
+        "E707",
+        "this call nests too deeply, or without a bound that is known while compiling",
+        span=span,
+        hint="recursion whose end depends on random values runs with engine='machine'",
+    )
+
+
+def _within(value: RValue, mask: Arr, scope: Scope) -> RValue:
+    """A value as the lanes of `mask` see it."""
+    return cut(value, mask) if scope.smooth else value
 
 
 def _run(node: ir.Run, env: Env, state: State, scope: Scope) -> Result:
@@ -119,21 +131,35 @@ def run_measure(measure: RValue, state: State, scope: Scope, span: Span | None) 
     match measure:
         case Dist(name="dirac", args=(x,)):
             return x, state
+        case Dist(name="iid", args=(n, each)) if not _is_law(each):
+            from ppl.semantics.xla.loops import side_by_side
+
+            axis = scope.fresh_plate("/".join(scope.path), n.value)
+            return side_by_side(axis, lambda s, sc: run_measure(each, s, sc, span), state, scope)
         case Dist():
             return scope.site(Site(scope.path, measure, span), scope, state)
         case Suspension(code=code, names=names, values=values):
             assert isinstance(code.node, ir.Comp)
-            env = dict(zip(names, values, strict=True))
-            return run(code.node, env, state, replace(scope, depth=scope.depth + 1))
+            return run(code.node, environment(names, values), state, _deeper(scope, span))
         case Union(tag=tag, options=options):
             out: RValue = None
             for k, option in enumerate(options):
                 mask = elementwise(lambda t, k=k: t == k, tag)
                 inner = scope.under(mask).at(f"option{k}")
+                option = _within(option, mask, scope)
                 result, state = run_measure(option, state, inner, span)
                 out = result if k == 0 else join(mask, result, out, span)
             return out, state
     raise TypeError(f"not a measure: {measure!r}")
+
+
+def _is_law(measure: RValue) -> bool:
+    """Whether a measure is one distribution, with a density."""
+    match measure:
+        case Dist(name="iid", args=(_, each)):
+            return _is_law(each)
+        case _:
+            return isinstance(measure, Dist)
 
 
 def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
@@ -143,16 +169,18 @@ def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
         drawn, state = run_measure(dist, state, drawing, node.span)
         return None, state.observing(node.name, drawn)
     x = value(node.value, env, scope)
+    check_observed(dist, x, node.span)
     dist, x, pending = _by_element(dist, x)
 
-    def density(d: RValue) -> Arr:
+    def density(d: RValue, at: RValue) -> Arr:
         checks = "support" if scope.smooth else "all"
-        return log_prob(d, x, lambda f, *a: apply(f, a, scope), node.span, checks=checks)
+        return log_prob(d, at, lambda f, *a: apply(f, a, scope), node.span, checks=checks)
 
     if isinstance(dist, Union):
-        score = to_arr(choose(dist, lambda d, mask: density(d), node.span))
+        one = lambda d, mask: density(*_within((d, x), mask, scope))  # noqa: E731
+        score = to_arr(choose(dist, one, node.span))
     else:
-        score = density(dist)
+        score = density(dist, x)
     score = masked(scope, score)
     if "observed" in scope.record:
         state = state.observing(node.name, score)
@@ -212,23 +240,8 @@ def _if(node: ir.If, env: Env, state: State, scope: Scope) -> Result:
 
 
 def _guarded(env: Env, arm: ir.Comp, mask: Arr, scope: Scope) -> Env:
-    """Captured values, with no derivative in the lanes that do not take the arm.
-
-    Without this a function that is undefined there (log of a negative number) would multiply
-    its infinite derivative with zero.
-    """
-    if not scope.smooth:
-        return env
-
-    def guard(a: Arr) -> Arr:
-        if not jnp.issubdtype(jnp.result_type(a.data), jnp.floating):
-            return a
-        return elementwise(lambda m, x: jnp.where(m, x, jax.lax.stop_gradient(x)), mask, a)
-
-    local = dict(env)
-    for name in arm.free & env.keys():
-        local[name] = map_leaves(guard, env[name])
-    return local
+    """Captured values as the lanes that take the arm see them."""
+    return {**env, **{name: _within(env[name], mask, scope) for name in arm.free & env.keys()}}
 
 
 def _match(node: ir.Match, env: Env, state: State, scope: Scope) -> Result:

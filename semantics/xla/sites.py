@@ -18,11 +18,13 @@ import jax.numpy as jnp
 from ppl.semantics import distributions as D
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.distributions.law import Checks
+from ppl.semantics.signatures import PRIMITIVES, Distribution
 from ppl.semantics.xla.arrays import index
-from ppl.semantics.xla.axes import Arr, align, elementwise, full, narrow, union
+from ppl.semantics.xla.axes import Arr, align, elementwise, narrow, union
 from ppl.semantics.xla.dists import log_prob, realise
 from ppl.semantics.xla.state import Scope, Site, State, masked
-from ppl.semantics.xla.values import RValue, varies_along
+from ppl.semantics.xla.values import Dist, RValue, to_arr, varies_along
 
 Result = tuple[RValue, State]
 
@@ -93,29 +95,72 @@ def replayed(site: Site, scope: Scope, state: State) -> Result:
 
 @dataclass(frozen=True)
 class Free:
-    """Unconstrained coordinates. With `jacobian=False` the density is with respect to the
-    site's own coordinates."""
+    """Unconstrained coordinates.
+
+    With `jacobian=False` the density is with respect to the site's own coordinates. The sites in
+    `noncentred`, of location-scale families, have the standardised value as their coordinate:
+    x = location + scale * u. The measure is the same, in coordinates that do not depend on the
+    scale, which samplers find easier when data say little about each element.
+    """
 
     jacobian: bool = True
+    noncentred: frozenset[str] = frozenset()
 
     def __call__(self, site: Site, scope: Scope, state: State) -> Result:
         u = scope.given[site.name]
+        if site.name in self.noncentred:
+            x, score = self._standardised(site, u, scope)
+        else:
+            x, score = self._mapped(site, u, scope)
+        if scope.mask is not None:
+            reference = elementwise(lambda v: -0.5 * (v**2 + jnp.log(2 * jnp.pi)), u)
+            k = len(u.axes)
+            rest = tuple(range(k, k + u.event_rank))
+            reference = Arr(jnp.sum(reference.data, axis=rest), u.axes)
+            score = elementwise(jnp.where, scope.mask, score, reference)
+        return x, _recorded(state.scored(score), site, x, scope)
+
+    def _mapped(self, site: Site, u: Arr, scope: Scope) -> tuple[Arr, Arr]:
         axes = union(scope.axes, u.axes, varies_along(site.dist))
-        checks = "none" if scope.smooth else "all"
-        made = realise(site.dist, axes, _applier(scope), site.span, checks=checks)
+        made = realise(site.dist, axes, _applier(scope), site.span, checks=_checks(scope))
         to_support = D.bijection(made)
         position = align(u, axes)
         x = to_support(position)
         score = made.log_prob(x)
         if self.jacobian:
             score = score + to_support.log_abs_det_jacobian(position, x)
-        lp = narrow(score, axes)
-        if scope.mask is not None:
-            reference = -0.5 * (position**2 + jnp.log(2 * jnp.pi))
-            reference = jnp.sum(reference, axis=tuple(range(len(axes), position.ndim)))
-            lp = elementwise(jnp.where, scope.mask, lp, full(reference, axes))
-        out = narrow(x, axes)
-        return out, _recorded(state.scored(lp), site, out, scope)
+        return narrow(x, axes), narrow(score, axes)
+
+    def _standardised(self, site: Site, u: Arr, scope: Scope) -> tuple[Arr, Arr]:
+        at = _location_of(site)
+        location, scale = (to_arr(a) for a in site.dist.args[at : at + 2])
+        args = (*site.dist.args[:at], 0.0, 1.0, *site.dist.args[at + 2 :])
+        standard = Dist(site.dist.name, args, site.dist.type)
+        x = elementwise(lambda m, s, v: m + s * v, location, scale, u)
+        score = log_prob(standard, u, _applier(scope), site.span, checks=_checks(scope))
+        if not self.jacobian:
+            logs = elementwise(lambda s, v: jnp.log(s) + 0 * v, scale, u)
+            k = len(logs.axes)
+            logs = Arr(jnp.sum(logs.data, axis=tuple(range(k, k + logs.event_rank))), logs.axes)
+            score = elementwise(jnp.subtract, score, logs)
+        return x, score
+
+
+def _checks(scope: Scope) -> Checks:
+    return "none" if scope.smooth else "all"
+
+
+def _location_of(site: Site) -> int:
+    """The place of the location among the arguments, the scale following it. Raises E809."""
+    row = PRIMITIVES.get(site.dist.name)
+    if not isinstance(row, Distribution) or row.noise != "location-scale" or row.kind == "plain":
+        raise fail(
+            "E809",
+            f"`{site.name}` cannot be non-centred: `{site.dist.name}` is no location-scale family",
+            span=site.span,
+            hint="normal, student_t, cauchy, logistic, gumbel and double_exponential are",
+        )
+    return row.params.index("mu")
 
 
 def unlisted(site: Site, scope: Scope, state: State) -> Result:

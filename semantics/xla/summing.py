@@ -15,7 +15,17 @@ import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, narrow, open_event, position, rename, union
+from ppl.semantics.xla.axes import (
+    Arr,
+    Axes,
+    Axis,
+    elementwise,
+    narrow,
+    open_event,
+    position,
+    rename,
+    union,
+)
 from ppl.semantics.xla.dists import realise
 from ppl.semantics.xla.elimination import Chain
 from ppl.semantics.xla.sites import _applier

@@ -9,7 +9,7 @@ measures are code (a pointer into the IR, static) with the environment it captur
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,17 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics import ir
-from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, open_event, spread, union
+from ppl.semantics import types as T
+from ppl.semantics.xla.axes import (
+    Arr,
+    Axes,
+    Axis,
+    close_event,
+    elementwise,
+    open_event,
+    spread,
+    union,
+)
 
 RValue = Any  # one of the classes below, a tuple, or a constant
 
@@ -116,12 +126,14 @@ class PrimFn:
     name: str
 
 
-@partial(register, data_fields=[], meta_fields=["call"])
+@partial(register, data_fields=[], meta_fields=["call", "type"])
 @dataclass(frozen=True)
 class HostFn:
-    """A Python function given as data: arrays (leading batch dimensions) in, an array out."""
+    """A Python function given as data, which JAX can trace. It takes and gives arrays, tuples and
+    dicts for records, as its type says."""
 
     call: Callable[..., Any]
+    type: T.Fun
 
 
 @partial(register, data_fields=["tag", "options"], meta_fields=[])
@@ -131,6 +143,22 @@ class Union:
 
     tag: Arr
     options: tuple[RValue, ...]
+
+
+def cut(value: RValue, mask: Arr) -> RValue:
+    """The same value, without derivative in the lanes outside `mask`.
+
+    A function that is undefined there (log of a negative number) would otherwise multiply its
+    infinite derivative with the zero that comes back from the lanes not taken.
+    """
+
+    def one(a: RValue) -> RValue:
+        if not isinstance(a, Arr) or not jnp.issubdtype(a.dtype, jnp.floating):
+            return a
+        apart = elementwise(lambda m, x: jnp.where(m, x, jax.lax.stop_gradient(x)), mask, a)
+        return replace(apart, closed=a.closed)
+
+    return jax.tree.map(one, value, is_leaf=_arr_leaf)
 
 
 def is_constant(v: RValue) -> bool:
