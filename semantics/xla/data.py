@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.xla.arrays import stack
 from ppl.semantics.xla.axes import Arr
-from ppl.semantics.xla.values import HostFn, Rec, RValue, Seq
+from ppl.semantics.xla.values import HostFn, Rec, RValue, Seq, Static, map_leaves
 
 
 def to_runtime(value: Any, type: T.Type) -> RValue:
@@ -26,7 +28,7 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
         case T.Base(name="unit"):
             return None
         case T.Base(name="text"):
-            return str(value)
+            return Static(str(value))
         case T.Tuple(items=items):
             return tuple(to_runtime(v, t) for v, t in zip(value, items, strict=True))
         case T.Record(fields=fields):
@@ -36,7 +38,7 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
         case T.Array(item=item):
             return _array(value, item)
         case T.Fun():
-            return value if not callable(value) or hasattr(value, "code") else HostFn(value)
+            return HostFn(value, type)
         case _ if T.is_number(type) or type == T.BOOL:
             return Arr(jnp.asarray(np.asarray(value, _dtype(type))))
     raise fail(
@@ -52,6 +54,8 @@ def _dtype(t: T.Type) -> Any:
 def _array(value: Any, item: T.Type, depth: int = 1) -> RValue:
     """An array of `item` inside `depth - 1` more arrays; structures are held by columns."""
     match item:
+        case T.Fun() if depth == 1:
+            return stack([HostFn(f, item) for f in value], item, None)
         case _ if T.is_number(item) or item == T.BOOL:
             data = np.asarray(value, _dtype(item))
             missing = depth - data.ndim  # nested empty arrays have lost dimensions
@@ -88,20 +92,28 @@ def _columns(columns: list[RValue], items: RValue, depth: int) -> RValue:
 def split_static(
     values: Mapping[str, Any], types: Mapping[str, T.Type], static: frozenset[str]
 ) -> tuple[tuple[tuple[str, Any], ...], dict[str, RValue]]:
-    """The parameters that are part of the code (sizes, texts, functions), and the data."""
+    """The parameters that are part of the code (sizes, and what decides which elements a comprehension keeps), and the data."""
     fixed, data = [], {}
     for name, type in types.items():
         v = values[name]
         if name in static:
-            fixed.append((name, _constant(v, type)))
-        elif type == T.TEXT:
-            fixed.append((name, str(v)))
+            fixed.append((name, known(to_runtime(v, type))))
         else:
             data[name] = to_runtime(v, type)
     return tuple(fixed), data
 
 
-def _constant(value: Any, type: T.Type) -> Any:
-    if isinstance(type, T.Base) and (T.is_number(type) or type == T.BOOL):
-        return bool(value) if type == T.BOOL else float(value) if T.is_real(type) else int(value)
-    return value
+def known(v: RValue) -> RValue:
+    """Data as constants: numbers of Python, and NumPy arrays whose elements become such numbers."""
+
+    def one(a: Arr) -> RValue:
+        data = np.asarray(a.data)
+        return Arr(data) if data.ndim else data.item()
+
+    return map_leaves(one, v)
+
+
+def fingerprint(v: RValue) -> tuple[Any, ...]:
+    """What tells known values apart, to key compiled code."""
+    found, tree = jax.tree.flatten(v)
+    return tree, *((np.shape(x), np.asarray(x).dtype.str, np.asarray(x).tobytes()) for x in found)

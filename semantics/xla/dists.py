@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as nd
 
 from ppl.semantics import distributions as D
@@ -16,7 +17,7 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.distributions.law import Checks
 from ppl.semantics.signatures import PRIMITIVES, Distribution
-from ppl.semantics.xla.axes import Arr, Axes, Axis, align, full, union
+from ppl.semantics.xla.axes import Arr, Axes, Axis, align, full, narrow, union
 from ppl.semantics.xla.sizes import require_observed
 from ppl.semantics.xla.values import (
     Dist,
@@ -77,8 +78,15 @@ def realise(
             return D.iid(realise(base, axes, apply, span, checks=checks), n.value)
         case "transform":
             base, forward, backward = dist.args
-            lift = lambda f: lambda x: align(to_arr(apply(f, Arr(x, _of_shape(x, axes)))), axes)  # noqa: E731
+            lift = lambda f: lambda x: _applied(f, x, axes, apply)  # noqa: E731
             return D.transform(realise(base, axes, apply, span), lift(forward), lift(backward))
+        case "dirac" if not _numeric(dist.type.item):
+            raise fail(
+                "E706",
+                f"a distribution of `{dist.type.item}` inside another one does not run on XLA",
+                span=span,
+                hint="draw an index, and choose the value by it: `xs[k]`",
+            )
         case "dirac":
             x = to_arr(dist.args[0])
             return D.dirac(align(x, axes), event_dim=x.event_rank)
@@ -86,8 +94,20 @@ def realise(
             return _elementary(dist, axes, checks)
 
 
-def _of_shape(x: Any, axes: Axes) -> Axes:
-    return axes if jnp.shape(x) == tuple(a.size for a in axes) else ()
+def _applied(f: RValue, x: Any, axes: Axes, apply: Apply) -> Any:
+    """A function of the program at data whose last dimensions are those of `axes` (or 1); more
+    may lead."""
+    lead = jnp.ndim(x) - len(axes)
+    if lead < 0:
+        x, lead = jnp.reshape(x, (1,) * -lead + jnp.shape(x)), 0
+    out = to_arr(apply(f, narrow(jnp.moveaxis(x, range(lead), range(-lead, 0)), axes)))
+    return jnp.moveaxis(align(out, axes, lead), range(len(axes), len(axes) + lead), range(lead))
+
+
+def _numeric(t: T.Type) -> bool:
+    while isinstance(t, T.Array):
+        t = t.item
+    return T.is_number(t) or t == T.BOOL
 
 
 def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
@@ -119,14 +139,27 @@ def _mixture(
     opened = open_array(components, inner)
     if not isinstance(opened, Union):
         return D.mixture(w, realise(opened, (*axes, inner), apply, span, checks=checks))
+    return _mixture_of_families(w, components.items, k, axes, apply, span, checks)
+
+
+def _mixture_of_families(
+    weights: Any, chosen: Union, k: int, axes: Axes, apply: Apply, span: Span | None, checks: Checks
+) -> nd.Distribution:
+    """Every component of every family it may be of, with weight 0 where it is of another."""
     from ppl.semantics.xla.arrays import index
 
-    tags = [int(t) for t in jnp.asarray(components.items.tag.data)]
-    each = [
-        index(Seq(o, k), i)
-        for i, o in ((i, components.items.options[t]) for i, t in enumerate(tags))
-    ]
-    return D.mixture_general(w, [realise(d, axes, apply, span, checks=checks) for d in each])
+    tag, parts, shares = chosen.tag, [], []
+    for t, option in enumerate(chosen.options):
+        for i in range(k):
+            if isinstance(tag.data, np.ndarray) and tag.data[i] != t:
+                continue
+            own = index(Seq(option, k), i)
+            parts.append(realise(own, axes, apply, span, checks=checks))
+            share = weights[..., i]
+            if not isinstance(tag.data, np.ndarray):
+                share = jnp.where(align(to_arr(index(tag, i)), axes) == t, share, 0.0)
+            shares.append(share)
+    return D.mixture_general(jnp.stack(jnp.broadcast_arrays(*shares), -1), parts)
 
 
 def log_prob(

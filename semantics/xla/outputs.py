@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ppl.semantics import ir
+from ppl.semantics import types as T
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision, precision
 from ppl.semantics.xla.arrays import index
-from ppl.semantics.xla.axes import Arr, Axis, spread
+from ppl.semantics.xla.axes import Arr, Axes, Axis, spread, union
 from ppl.semantics.xla.run import apply
 from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.state import Scope
@@ -25,8 +27,10 @@ from ppl.semantics.xla.values import (
     Rec,
     RValue,
     Seq,
+    Static,
     Suspension,
     Union,
+    close_array,
     is_constant,
     to_arr,
 )
@@ -38,37 +42,120 @@ Reshape = Callable[[Any], Any]
 class Function:
     """A function for every draw. Calling it gives the value in every draw, led by (chain, draw).
 
-    Arguments are numbers, arrays, tuples and records (as dicts) of the function's types.
+    Arguments are numbers, arrays, tuples, records (as dicts) and functions of the function's types.
+    They may have more dimensions in front, as NumPy's functions do: the function is then called for
+    every element, and the result has these dimensions after (chain, draw).
     """
 
     closure: RValue = field(repr=False)
     host: Host = field(repr=False)
 
     def __call__(self, *args: Any) -> Any:
+        """Raises E609 if the arguments are not of the function's types."""
+        types = _parameters(self.closure, self.host.program)
+        if types is None:
+            raise fail(
+                "E609",
+                "this is a distribution or measure, which cannot be called",
+                hint="draw from it in the model: `x ~ d`",
+            )
+        if len(args) != len(types):
+            count = "1 argument" if len(types) == 1 else f"{len(types)} arguments"
+            raise fail("E609", f"the function takes {count}, and is called on {len(args)}")
         with precision(self.host.numbers):
-            given = tuple(argument(a) for a in args)
-            return self.host.to_python(self.host.apply(self.closure, given))
+            given = tuple(map(argument, args, types))
+            return self.host.call(self.closure, given)
 
 
-def argument(value: Any) -> RValue:
-    """A Python value as an argument of a function of the language."""
-    if isinstance(value, Function):
-        return value.closure
-    if isinstance(value, dict):
-        return Rec(tuple(value), tuple(argument(v) for v in value.values()))
-    if isinstance(value, tuple):
-        return tuple(argument(v) for v in value)
-    if value is None or isinstance(value, str):
-        return value
-    if callable(value):
-        return HostFn(value)
-    data = np.asarray(value)
-    if data.dtype.kind not in "biuf":
-        raise fail(
-            "E609", f"a function of a posterior cannot be called on a {type(value).__name__}"
-        )
-    kind = {"b": bool, "i": int, "u": int, "f": float}[data.dtype.kind]
-    return Arr(jax.numpy.asarray(data, jax.numpy.result_type(kind) if kind is not bool else bool))
+def _parameters(fn: RValue, program: ir.Program) -> tuple[T.Type, ...] | None:
+    match fn:
+        case Closure(code=code):
+            assert isinstance(code.node, ir.Lam)
+            return tuple(p.type for p in code.node.params)
+        case GlobalFn(name=name):
+            return tuple(p.type for p in program.by_name[name].params)
+        case HostFn(type=type):
+            return type.params
+        case Union(options=options):
+            return _parameters(options[0], program)
+        case _:
+            return None
+
+
+def argument(value: Any, type: T.Type) -> RValue:
+    """A Python value as an argument of a function; dimensions in front of its type's stay there."""
+    match type:
+        case T.Tuple(items=items) if isinstance(value, tuple) and len(value) == len(items):
+            return tuple(map(argument, value, items))
+        case T.Record(fields=fields) if isinstance(value, Mapping) and {
+            k for k, _ in fields
+        } == value.keys():
+            return Rec(tuple(k for k, _ in fields), tuple(argument(value[k], t) for k, t in fields))
+        case T.Fun() if isinstance(value, Function):
+            return value.closure
+        case T.Fun() if callable(value):
+            return HostFn(value, type)
+        case T.Base(name="text") if isinstance(value, str):
+            return Static(value)
+        case T.Base(name="unit") if value is None or value == ():
+            return None
+    item = type
+    while isinstance(item, T.Array):
+        item = item.item
+    data = np.asarray(value) if T.is_number(item) or item == T.BOOL else None
+    if data is None or data.ndim < T.rank(type) or data.dtype.kind not in _KINDS[_kind(item)]:
+        raise fail("E609", f"an argument of type `{type}` cannot be {_shown(value)}")
+    kind = _kind(item)
+    return Arr(jnp.asarray(data, bool if kind is bool else jnp.result_type(kind)))
+
+
+#: NumPy's kinds of the numbers that are taken for a kind
+_KINDS = {bool: "b", int: "biu", float: "biuf"}
+
+
+def _kind(t: T.Type) -> type:
+    return bool if t == T.BOOL else float if T.is_real(t) else int
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} of {value.dtype}"
+    return f"{value!r}" if isinstance(value, (bool, int, float, str)) else type(value).__name__
+
+
+def _in_front(args: tuple[RValue, ...], types: tuple[T.Type, ...]) -> tuple[tuple[RValue, ...], Axes]:
+    """The arguments with the dimensions in front of their types' as axes, which broadcast."""
+
+    def walk(f: Callable[[Arr, int], RValue], v: RValue, t: T.Type) -> RValue:
+        match v, t:
+            case tuple(), T.Tuple(items=items):
+                return tuple(walk(f, x, i) for x, i in zip(v, items, strict=True))
+            case Rec(names=names), T.Record(fields=fields):
+                return Rec(names, tuple(walk(f, v.get(k), i) for k, i in fields))
+            case Arr(), _ if not v.axes:
+                return f(v, v.event_rank - T.rank(t))
+            case _:
+                return v
+
+    fronts: list[tuple[int, ...]] = []
+
+    def look(a: Arr, k: int) -> Arr:
+        fronts.append(a.event_shape[:k])
+        return a
+
+    for v, t in zip(args, types, strict=True):
+        walk(look, v, t)
+    try:
+        shape = np.broadcast_shapes(*fronts)
+    except ValueError:
+        shown = " and ".join(map(str, dict.fromkeys(fronts)))
+        raise fail("E609", f"the arguments have dimensions that do not broadcast: {shown}") from None
+    axes = tuple(Axis(1 + k, f"call{k}", n) for k, n in enumerate(shape))
+
+    def open_up(a: Arr, k: int) -> Arr:
+        return Arr(jnp.broadcast_to(a.data, (*shape, *a.event_shape[k:])), axes) if k else a
+
+    return tuple(walk(open_up, v, t) for v, t in zip(args, types, strict=True)), axes
 
 
 _CODE = (Closure, GlobalFn, HostFn, Union, Suspension, Dist)
@@ -81,8 +168,8 @@ class Host:
     """
 
     def __init__(self, program: ir.Program, axis: Axis, reshape: Reshape, numbers: Precision):
-        scope = Scope(program, draw)
-        self.axis, self.reshape, self.numbers = axis, reshape, numbers
+        scope = Scope(program, draw, axes=(axis,))
+        self.program, self.axis, self.reshape, self.numbers = program, axis, reshape, numbers
         self.apply = jax.jit(lambda f, xs: apply(f, xs, scope))
 
     def to_python(self, v: RValue) -> Any:
@@ -101,14 +188,16 @@ class Host:
                 return [self.to_python(index(v, i)) for i in range(v.length)]
             case Seq(items=items):
                 return self.to_python(items)
-            case None | str():
+            case None:
                 return v
+            case Static(value=text):
+                return text
         return self.reshape(spread(to_arr(v), (self.axis,)).data)
 
 
 def numeric_parts(name: str, value: RValue) -> dict[str, Arr]:
     """The arrays inside a value, by path: `name`, `name.field`, `name.0`."""
-    if isinstance(value, (*_CODE, str)) or value is None:
+    if isinstance(value, (*_CODE, Static)) or value is None:
         return {}
     if isinstance(value, tuple):
         parts = [(f"{name}.{i}", v) for i, v in enumerate(value)]

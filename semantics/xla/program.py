@@ -19,7 +19,7 @@ from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
-from ppl.semantics.xla.run import run, run_measure
+from ppl.semantics.xla.run import run, run_measure, unbounded
 from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, unlisted
 from ppl.semantics.xla.state import Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import NUDGE, Summed, Summing
@@ -29,6 +29,18 @@ ALL = frozenset(("sites", "kept", "observed", "faults"))
 NOTHING: frozenset[str] = frozenset()
 Data = Mapping[str, RValue]
 CENTRED = Free()
+
+
+@jax.custom_jvp
+def _no_value_no_mass(log_density: Any) -> Any:
+    """-inf where the log density is NaN (or +inf: a pole). The derivative is left as it is, so that
+    computing it does not wait for the value."""
+    return jnp.where(log_density < jnp.inf, log_density, -jnp.inf)
+
+
+@_no_value_no_mass.defjvp
+def _(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    return _no_value_no_mass(*primals), tangents[0]
 
 
 def _inside_loops(pair: RValue) -> tuple[Arr, Arr]:
@@ -79,8 +91,11 @@ class Bound:
         )
         state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
         local = {p.name: env[p.name] for p in entry.params}
-        measure, state = run(entry.body, local, state, scope)
-        result, state = run_measure(measure, state, scope, entry.span)
+        try:
+            measure, state = run(entry.body, local, state, scope)
+            result, state = run_measure(measure, state, scope, entry.span)
+        except RecursionError:
+            raise unbounded(entry.span) from None
         return result, replace(state, faults=tuple(scope.faults or ()))
 
     # ----------------------------------------------------------------------- forward simulation
@@ -116,8 +131,7 @@ class Bound:
         rule = Summing(free)
         _, state = self.execute(data, rule=rule, given=given, smooth=True)
         scores, _ = eliminate(state.scores, state.extra.chains)
-        density = total(scores, ()).data
-        return jnp.where(density < jnp.inf, density, -jnp.inf)  # no value, no mass
+        return _no_value_no_mass(total(scores, ()).data)
 
     # --------------------------------------------------------------------------- finite programs
 

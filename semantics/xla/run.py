@@ -19,7 +19,7 @@ from ppl.semantics.xla.axes import Arr, Axes, Coupled, elementwise, open_event
 from ppl.semantics.xla.dists import log_prob
 from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
-from ppl.semantics.xla.pure import apply_primitive, coupled, value
+from ppl.semantics.xla.pure import apply_primitive, coupled, equal, value
 from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.sizes import check_observed
 from ppl.semantics.xla.state import Env, Scope, Site, State, masked
@@ -29,7 +29,9 @@ from ppl.semantics.xla.values import (
     GlobalFn,
     HostFn,
     PrimFn,
+    Rec,
     RValue,
+    Seq,
     Suspension,
     Union,
     cut,
@@ -169,10 +171,13 @@ def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
         drawn, state = run_measure(dist, state, drawing, node.span)
         return None, state.observing(node.name, drawn)
     x = value(node.value, env, scope)
-    check_observed(dist, x, node.span)
     dist, x, pending = _by_element(dist, x)
 
     def density(d: RValue, at: RValue) -> Arr:
+        if isinstance(d, Dist) and d.name == "dirac" and isinstance(at, (tuple, Rec, Seq)):
+            same = to_arr(equal(d.args[0], at, node.span))
+            return elementwise(lambda c: jnp.where(c, 0.0, -jnp.inf), same)
+        check_observed(d, at, node.span)
         checks = "support" if scope.smooth else "all"
         return log_prob(d, at, lambda f, *a: apply(f, a, scope), node.span, checks=checks)
 

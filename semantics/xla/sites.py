@@ -24,7 +24,7 @@ from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, align, elementwise, narrow, union
 from ppl.semantics.xla.dists import log_prob, realise
 from ppl.semantics.xla.state import Scope, Site, State, masked
-from ppl.semantics.xla.values import Dist, RValue, to_arr, varies_along
+from ppl.semantics.xla.values import Dist, RValue, cut, to_arr, varies_along
 
 Result = tuple[RValue, State]
 
@@ -72,25 +72,42 @@ def draw(site: Site, scope: Scope, state: State) -> Result:
     return x, _recorded(replace(state, omega=omega), site, x, scope)
 
 
+def _given(site: Site, scope: Scope) -> Any:
+    if site.name not in scope.given:
+        raise fail(
+            "E802",
+            f"no value is given for `{site.name}`, or one of another size",
+            span=site.span,
+            hint="give every site a value, an array over the loops around it first",
+        )
+    return scope.given[site.name]
+
+
 def given(site: Site, scope: Scope, state: State) -> Result:
     """The value from the trace, scored by its density."""
-    if site.name not in scope.given:
-        raise fail("E802", f"the trace has no value for `{site.name}`", span=site.span)
-    x = scope.given[site.name]
+    x = _given(site, scope)
     score = masked(scope, log_prob(site.dist, x, _applier(scope), site.span))
     return x, _recorded(state.scored(score), site, x, scope)
 
 
 def replayed(site: Site, scope: Scope, state: State) -> Result:
-    """The value given for the site if there is one of its size, else a fresh draw. No score."""
+    """The value given for the site if there is one of its size, else a fresh draw. No score.
+
+    A draw that is missing (the run did not make it) is made now.
+    """
     fresh, drawn = draw(site, scope, state)
     if site.name not in scope.given:
         return fresh, drawn
     x = scope.given[site.name]
     if x.event_shape != fresh.event_shape:
         return fresh, drawn
-    x = Arr(_typed(x.data, site), x.axes)
-    return x, _recorded(state, site, x, scope)
+    given = Arr(_typed(x.data, site), x.axes)
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        k = len(x.axes)
+        events = tuple(range(k, k + x.event_rank))
+        missing = Arr(jnp.any(jnp.isnan(x.data), axis=events), x.axes)
+        given = elementwise(jnp.where, missing, fresh, given)
+    return given, _recorded(state, site, given, scope)
 
 
 @dataclass(frozen=True)
@@ -107,11 +124,12 @@ class Free:
     noncentred: frozenset[str] = frozenset()
 
     def __call__(self, site: Site, scope: Scope, state: State) -> Result:
-        u = scope.given[site.name]
+        u = _given(site, scope)
+        own = cut(u, scope.mask) if scope.smooth and scope.mask is not None else u
         if site.name in self.noncentred:
-            x, score = self._standardised(site, u, scope)
+            x, score = self._standardised(site, own, scope)
         else:
-            x, score = self._mapped(site, u, scope)
+            x, score = self._mapped(site, own, scope)
         if scope.mask is not None:
             reference = elementwise(lambda v: -0.5 * (v**2 + jnp.log(2 * jnp.pi)), u)
             k = len(u.axes)

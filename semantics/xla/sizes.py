@@ -23,6 +23,8 @@ _LETTERS = {
     "multi_student_t": ",i,ii",
 }
 
+_NOT_EMPTY = ("categorical", "categorical_logit", "dirichlet", "multinomial", "mixture")
+
 _HINT = "look at the sizes of the data that these arrays come from"
 
 
@@ -33,6 +35,9 @@ def check_sizes(node: ir.Op, args: Sequence[RValue]) -> None:
         letters = ["ijkl"[: len(shape)] for shape in shapes]
     else:
         letters = _LETTERS.get(node.op, "").split(",")
+    if node.op in _NOT_EMPTY and (0,) in shapes:
+        message = f"`{node.op}` needs at least one element, and has none"
+        raise fail("E704", message, span=node.span, hint=_HINT)
     sizes: dict[str, int] = {}
     for shape, names in zip(shapes, letters, strict=False):
         for size, name in zip(shape, names, strict=False):
