@@ -60,9 +60,15 @@ def _simulate(
         given = {k: jnp.asarray(v).reshape(n, *np.shape(v)[2:]) for k, v in sites.items()}
         known, observed, result, faults = _program(target.bound, n)(target.data, given, seed)
         raise_faults(faults)
-        values = {**known, **observed} if method == "prior" else observed
+        drawn = {k: v for k, v in known.items() if not _is_observation(k)}
+        values = {**drawn, **observed} if method == "prior" else observed
         about = {"model": target.model.name, "method": method, "settings": {}, "seed": seed}
         return posterior_of(target, values, result, n, shape, **about)
+
+
+def _is_observation(path: str) -> bool:
+    """Whether a site is where an observation was drawn (`for/predict y`): they have names."""
+    return any(step.startswith("predict ") for step in path.split("/"))
 
 
 @lru_cache(maxsize=32)

@@ -51,3 +51,10 @@ def test_a_loaded_posterior_is_told_what_to_predict(posterior, tmp_path):
         loaded.predict()
     again = loaded.predict(posterior.target, seed=5)
     np.testing.assert_array_equal(again["y"], posterior.predict(seed=5)["y"])
+
+
+def test_the_prior_has_sites_and_observations_by_name(model):
+    drawn = ppl.prior(model(x=X, y=[0.0, 0.0, 0.0]), draws=7, seed=1)
+    assert {name: drawn[name].shape for name in drawn.draws} == {
+        "a": (1, 7), "s": (1, 7), "y": (1, 7, 3)
+    }  # fmt: skip
