@@ -1,0 +1,68 @@
+"""Sizes that do not agree are refused by name, a length of 1 too, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import ppl
+from ppl.semantics.diagnostics import DiagnosticError
+from ppl.semantics.precision import precision
+
+REGRESSION = "observe y ~ normal(b * x, 1)"
+
+
+def trace(observation: str, **data: Any) -> None:
+    """Build the log density of a model with a latent b and this observation; compile nothing."""
+    text = "model m(x: [real], y: [real]) {\n  b ~ normal(0, 1)\n  %s\n  return b\n}"
+    target = ppl.compile(text % observation).m(**data)
+    with precision():
+        jax.eval_shape(target.log_density, {"b": np.zeros(())})
+
+
+@pytest.mark.parametrize(
+    ("observation", "x", "y", "says"),
+    [
+        (REGRESSION, 2, 3, "observed has 3 elements, and the distribution draws 2 elements"),
+        (REGRESSION, 1, 3, "the distribution draws 1 element"),
+        (REGRESSION, 3, 1, "observed has 1 element, "),
+        ("observe y ~ normal(b, [1, 2])", 0, 3, "draws 2 elements"),
+        ("observe y ~ normal(x, [1, 2])", 3, 3, "arguments of `normal` have 3 elements and 2"),
+        ("observe y ~ normal(x, [1])", 3, 3, "arguments of `normal` have 3 elements and 1 element"),
+        ("observe y ~ iid(3, normal(b, 1))", 0, 1, "draws 3 elements"),
+        ("observe y ~ multi_normal([b, b], identity(3))", 0, 3, "2 elements and 3 x 3 elements"),
+        ("observe y ~ multi_normal([b, b], identity(2))", 0, 3, "draws 2 elements"),
+        ("observe y ~ multi_normal([b, b], identity(2))", 0, 1, "draws 2 elements"),
+    ],
+)
+def test_sizes_that_do_not_agree(observation, x, y, says):
+    with pytest.raises(DiagnosticError) as raised:
+        trace(observation, x=np.ones(x), y=np.ones(y))
+    (problem,) = raised.value.diagnostics
+    assert problem.code == "E704" and says in problem.message
+    assert problem.span is not None and problem.span.text in observation
+
+
+@pytest.mark.parametrize(
+    ("observation", "x", "y"),
+    [
+        (REGRESSION, 3, 3),
+        (REGRESSION, 1, 1),
+        ("observe y ~ normal(b, 1)", 0, 3),
+        ("observe y ~ normal(b, [1, 2, 3])", 0, 3),
+        ("observe y ~ multi_normal([b, b], identity(2))", 0, 2),
+        ("for v in y { observe v ~ mixture([0.3, 0.7], [normal(b, 1), normal(0, 2)]) }", 0, 3),
+    ],
+)
+def test_sizes_that_agree(observation, x, y):
+    trace(observation, x=np.ones(x), y=np.ones(y))
+
+
+def test_the_arguments_are_named():
+    with pytest.raises(DiagnosticError) as raised:
+        trace("observe y ~ normal(b * x, [1, 2])", x=[1.0, 2.0, 3.0], y=[1.0, 2.0, 3.0])
+    notes = [n.message for n in raised.value.diagnostics[0].notes]
+    assert notes == ["`b * x` has 3 elements", "`[1, 2]` has 2 elements"]
