@@ -7,6 +7,7 @@ line the two tails and the quantile in logarithms. `Member` is a distribution of
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from ppl.semantics.distributions.invert import invert
 from ppl.semantics.distributions.law import Checks, Law
 from ppl.semantics.distributions.supports import Integers, Interval
 from ppl.semantics.functions.elementwise import log1m_exp
+from ppl.semantics.jax_compat import is_concrete
 
 Function = Callable[..., Any]
 
@@ -238,7 +240,7 @@ def _legalised(
     family: Family, kinds: list[Kind], given: tuple[Any, ...], *, check: bool
 ) -> tuple[tuple[Array, ...], Array]:
     """Parameters in one precision, illegal ones replaced (if checked); and which were legal."""
-    arrays = [jnp.asarray(a) for a in given]
+    arrays = [_array(a) for a in given]
     floats = [a.dtype for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
     dtype = jnp.result_type(*floats or [float])
     arrays = [
@@ -254,7 +256,22 @@ def _legalised(
         ok = ok & family.legal(*arrays)
     ok = jax.lax.stop_gradient(ok)
     legal = tuple(
-        jnp.where(ok[(...,) + (None,) * k.rank], a, jnp.asarray(k.stand_in(a.shape), a.dtype))
+        _count(a, k)
+        if k.integer
+        else jnp.where(ok[(...,) + (None,) * k.rank], a, jnp.asarray(k.stand_in(a.shape), a.dtype))
         for a, k in zip(arrays, kinds, strict=True)
     )
     return legal, ok
+
+
+def _array(a: Any) -> Array:
+    """`a` as an array; one that is known while tracing stays known."""
+    with jax.ensure_compile_time_eval() if is_concrete(a) else nullcontext():
+        return jnp.asarray(a)
+
+
+def _count(a: Array, kind: Kind) -> Array:
+    """A legal integer, judged by itself: one that is known while tracing stays known, since it may
+    say how many values there are."""
+    with jax.ensure_compile_time_eval() if is_concrete(a) else nullcontext():
+        return jnp.where(kind.ok(a), a, jnp.asarray(kind.stand_in(a.shape), a.dtype))

@@ -122,7 +122,6 @@ def test_truncated_normal(bounds, far):
     ("name", "args", "bounds", "ref"),
     [
         ("gamma", (2.3, 1.7), (0.4, 2.0), st.gamma(2.3, scale=1 / 1.7)),
-        ("student_t", (2.5, 0.3, 1.2), (1.0, 9.0), st.t(2.5, 0.3, 1.2)),
         ("beta", (0.6, 1.8), (0.2, 0.9), st.beta(0.6, 1.8)),
         ("cauchy", (0.3, 0.5), (-4.0, 0.1), st.cauchy(0.3, 0.5)),
     ],
@@ -367,6 +366,21 @@ def test_what_cannot_be_listed_is_refused():
         jax.jit(lambda n: D.support_values(D.make("binomial", (n, 0.3))))(3)
 
 
+def test_known_counts_stay_known_while_tracing():
+    """n and bounds are constants, the probability is not."""
+
+    @jax.jit
+    def listed(p):
+        binomial = D.support_values(D.make("binomial", (np.array([1, 3]), p)))
+        return binomial, D.support_values(D.truncate(D.make("binomial", (4, p)), 1, 2))
+
+    (values, log_p), (few, log_few) = listed(0.4)
+    assert values.shape == log_p.shape == (4, 2)
+    np.testing.assert_allclose(np.exp(log_p[:, 1]), st.binom(3, 0.4).pmf(np.arange(4)))
+    pmf = st.binom(4, 0.4).pmf([1, 2])
+    np.testing.assert_allclose(np.exp(log_few[1:3]), pmf / pmf.sum())
+
+
 # -------------------------------------------------------------------------------- as a whole
 
 
@@ -386,7 +400,8 @@ def test_every_row_is_implemented():
         F.CHECKED,
         {"ode", "ode_stiff"},
     )
-    functions = set().union(*map(set, tables))
+    effects = {"mem", "lazy", "normalize", "checkpoint"}  # the evaluators' own
+    functions = set().union(effects, *map(set, tables))
     distributions = {n for n, r in PRIMITIVES.items() if isinstance(r, Distribution)}
     assert distributions == set(D.FAMILIES) | set(BASE_MEASURES) | combinators
     assert all(callable(getattr(D, name)) for name in combinators)
@@ -421,4 +436,6 @@ def test_laws_are_pytrees():
         D.flat(0.0),
     ):
         x = 1 if D.is_discrete(d) else 0.4
-        np.testing.assert_array_equal(jax.jit(lambda d, x=x: d.log_prob(x))(d), d.log_prob(x))
+        np.testing.assert_allclose(
+            jax.jit(lambda d, x=x: d.log_prob(x))(d), d.log_prob(x), rtol=1e-14
+        )
