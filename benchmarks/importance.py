@@ -1,4 +1,4 @@
-"""Importance sampling with 1, 10 and 100 thousand samples of a random walk of 200 steps.
+"""Importance sampling with 1, 10 and 100 thousand samples of a random walk of 100 steps.
 
 The cost of one sample must fall to a constant and memory be linear. So `ours` is the cost (or
 memory) of one of 100 thousand samples, `theirs` of one of 10 thousand: their ratio may not grow.
@@ -44,7 +44,7 @@ def _sampler() -> Callable[[int], object]:
     import ppl
 
     rng = np.random.default_rng(20_250_827)
-    y = np.cumsum(rng.normal(size=200) * 0.3) + rng.normal(size=200)
+    y = np.cumsum(rng.normal(size=100) * 0.3) + rng.normal(size=100)
     target = ppl.load(str(MODEL)).walk(y=y)
     return lambda n: np.asarray(ppl.infer(target, ppl.importance(particles=n), seed=1).log_evidence)
 
@@ -52,7 +52,7 @@ def _sampler() -> Callable[[int], object]:
 def _cost(run: Callable[[int], object], n: int) -> float:
     """Median seconds a sample."""
     times = []
-    for _ in range(5):
+    for _ in range(3):
         start = perf_counter()
         run(n)
         times.append(perf_counter() - start)
