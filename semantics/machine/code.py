@@ -1,0 +1,139 @@
+"""A program compiled once, and the ways into it.
+
+Direct code first: where it is too deep for Python's stack, the weight is restored and the same frame
+is run again as blocks, whose depth is bounded by memory. That is exact, because a draw depends on its
+path only, and it never touches Python's recursion limit.
+"""
+
+from __future__ import annotations
+
+from types import CodeType
+from typing import Any
+
+from ppl.semantics import ir
+from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.machine import table as builtins
+from ppl.semantics.machine.table import Finished
+from ppl.semantics.machine.codegen.module import Generated, generate
+from ppl.semantics.machine.codegen.unit import Options
+from ppl.semantics.machine.nested import Nested
+from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
+from ppl.semantics.machine.primitives import ShapeError
+from ppl.semantics.machine.state import OutOfFuel, State, burn, mark, restore
+from ppl.semantics.machine.values import BLOCK, DIRECT
+
+DONE = (builtins.finished, None)
+FILE = "<machine>"
+
+
+class Code:
+    """The compiled module. `named`: its runs record names. Stateless but for caches."""
+
+    def __init__(self, program: ir.Program, options: Options):
+        self.options = options
+        self.named = options.named
+        self.generated: Generated = generate(program, options)
+        namespace: dict[str, Any] = {"__builtins__": {}}
+        namespace |= builtins.table(is_rational=options.rational)
+        namespace |= self.generated.bound
+        module: CodeType = compile(self.generated.source, FILE, "exec")
+        exec(module, namespace)
+        entry = self.generated.entry
+        self._direct = namespace[f"f{entry}"]
+        self._block = namespace[f"a{entry}"]
+        self._suspendable = namespace.get(f"b{entry}")
+        self.twins = {namespace[b]: namespace[a] for b, a in self.generated.twins.items()}
+        self.constructors = self.generated.constructors
+        self.root: Any = NAMED_ROOT if options.named else ROOT
+        self.nested = Nested(self)
+
+    # ------------------------------------------------------------------------------- ways in
+
+    def run(self, s: State, data: tuple[Any, ...]) -> Any:
+        """The main function's result."""
+        mark(s)
+        try:
+            return self._direct(s, self.root, *data)
+        except RecursionError:
+            restore(s)
+        return self.drive(s, (self._block, DONE, self.root, *data), None)
+
+    def begin(self, data: tuple[Any, ...]) -> Any:
+        """The frame at which a run that may be suspended begins."""
+        return (self._suspendable, DONE, self.root, *data)
+
+    def apply(self, s: State, f: Any, args: tuple[Any, ...]) -> Any:
+        """The value of a function of the language."""
+        before = s.marked
+        mark(s)
+        try:
+            return f[DIRECT](s, f, *args)
+        except RecursionError:
+            restore(s)
+        finally:
+            s.marked = before
+        return self.drive(s, (f[BLOCK], DONE, f, *args), None)
+
+    def run_measure(self, s: State, m: Any, path: Any) -> Any:
+        """A draw from a measure of the language."""
+        before = s.marked
+        mark(s)
+        try:
+            return m[DIRECT](s, m, path)
+        except RecursionError:
+            restore(s)
+        finally:
+            s.marked = before
+        return self.drive(s, (m[BLOCK], DONE, m, path), None)
+
+    # ----------------------------------------------------------------------------- trampoline
+
+    def drive(self, s: State, k: Any, v: Any) -> Any:
+        """Run frames to the end; raises Suspend at a suspension point."""
+        while True:
+            try:
+                if s.fuel is None:
+                    while True:
+                        k, v = k[0](s, k, v)
+                while True:
+                    burn(s, k[0])
+                    k, v = k[0](s, k, v)
+            except Finished as end:
+                return end.value
+            except RecursionError:
+                twin = self.twins.get(k[0])
+                if twin is None:
+                    raise
+                restore(s)
+                k = (twin, *k[1:])
+
+    # --------------------------------------------------------------------------------- errors
+
+    def place(self, where: Any) -> tuple[str, Span | None]:
+        """What a block, or a span, is in the source."""
+        if isinstance(where, Span):
+            return f"`{where.text.splitlines()[0].strip()[:60]}`", where
+        name = getattr(where, "__name__", "")
+        what, span = self.generated.places.get(name, ("the program", None))
+        return (f"`{what}`" if " " not in what else what), span
+
+    def out_of_fuel(self, error: OutOfFuel, fuel: int | None) -> Exception:
+        what, span = self.place(error.place)
+        return fail(
+            "E843",
+            f"the run did not end within its fuel, {fuel:,} steps; it stopped in {what}",
+            span=span,
+            hint="does the loop or recursion end with probability one? If so, give more fuel",
+        )
+
+    def wrong_shape(self, error: ShapeError) -> Exception:
+        """A diagnostic for arrays that do not fit, at the innermost code of the program."""
+        span, trace = None, error.__traceback__
+        while trace is not None:
+            at = trace.tb_frame.f_code
+            if at.co_filename == FILE and at.co_name in self.generated.places:
+                span = self.generated.places[at.co_name][1] or span
+            trace = trace.tb_next
+        return fail("E704", str(error), span=span)
+
+

@@ -1,0 +1,315 @@
+"""Block code: computations as blocks between which a run is a value.
+
+A frame is a tuple (block, parent, path, state…, live variables…); `block(s, frame, v)` goes on with v,
+the value that the frame waited for, and returns the next frame and the value for it. A block runs
+what need not be a frame in line, as direct code. In `a` blocks every call of the language is a frame;
+in `b` blocks only what may suspend. A `b` block has a twin `a` block with the same frame, in which it
+is run again if its direct code is too deep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.machine.codegen.direct import Direct, Path, Target, run_call
+from ppl.semantics.machine.codegen.forms import RunCall, guarded_body, iid_loop
+from ppl.semantics.machine.codegen.unit import Piece, Unit
+
+
+@dataclass(frozen=True, eq=False)
+class Later:
+    """A block: what its frame holds, and how its code is emitted once that is unpacked.
+
+    path: the variable of the path it begins at. state: what changes from one run of the block to the
+    next (a loop's). live: what else its code reads.
+    """
+
+    number: int
+    path: str | None
+    state: tuple[str, ...]
+    live: tuple[str, ...]
+    emit: Callable[[Block, Path], None]
+    place: Any
+
+
+class Block(Direct):
+    """Emits one block. `k` and `v` are its parent frame and the value that it was given."""
+
+    def __init__(self, unit: Unit, letter: str, place: Any):
+        super().__init__(unit)
+        self.letter, self.place = letter, place
+        self.needed: list[Later] = []
+
+    # ------------------------------------------------------------------------------ what is split
+
+    def splits(self, c: ir.Comp) -> bool:
+        """Whether running `c` needs frames."""
+        unit = self.unit
+        if unit.options.suspends and (unit.has_points(c) or unit.effects.suspends(c)):
+            return True
+        return self.letter == "a" and calling(c)
+
+    # ------------------------------------------------------------------------------------- frames
+
+    def later(
+        self,
+        key: Any,
+        nodes: list[ir.Node],
+        bound: tuple[str, ...],
+        path: Path,
+        emit: Callable[[Block, Path], None],
+        state: tuple[str, ...] = (),
+    ) -> Later:
+        """The block for `key`, which reads what `nodes` do but for what is `bound`."""
+        if key not in self.unit.laters:
+            live = tuple(sorted(self.unit.free(nodes, frozenset(bound))))
+            variable = None if path is None else self.unit.names.fresh("p")
+            self.unit.names.count += 1
+            number = self.unit.names.count
+            self.unit.laters[key] = Later(number, variable, state, live, emit, self.place)
+        return self.unit.laters[key]
+
+    def frame(self, block: Later, path: Path, state: list[str], parent: str) -> str:
+        self.needed.append(block)
+        where = [] if block.path is None else [self.where(path)]
+        return f"({', '.join([f'{self.letter}{block.number}', parent, *where, *state, *block.live])})"
+
+    def go_on(self, text: str) -> None:
+        self.put(f"return {text}, {self.constant(None)}")
+
+    # --------------------------------------------------------------------------------------- code
+
+    def tail(self, c: ir.Comp, path: Path, k: str) -> None:
+        """Run `c` and give its value to the frame `k`; ends the block."""
+        if id(c) in self.unit.points:
+            k = self.as_atom(f"(q_suspend, {k})")
+        if self.splits(c):
+            getattr(self, "_t_" + type(c).__name__.lower())(c, path, k)
+        else:
+            self.comp(c, path, Target("give", k))
+
+    def _t_block(self, c: ir.Block, path: Path, k: str) -> None:
+        for i, b in enumerate(c.binds):
+            fused = b.name in self.unit.fused and isinstance(b.comp, ir.Call)
+            point = id(b.comp) in self.unit.points
+            if fused or not (point or self.splits(b.comp)):
+                self.bind(c, i, b, path)
+                continue
+            rest = self.unit.rest(c, i)
+            if not point and _is_variable(rest, b.name):  # in tail position
+                self.tail(b.comp, path, k)
+                return
+
+            def emit(block: Block, path: Path, rest: ir.Comp = rest, name: str = b.name) -> None:
+                if name in rest.free:
+                    block.put(f"{block.unit.variable(name)} = v")
+                block.tail(rest, path, "k")
+
+            block = self.later(("rest", id(rest)), [rest], (b.name,), path, emit)
+            self.tail(b.comp, path, self.as_atom(self.frame(block, path, [], k)))
+            return
+        self.tail(c.result, path, k)
+
+    def _t_at(self, c: ir.At, path: Path, k: str) -> None:
+        keeps = c.keep and self.unit.options.named
+        inner = self.step(path, c.step) if keeps or self.uses_path(c.body) else path
+        if keeps:
+            k = self.as_atom(f"(q_kept, {k}, {self.where(inner)}, {self.constant(c.type)})")
+        self.tail(c.body, inner, k)
+
+    def _t_if(self, c: ir.If, path: Path, k: str) -> None:
+        self.put(f"if {self.forced(c.cond)}:")
+        self.indent += 1
+        self.tail(c.then, path, k)
+        self.indent -= 1
+        self.tail(c.other, path, k)
+
+    def _t_match(self, c: ir.Match, path: Path, k: str) -> None:
+        subject = self.as_atom(self.forced(c.subject))
+        tag = self.as_atom(f"{subject}[0]")
+        for arm in c.arms:
+            if arm.constructor is None or arm is c.arms[-1]:
+                self.fields(arm, subject)
+                self.tail(arm.body, path, k)
+                return
+            self.put(f"if {tag} == {self.unit.constructors.number(arm.constructor)}:")
+            self.indent += 1
+            self.fields(arm, subject)
+            self.tail(arm.body, path, k)
+            self.indent -= 1
+
+    # -------------------------------------------------------------------------------------- calls
+
+    def enter(self, head: str, k: str, args: list[str]) -> None:
+        self.go_on(f"({', '.join([head, k, *args])})")
+
+    @property
+    def entry(self) -> int:
+        """Which block of a function or measure value is entered."""
+        return 1 if self.letter == "a" else 2
+
+    def _t_call(self, c: ir.Call, path: Path, k: str) -> None:
+        args = self.arguments(c.args)
+        if isinstance(c.fn, ir.Global):
+            piece = self.unit.function(c.fn.name, run=False)
+            self.enter(f"{self.letter}{piece.number}", k, args)
+        else:
+            f = self.as_atom(self.forced(c.fn))
+            self.enter(f"{f}[{self.entry}]", k, [f, *args])
+
+    def _t_runcall(self, c: RunCall, path: Path, k: str) -> None:
+        assert isinstance(c.call.fn, ir.Global)
+        args = self.arguments(c.call.args)
+        piece = self.unit.function(c.call.fn.name, run=True)
+        self.enter(f"{self.letter}{piece.number}", k, [self.where(path), *args])
+
+    def _t_run(self, c: ir.Run, path: Path, k: str) -> None:
+        m = c.measure
+        match m:
+            case ir.Thunk(body=body):
+                self.tail(body, path, k)
+            case ir.Var(name=name) if name in self.unit.pending:
+                self.tail(self.unit.rewritten(self.unit.pending[name], run_call), path, k)
+            case ir.Op(op="iid") if not isinstance(m.type, T.Dist):
+                self.tail(self.unit.rewritten(m, iid_loop), path, k)
+            case _:
+                f = self.as_atom(self.forced(m))
+                self.enter(f"{f}[{self.entry}]", k, [f, self.where(path)])
+
+    def _t_score(self, c: ir.Score, path: Path, k: str) -> None:
+        self.go_on(f"(q_suspend, {k})")  # a checkpoint: other scores do not split
+
+    # -------------------------------------------------------------------------------------- loops
+
+    def again(self, block: Later, path: Path, k: str, point: bool) -> str:
+        """The frame that a loop's body gives its value to."""
+        text = self.frame(block, path, list(block.state), k)
+        return self.as_atom(f"(q_suspend, {text})" if point else text)
+
+    def _t_for(self, c: ir.For, path: Path, k: str) -> None:
+        body = c.body if c.guard is None else self.unit.rewritten(c, guarded_body)
+        gather = "q_gather" if c.guard is None else "q_gather_some"
+        x = self.unit.variable(c.param.name)
+
+        def emit(block: Block, path: Path) -> None:
+            i, acc, xs = later.state
+            block.put(f"{i} += 1")
+            block.put(f"if {i}: {acc} = ({acc}, v)")
+            block.put(f"if {i} == q_len({xs}): return k, {gather}({acc})")
+            block.put(f"{x} = {xs}[{i}]")
+            block.tail(body, block.inside(path, i, body), block.again(later, path, "k", False))
+
+        state = (self.fresh(), self.fresh(), self.fresh())
+        later = self.later(("for", id(c)), [body], (c.param.name,), path, emit, state)
+        start = ["-1", self.constant(None), self.as_atom(self.value(c.over))]
+        self.go_on(self.frame(later, path, start, k))
+
+    def _t_scan(self, c: ir.Scan, path: Path, k: str) -> None:
+        carry, x = self.unit.variable(c.carry.name), self.unit.variable(c.param.name)
+        point = self.unit.options.suspends and c.effectful
+
+        def emit(block: Block, path: Path) -> None:
+            i, acc, xs, carry = later.state
+            block.put(f"{i} += 1")
+            block.put(f"if {i}:")
+            block.put(f" {carry} = v")
+            if c.keep == "all":
+                block.put(f" {acc} = ({acc}, v)")
+            result = f"q_gather({acc})" if c.keep == "all" else carry
+            block.put(f"if {i} == q_len({xs}): return k, {result}")
+            block.put(f"{x} = {xs}[{i}]")
+            block.tail(c.body, block.inside(path, i, c.body), block.again(later, path, "k", point))
+
+        state = (self.fresh(), self.fresh(), self.fresh(), carry)
+        bound = (c.param.name, c.carry.name)
+        later = self.later(("scan", id(c)), [c.body], bound, path, emit, state)
+        init, over = self.as_atom(self.value(c.init)), self.as_atom(self.value(c.over))
+        self.go_on(self.frame(later, path, ["-1", self.constant(None), over, init], k))
+
+    def _t_iterate(self, c: ir.Iterate, path: Path, k: str) -> None:
+        """Two blocks: one makes the test, the other, given its outcome, a step."""
+        carry = self.unit.variable(c.carry.name)
+        point = self.unit.options.suspends and c.effectful
+
+        def test(block: Block, path: Path) -> None:
+            i, most, carry = tested.state
+            block.put(f"{i} += 1")
+            block.put(f"if {i}: {carry} = v")
+            after = block.later(key, nodes, bound, path, step, tested.state)
+            block.tail(c.until, None, block.again(after, path, "k", False))
+
+        def step(block: Block, path: Path) -> None:
+            i, most, carry = tested.state
+            block.put(f"if v or {i} >= {most}: return k, {carry}")
+            block.tail(c.body, block.inside(path, i, c.body), block.again(tested, path, "k", point))
+
+        key, nodes, bound = ("step", id(c)), [c.until, c.body], (c.carry.name,)
+        state = (self.fresh(), self.fresh(), carry)
+        tested = self.later(("test", id(c)), nodes, bound, path, test, state)
+        init = self.as_atom(self.value(c.init))
+        limit = "q_forever" if c.limit is None else self.as_atom(self.forced(c.limit))
+        self.go_on(self.frame(tested, path, ["-1", limit, init], k))
+
+    def inside(self, path: Path, index: str, body: ir.Comp) -> Path:
+        return self.at_index(path, index) if path is not None and self.uses_path(body) else path
+
+
+def calling(c: ir.Comp) -> bool:
+    """Whether `c` calls a function of the language, or runs a measure that may."""
+    match c:
+        case ir.Call() | RunCall():
+            return True
+        case ir.Run(measure=ir.Thunk(body=body)):
+            return calling(body)
+        case ir.Run(measure=measure):
+            simple = isinstance(measure, ir.Op) and measure.op in ("mem", "lazy")
+            return not isinstance(measure.type, T.Dist) and not simple
+        case _:
+            return any(calling(n) for n in ir.children(c) if isinstance(n, ir.Comp))
+
+
+def _is_variable(c: ir.Comp, name: str) -> bool:
+    return isinstance(c, ir.Return) and isinstance(c.value, ir.Var) and c.value.name == name
+
+
+def blocks(unit: Unit, piece: Piece) -> list[str]:
+    """The source of a piece's blocks: `a` blocks, and `b` blocks where runs can be suspended."""
+
+    def entry(block: Block, path: Path) -> None:
+        if piece.captured:
+            block.put(f"{', '.join(['_', '_', '_', *piece.captured])} = c")
+        block.tail(piece.comp, path, "k")
+
+    closed = ("c",) if piece.captured is not None else ()
+    # a closure's own value comes before the path, and both before the arguments
+    first = Later(piece.number, None, (), (), entry, piece.place)
+    out: list[str] = []
+    todo: list[tuple[str, Later]] = [("a", first)]
+    if unit.options.suspends:
+        todo.append(("b", first))
+    while todo:
+        letter, later = todo.pop()
+        if (letter, later.number) in unit.emitted:
+            continue
+        unit.emitted.add((letter, later.number))
+        block = Block(unit, letter, later.place)
+        if later is first:
+            path = piece.path
+            names = (*closed, *([path] if path else []), *piece.variables)
+        else:
+            path = later.path
+            names = (*([path] if path else []), *later.state, *later.live)
+        block.put(f"{', '.join(['_', 'k', *names])} = k")
+        later.emit(block, block.start(path))
+        if letter == "b" and block.calls:
+            block.lines.insert(0, " q_mark(s)")
+        unit.places[f"{letter}{later.number}"] = later.place
+        out += [f"def {letter}{later.number}(s, k, v):", *block.lines]
+        todo += [(letter, needed) for needed in block.needed]
+        if letter == "b":
+            todo.append(("a", later))
+    return out

@@ -1,0 +1,426 @@
+"""Direct code: computations as statements of ordinary Python functions.
+
+A call of the function itself in tail position is a jump to its beginning. Code that nests deeper than
+DEEP indentations becomes a function of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.machine.codegen.expressions import Expressions
+from ppl.semantics.machine.codegen.forms import RunCall, guarded_body, iid_loop
+from ppl.semantics.machine.codegen.paths import At, named_index, named_step
+from ppl.semantics.machine.codegen.unit import Piece, Unit
+from ppl.semantics.signatures import PRIMITIVES, Distribution
+
+DEEP = 12
+
+
+@dataclass(frozen=True)
+class Target:
+    """What happens to a value: returned, given to a frame, assigned to a variable, or dropped."""
+
+    kind: str
+    name: str = ""
+
+    @property
+    def last(self) -> bool:
+        return self.kind in ("return", "give")
+
+
+RETURN, DROP = Target("return"), Target("drop")
+Path = At | str | None  # without names, with names, or for pure code
+
+
+class Direct(Expressions):
+    """Emits one Python function. `calls` says whether its code calls functions of the language."""
+
+    def __init__(self, unit: Unit, piece: Piece | None = None):
+        self.unit, self.piece = unit, piece
+        self.lines: list[str] = []
+        self.indent = 1
+        self.calls = self.jumps = False
+
+    def put(self, line: str) -> None:
+        self.lines.append(" " * self.indent + line)
+
+    # ------------------------------------------------------------------------------------- paths
+
+    def start(self, variable: str | None) -> Path:
+        if variable is None:
+            return None
+        return variable if self.unit.options.named else At(variable)
+
+    def step(self, path: Path, name: str) -> Path:
+        if isinstance(path, str):
+            new = self.unit.names.fresh("p")
+            self.put(f"{new} = {named_step(path, name, self.constant(name))}")
+            return new
+        return path.step(name) if path is not None else None
+
+    def at_index(self, path: Path, index: str) -> Path:
+        if path is None:
+            return None
+        new = self.unit.names.fresh("p")
+        if isinstance(path, str):
+            self.put(f"{new} = {named_index(path, index)}")
+            return new
+        self.put(f"{new} = {path.indexed(index)}")
+        return At(new)
+
+    @staticmethod
+    def where(path: Path) -> str:
+        """The path as an expression."""
+        assert path is not None
+        return path if isinstance(path, str) else path.text()
+
+    def uses_path(self, c: ir.Comp) -> bool:
+        """Whether code needs its path: it runs something, or keeps a value that is recorded."""
+        return c.effectful or (self.unit.options.named and _keeps(c))
+
+    # ----------------------------------------------------------------------------------- targets
+
+    def finish(self, text: str, t: Target) -> None:
+        match t.kind:
+            case "return":
+                self.put(f"return {text}")
+            case "give":
+                self.put(f"return {t.name}, {text}")
+            case "to":
+                if text != t.name:
+                    self.put(f"{t.name} = {text}")
+            case _:
+                if not (text.isidentifier() or text.isdigit()):
+                    self.put(text)
+
+    # -------------------------------------------------------------------------------------- code
+
+    def comp(self, c: ir.Comp, path: Path, t: Target) -> None:
+        """Run `c` and do with its value what `t` says."""
+        if self.indent > DEEP and not isinstance(c, (ir.Return, ir.Call, ir.Run, ir.Observe, ir.Score)):
+            self.outlined(c, path, t)
+        else:
+            getattr(self, "_c_" + type(c).__name__.lower())(c, path, t)
+
+    def outlined(self, c: ir.Comp, path: Path, t: Target) -> None:
+        variable = None
+        if path is not None and self.uses_path(c):
+            variable = self.unit.names.fresh("p")
+        piece = self.unit.part(c, variable)
+        head = [self.where(path)] if piece.path else []
+        self.finish(f"f{piece.number}({', '.join(['s', *head, *piece.variables])})", t)
+
+    def _c_return(self, c: ir.Return, path: Path, t: Target) -> None:
+        self.finish(self.value(c.value), t)
+
+    def _c_block(self, c: ir.Block, path: Path, t: Target) -> None:
+        for i, b in enumerate(c.binds):
+            self.bind(c, i, b, path)
+        self.comp(c.result, path, t)
+
+    def bind(self, c: ir.Block, i: int, b: ir.Bind, path: Path) -> None:
+        if b.name in self.unit.fused and isinstance(b.comp, ir.Call):
+            self.unit.pending[b.name] = b.comp
+        elif isinstance(b.comp, ir.Return) and self.alias(b):
+            pass
+        elif _unused(c, i):
+            self.comp(b.comp, path, DROP)
+        else:
+            self.comp(b.comp, path, Target("to", self.unit.variable(b.name)))
+
+    def alias(self, b: ir.Bind) -> bool:
+        """A binder of a variable or a constant is that."""
+        assert isinstance(b.comp, ir.Return)
+        v = b.comp.value
+        if isinstance(v, ir.Var) and v.name not in self.unit.pending:
+            self.unit.env[b.name] = self.unit.env[v.name]
+            return True
+        if isinstance(v, ir.Lit):
+            self.unit.env[b.name] = self.value(v)
+            return True
+        return False
+
+    def _c_at(self, c: ir.At, path: Path, t: Target) -> None:
+        keeps = c.keep and self.unit.options.named
+        inner = self.step(path, c.step) if keeps or self.uses_path(c.body) else path
+        if not keeps:
+            self.comp(c.body, inner, t)
+            return
+        name = t.name if t.kind == "to" else self.fresh()
+        self.comp(c.body, inner, Target("to", name))
+        self.put(f"q_keep(s, {self.where(inner)}, {name}, {self.constant(c.type)})")
+        self.finish(name, t)
+
+    def branch(self, head: str, c: ir.Comp, path: Path, t: Target) -> None:
+        self.put(head)
+        self.indent += 1
+        before = len(self.lines)
+        self.comp(c, path, t)
+        if len(self.lines) == before:
+            self.put("pass")
+        self.indent -= 1
+
+    def _c_if(self, c: ir.If, path: Path, t: Target) -> None:
+        self.branch(f"if {self.forced(c.cond)}:", c.then, path, t)
+        if t.last:
+            self.comp(c.other, path, t)
+        else:
+            self.branch("else:", c.other, path, t)
+
+    def _c_match(self, c: ir.Match, path: Path, t: Target) -> None:
+        subject = self.as_atom(self.forced(c.subject))
+        tag = self.fresh()
+        self.put(f"{tag} = {subject}[0]")
+        word = "if"
+        for arm in c.arms:
+            rest = arm.constructor is None or arm is c.arms[-1]
+            if rest and word == "if":
+                self.fields(arm, subject)
+                self.comp(arm.body, path, t)
+                return
+            number = 0 if arm.constructor is None else self.unit.constructors.number(arm.constructor)
+            self.put("else:" if rest else f"{word} {tag} == {number}:")
+            self.indent += 1
+            before = len(self.lines)
+            self.fields(arm, subject)
+            self.comp(arm.body, path, t)
+            if len(self.lines) == before:
+                self.put("pass")
+            self.indent -= 1
+            word = "elif"
+
+    def fields(self, arm: ir.Arm, subject: str) -> None:
+        free = arm.body.free
+        for i, p in enumerate(arm.params):
+            if p.name in free:
+                self.put(f"{self.unit.variable(p.name)} = {subject}[{i + 1}]")
+
+    # ------------------------------------------------------------------------------------- calls
+
+    def arguments(self, args: tuple[ir.Value, ...]) -> list[str]:
+        return [self.value(a) for a in args]
+
+    def _c_call(self, c: ir.Call, path: Path, t: Target) -> None:
+        args = self.arguments(c.args)
+        self.calls = True
+        if isinstance(c.fn, ir.Global):
+            piece = self.unit.function(c.fn.name, run=False)
+            if piece is self.piece and t is RETURN:
+                self.jump(piece, None, args)
+            else:
+                self.finish(f"f{piece.number}({', '.join(['s', *args])})", t)
+            return
+        f = self.as_atom(self.forced(c.fn))
+        self.finish(f"{f}[0]({', '.join(['s', f, *args])})", t)
+
+    def _c_runcall(self, c: RunCall, path: Path, t: Target) -> None:
+        assert isinstance(c.call.fn, ir.Global) and path is not None
+        args = self.arguments(c.call.args)
+        self.calls = True
+        piece = self.unit.function(c.call.fn.name, run=True)
+        if piece is self.piece and t is RETURN:
+            self.jump(piece, self.where(path), args)
+        else:
+            self.finish(f"f{piece.number}({', '.join(['s', self.where(path), *args])})", t)
+
+    def jump(self, piece: Piece, path: str | None, args: list[str]) -> None:
+        """A call of the function itself in tail position."""
+        names = list(piece.variables)
+        if path is not None:
+            names, args = [piece.path, *names], [path, *args]  # type: ignore[list-item]
+        if names:
+            self.put(f"{', '.join(names)} = {', '.join(args)}")
+        self.put("continue")
+        self.jumps = True
+
+    def _c_run(self, c: ir.Run, path: Path, t: Target) -> None:
+        m = c.measure
+        match m:
+            case ir.Thunk(body=body):
+                self.comp(body, path, t)
+            case ir.Var(name=name) if name in self.unit.pending:
+                call = self.unit.pending[name]
+                self.comp(self.unit.rewritten(call, run_call), path, t)
+            case ir.Op(op="iid") if not isinstance(m.type, T.Dist):
+                self.comp(self.unit.rewritten(m, iid_loop), path, t)
+            case ir.Op(op="dirac", args=(x,)):
+                self.finish(self.value(x), t)
+            case ir.Op(op=op) if isinstance(PRIMITIVES[op], Distribution):
+                family, args = self.distribution(m)
+                self.finish(f"s.draw({self.where(path)}, {family}, {args})", t)
+            case _:
+                self.calls = self.calls or not isinstance(m, ir.Op)
+                name = self.as_atom(self.forced(m))
+                self.finish(f"{name}[0](s, {name}, {self.where(path)})", t)
+
+    # ------------------------------------------------------------------------------------ scores
+
+    def _c_observe(self, c: ir.Observe, path: Path, t: Target) -> None:
+        d = c.dist
+        if isinstance(d, ir.Op) and d.op not in ("normalize", "transform"):
+            family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
+            args = [self.forced(a) for a in d.args]
+            # the order of evaluation is that of the source: distribution, then value
+            text = f"{family}({', '.join([self.forced(c.value), *args])})"
+        else:
+            dist = self.as_atom(self.value(d))
+            text = f"q_log_prob({dist}, {self.forced(c.value)})"
+        if self.unit.options.named:
+            text = f"q_note(s, {self.where(path)}, {self.constant(c.name)}, {text})"
+        self.scored(text)
+        self.finish(self.constant(None), t)
+
+    def scored(self, text: str) -> None:
+        self.put(f"s.w += {text}")
+        self.put("if not s.w > q_never: q_dead(s)")
+
+    def _c_score(self, c: ir.Score, path: Path, t: Target) -> None:
+        v = c.value
+        if isinstance(v, ir.Op) and v.op == "score_if" and not isinstance(v.args[0].type, T.Array):
+            self.put(f"if not {self.forced(v.args[0])}: q_dead(s)")
+        elif not (isinstance(v, ir.Op) and v.op == "checkpoint"):
+            self.scored(self.forced(v))
+        self.finish(self.constant(None), t)
+
+    # ------------------------------------------------------------------------------------- loops
+
+    def head(self, over: ir.Value, path: Path, body: ir.Comp) -> tuple[str, str | None]:
+        """What a loop goes over, and the variable of its index if the body needs a path."""
+        text = self.iterable(over)
+        if path is None or not self.uses_path(body):
+            return text, None
+        return f"q_enumerate({text})", self.fresh()
+
+    def iterable(self, over: ir.Value) -> str:
+        match over:
+            case ir.Op(op="range", args=(n,)):
+                return f"q_irange({self.forced(n)})"
+            case ir.Op(op="range_from", args=(lo, hi)):
+                return f"q_irange({self.forced(lo)}, {self.forced(hi)})"
+            case ir.Op(op="enumerate", args=(xs,)):
+                return f"q_enumerate({self.forced(xs)})"
+            case _:
+                return self.forced(over)
+
+    def each(self, index: str | None, x: str, text: str) -> None:
+        names = x if index is None else f"{index}, {x}"
+        self.put(f"for {names} in {text}:")
+        self.indent += 1
+
+    def burn(self, node: ir.Node) -> None:
+        if self.unit.options.fueled:
+            self.put(f"q_burn(s, {self.constant(node.span)})")
+
+    def _c_for(self, c: ir.For, path: Path, t: Target) -> None:
+        if c.guard is not None:
+            return self.filtered(c, path, t)
+        text, index = self.head(c.over, path, c.body)
+        wanted = t.kind != "drop"
+        acc = self.fresh()
+        if wanted:
+            self.put(f"{acc} = []")
+        self.each(index, self.unit.variable(c.param.name), text)
+        self.burn(c)
+        inner = self.at_index(path, index) if index else path
+        value = self.fresh()
+        self.comp(c.body, inner, Target("to", value) if wanted else DROP)
+        if wanted:
+            self.put(f"q_push({acc}, {value})")
+        elif not self.lines[-1].startswith(" " * self.indent):
+            self.put("pass")
+        self.indent -= 1
+        if wanted:
+            self.finish(f"q_tuple({acc})", t)
+        return None
+
+    def filtered(self, c: ir.For, path: Path, t: Target) -> None:
+        body = self.unit.rewritten(c, guarded_body)
+        acc, value = self.fresh(), self.fresh()
+        self.put(f"{acc} = []")
+        self.each(None, self.unit.variable(c.param.name), self.iterable(c.over))
+        self.burn(c)
+        self.comp(body, path, Target("to", value))
+        self.put(f"if {value}: q_push({acc}, {value}[0])")
+        self.indent -= 1
+        self.finish(f"q_tuple({acc})", t)
+
+    def _c_scan(self, c: ir.Scan, path: Path, t: Target) -> None:
+        carry = self.unit.variable(c.carry.name)
+        init, (text, index) = self.value(c.init), self.head(c.over, path, c.body)
+        acc = self.fresh()
+        every = c.keep == "all" and t.kind != "drop"
+        self.put(f"{carry} = {init}")
+        if every:
+            self.put(f"{acc} = []")
+        self.each(index, self.unit.variable(c.param.name), text)
+        self.burn(c)
+        inner = self.at_index(path, index) if index else path
+        self.comp(c.body, inner, Target("to", carry))
+        self.put(f"q_push({acc}, {carry})" if every else "pass")
+        self.indent -= 1
+        if t.kind != "drop":
+            self.finish(f"q_tuple({acc})" if every else carry, t)
+
+    def _c_iterate(self, c: ir.Iterate, path: Path, t: Target) -> None:
+        carry, index = self.unit.variable(c.carry.name), self.fresh()
+        init = self.value(c.init)
+        limit = None if c.limit is None else self.as_atom(self.forced(c.limit))
+        self.put(f"{carry} = {init}")
+        self.put(f"{index} = 0")
+        stop = self.fresh()
+        self.put("while 1:")
+        self.indent += 1
+        self.burn(c)
+        self.comp(c.until, None, Target("to", stop))
+        more = "" if limit is None else f" or {index} >= {limit}"
+        self.put(f"if {stop}{more}: break")
+        inner = self.at_index(path, index) if path is not None and self.uses_path(c.body) else path
+        self.comp(c.body, inner, Target("to", carry))
+        self.put(f"{index} += 1")
+        self.indent -= 1
+        if t.kind != "drop":
+            self.finish(carry, t)
+
+
+def run_call(call: ir.Call) -> RunCall:
+    """The call and the run of its measure, as one."""
+    from ppl.semantics.machine.codegen.forms import item
+
+    return RunCall(item(call.type), call, span=call.span)
+
+
+def _unused(c: ir.Block, i: int) -> bool:
+    name = c.binds[i].name
+    return name not in c.result.free and all(name not in b.comp.free for b in c.binds[i + 1 :])
+
+
+def _keeps(c: ir.Comp) -> bool:
+    from ppl.semantics.machine.codegen.forms import walk
+
+    return any(isinstance(n, ir.At) and n.keep for n in walk(c))
+
+
+def function(unit: Unit, piece: Piece) -> list[str]:
+    """The source of a piece's direct function."""
+    out = Direct(unit, piece)
+    closed = piece.captured is not None
+    params = ["s", *(["c"] if closed else []), *([piece.path] if piece.path else []), *piece.variables]
+    header = f"def f{piece.number}({', '.join(params)}):"
+    if piece.captured:
+        names = ", ".join(["_", "_", "_", *piece.captured])
+        out.put(f"{names} = c")
+    first = len(out.lines)
+    out.indent = 2
+    if unit.options.fueled:
+        out.put(f"q_burn(s, {out.constant(piece.place[1])})")
+    out.comp(piece.comp, out.start(piece.path), RETURN)
+    if out.jumps:
+        out.lines.insert(first, " while 1:")
+    else:
+        out.lines[first:] = [line[1:] for line in out.lines[first:]]
+    return [header, *out.lines]
+
+

@@ -1,0 +1,362 @@
+"""Discrete families: booleans, counts, indices.
+
+`values` are arithmetic on the arguments as they come, so that they are exact on fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from math import inf, log, log1p
+from typing import Any
+
+from ppl.semantics.machine import special
+from ppl.semantics.machine.distributions import samplers
+from ppl.semantics.machine.distributions.family import (
+    MAX_VALUES,
+    Family,
+    finite,
+    nonnegative,
+    positive,
+    probability,
+    too_many,
+    whole,
+)
+from ppl.semantics.machine.omega import Generator
+
+
+def _bool(x: Any, *_: Any) -> bool:
+    return x == 0 or x == 1
+
+
+def _count(k: Any, *_: Any) -> bool:
+    return k >= 0 and whole(k)
+
+
+def _up_to(k: Any, n: int, *_: Any) -> bool:
+    return 0 <= k <= n and whole(k)
+
+
+def _trials(n: Any) -> bool:
+    return n >= 0 and whole(n)
+
+
+def _listed(n: int) -> range:
+    if n > MAX_VALUES:
+        raise too_many(n)
+    return range(n)
+
+
+# ------------------------------------------------------------------------------------- booleans
+
+_bernoulli = Family(
+    "bernoulli",
+    lambda x, p: special.safe_log(p) if x else special.log1m(p),
+    lambda u, z, p: u < p,
+    probability,
+    _bool,
+    values=lambda p: ((False, 1 - p), (True, p)),
+    discrete=True,
+)
+
+_bernoulli_logit = Family(
+    "bernoulli_logit",
+    lambda x, l: -special.softplus(-l if x else l),
+    lambda u, z, l: u < special.sigmoid(l),
+    lambda l: l == l,
+    _bool,
+    values=lambda l: ((False, special.sigmoid(-l)), (True, special.sigmoid(l))),
+    discrete=True,
+)
+
+# --------------------------------------------------------------------------------------- counts
+
+
+def _binomial_density(k: int, n: int, p: float) -> float:
+    return special.log_choose(n, k) + special.xlogy(k, p) + special.xlog1py(n - k, -p)
+
+
+_binomial = Family(
+    "binomial",
+    _binomial_density,
+    lambda u, z, n, p: samplers.binomial(u, Generator(z), n, p),
+    lambda n, p: _trials(n) and probability(p),
+    _up_to,
+    values=lambda n, p: [
+        (k, math.comb(n, k) * p**k * (1 - p) ** (n - k)) for k in _listed(n + 1)
+    ],
+    log_cdf=lambda k, n, p: _binomial_cdf(k, n, p),
+    log_sf=lambda k, n, p: _binomial_sf(k, n, p),
+    discrete=True,
+)
+
+
+def _binomial_cdf(k: float, n: int, p: float) -> float:
+    if k < 0:
+        return -inf
+    return 0.0 if k >= n else special.safe_log(special.inc_beta(n - k, k + 1, 1 - p))
+
+
+def _binomial_sf(k: float, n: int, p: float) -> float:
+    if k < 0:
+        return 0.0
+    return -inf if k >= n else special.safe_log(special.inc_beta(k + 1, n - k, p))
+
+
+def _binomial_logit_density(k: int, n: int, l: float) -> float:
+    down, up = special.softplus(-l), special.softplus(l)
+    return special.log_choose(n, k) - special.times(k, down) - special.times(n - k, up)
+
+
+_binomial_logit = Family(
+    "binomial_logit",
+    _binomial_logit_density,
+    lambda u, z, n, l: samplers.binomial(u, Generator(z), n, special.sigmoid(l)),
+    lambda n, l: _trials(n) and l == l,
+    _up_to,
+    values=lambda n, l: [
+        (k, math.exp(_binomial_logit_density(k, n, l))) for k in _listed(n + 1)
+    ],
+    discrete=True,
+)
+
+
+def _beta_binomial_density(k: int, n: int, a: float, b: float) -> float:
+    return special.log_choose(n, k) + special.lbeta(k + a, n - k + b) - special.lbeta(a, b)
+
+
+def _beta_binomial_draw(u: float, z: int, n: int, a: float, b: float) -> int:
+    g = Generator(z)
+    return samplers.binomial(u, g, n, samplers.beta(g, a, b))
+
+
+_beta_binomial = Family(
+    "beta_binomial",
+    _beta_binomial_density,
+    _beta_binomial_draw,
+    lambda n, a, b: _trials(n) and positive(a) and positive(b),
+    _up_to,
+    values=lambda n, a, b: [
+        (k, math.exp(_beta_binomial_density(k, n, a, b))) for k in _listed(n + 1)
+    ],
+    discrete=True,
+)
+
+
+def _discrete_uniform_quantile(lp: float, lq: float, lo: int, hi: int) -> int:
+    count = hi - lo + 1
+    k = math.ceil(math.exp(lp) * count) if lp < lq else math.ceil(count - math.exp(lq) * count)
+    return lo + min(max(k - 1, 0), count - 1)
+
+
+_discrete_uniform = Family(
+    "discrete_uniform",
+    lambda k, lo, hi: -log(hi - lo + 1),
+    lambda u, z, lo, hi: lo + min(int(u * (hi - lo + 1)), hi - lo),
+    lambda lo, hi: lo <= hi,
+    lambda k, lo, hi: lo <= k <= hi and whole(k),
+    values=lambda lo, hi: [(lo + i, 1 / (hi - lo + 1)) for i in _listed(hi - lo + 1)],
+    log_cdf=lambda k, lo, hi: special.safe_log(min(max((k - lo + 1) / (hi - lo + 1), 0.0), 1.0)),
+    log_sf=lambda k, lo, hi: special.safe_log(min(max((hi - k) / (hi - lo + 1), 0.0), 1.0)),
+    quantile=_discrete_uniform_quantile,
+    discrete=True,
+)
+
+
+def _poisson_density(k: int, rate: float) -> float:
+    return special.xlogy(k, rate) - rate - math.lgamma(k + 1)
+
+
+_poisson = Family(
+    "poisson",
+    _poisson_density,
+    lambda u, z, rate: samplers.poisson(u, Generator(z), rate),
+    nonnegative,
+    _count,
+    log_cdf=lambda k, rate: special.safe_log(special.gamma_q(k + 1, rate)) if k >= 0 else -inf,
+    log_sf=lambda k, rate: special.safe_log(special.gamma_p(k + 1, rate)) if k >= 0 else 0.0,
+    discrete=True,
+)
+
+
+def _geometric_quantile(lp: float, lq: float, p: float) -> int:
+    return max(math.ceil(lq / log1p(-p)) - 1, 0) if p < 1 else 0
+
+
+_geometric = Family(
+    "geometric",
+    lambda k, p: log(p) + special.xlog1py(k, -p),
+    lambda u, z, p: _geometric_quantile(log(u), log1p(-u), p),
+    lambda p: 0 < p <= 1,
+    _count,
+    log_cdf=lambda k, p: special.log1m_exp((k + 1) * special.log1m(p)) if k >= 0 else -inf,
+    log_sf=lambda k, p: (k + 1) * special.log1m(p) if k >= 0 else 0.0,
+    quantile=_geometric_quantile,
+    discrete=True,
+)
+
+
+def _neg_binomial(name: str, shapes: Any) -> Family:
+    """C(k + alpha - 1, k) (beta / (1 + beta))^alpha (1 + beta)^-k."""
+
+    def density(k: int, *args: float) -> float:
+        alpha, beta = shapes(*args)
+        coefficient = -special.lbeta(alpha, k + 1) - log(alpha + k)
+        return coefficient - alpha * log1p(1 / beta) - k * log1p(beta)
+
+    def draw(u: float, z: int, *args: float) -> int:
+        alpha, beta = shapes(*args)
+        g = Generator(z)
+        return samplers.poisson(u, g, samplers.gamma(g, alpha) / beta)
+
+    def log_cdf(k: float, *args: float) -> float:
+        a, b = shapes(*args)
+        return special.safe_log(special.inc_beta(a, k + 1, b / (1 + b))) if k >= 0 else -inf
+
+    def log_sf(k: float, *args: float) -> float:
+        a, b = shapes(*args)
+        return special.safe_log(special.inc_beta(k + 1, a, 1 / (1 + b))) if k >= 0 else 0.0
+
+    return Family(
+        name,
+        density,
+        draw,
+        lambda *args: all(map(positive, args)),
+        _count,
+        log_cdf=log_cdf,
+        log_sf=log_sf,
+        discrete=True,
+    )
+
+
+def _zero_inflated_density(k: int, gate: float, rate: float) -> float:
+    if k == 0:
+        return special.safe_log(gate + (1 - gate) * math.exp(-rate)) if gate else -rate
+    return special.log1m(gate) + _poisson_density(k, rate)
+
+
+def _zero_inflated_draw(u: float, z: int, gate: float, rate: float) -> int:
+    g = Generator(z)
+    return 0 if u < gate else samplers.poisson(g.uniform(), g, rate)
+
+
+_zero_inflated = Family(
+    "zero_inflated_poisson",
+    _zero_inflated_density,
+    _zero_inflated_draw,
+    lambda gate, rate: probability(gate) and nonnegative(rate),
+    _count,
+    log_cdf=lambda k, gate, rate: (
+        special.safe_log(gate + (1 - gate) * special.gamma_q(k + 1, rate)) if k >= 0 else -inf
+    ),
+    log_sf=lambda k, gate, rate: (
+        special.log1m(gate) + special.safe_log(special.gamma_p(k + 1, rate)) if k >= 0 else 0.0
+    ),
+    discrete=True,
+)
+
+# -------------------------------------------------------------------------------------- indices
+
+
+def _weights(p: tuple[Any, ...]) -> bool:
+    return all(nonnegative(w) for w in p) and any(w > 0 for w in p)
+
+
+def _search(u: float, weights: tuple[Any, ...]) -> int:
+    """The first index at which the running sum exceeds u times the total; never one of weight 0."""
+    left = u * sum(weights)
+    last = 0
+    for i, w in enumerate(weights):
+        if w > 0:
+            if left < w:
+                return i
+            left -= w
+            last = i
+    return last
+
+
+def _normalised(p: tuple[Any, ...]) -> list[tuple[int, Any]]:
+    total = sum(p)
+    return [(i, w / total) for i, w in enumerate(p)]
+
+
+def _index(k: Any, p: tuple[Any, ...]) -> bool:
+    return 0 <= k < len(p) and whole(k)
+
+
+_categorical = Family(
+    "categorical",
+    lambda k, p: log(p[int(k)]) - log(sum(p)),
+    lambda u, z, p: _search(u, p),
+    _weights,
+    _index,
+    values=_normalised,
+    discrete=True,
+)
+
+
+def _softmax(logits: tuple[float, ...]) -> tuple[float, ...]:
+    top = max(logits)
+    return tuple(math.exp(l - top) for l in logits)
+
+
+_categorical_logit = Family(
+    "categorical_logit",
+    lambda k, l: l[int(k)] - special.log_sum_exp(l),
+    lambda u, z, l: _search(u, _softmax(l)),
+    lambda l: any(x > -inf for x in l) and all(x < inf for x in l),
+    _index,
+    values=lambda l: _normalised(_softmax(l)),
+    discrete=True,
+)
+
+
+def _ordered_density(k: int, eta: float, cuts: tuple[float, ...]) -> float:
+    """log(sigmoid(cuts[k] - eta) - sigmoid(cuts[k-1] - eta)), factored so that nothing cancels."""
+    k = int(k)
+    out = 0.0
+    if k < len(cuts):
+        out -= special.softplus(eta - cuts[k])
+    if k > 0:
+        out -= special.softplus(cuts[k - 1] - eta)
+        if k < len(cuts):
+            out += special.log1m_exp(cuts[k - 1] - cuts[k])
+    return out
+
+
+def _ordered_draw(u: float, z: int, eta: float, cuts: tuple[float, ...]) -> int:
+    latent = eta + log(u) - log1p(-u)
+    return sum(latent > c for c in cuts)
+
+
+_ordered_logistic = Family(
+    "ordered_logistic",
+    _ordered_density,
+    _ordered_draw,
+    lambda eta, cuts: finite(eta) and all(a < b for a, b in zip(cuts, cuts[1:], strict=False)),
+    lambda k, eta, cuts: 0 <= k <= len(cuts) and whole(k),
+    values=lambda eta, cuts: [
+        (k, math.exp(_ordered_density(k, eta, cuts))) for k in range(len(cuts) + 1)
+    ],
+    discrete=True,
+)
+
+DISCRETE: dict[str, Family] = {
+    f.name: f
+    for f in (
+        _bernoulli,
+        _bernoulli_logit,
+        _binomial,
+        _binomial_logit,
+        _beta_binomial,
+        _discrete_uniform,
+        _poisson,
+        _geometric,
+        _neg_binomial("neg_binomial", lambda alpha, beta: (alpha, beta)),
+        _neg_binomial("neg_binomial_2", lambda mu, phi: (phi, phi / mu)),
+        _zero_inflated,
+        _categorical,
+        _categorical_logit,
+        _ordered_logistic,
+    )
+}
+

@@ -1,0 +1,25 @@
+"""Rows by name, and the families of distributions over arrays."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ppl.semantics import types as T
+from ppl.semantics.machine.distributions.combinators import COMBINATORS, Product
+from ppl.semantics.machine.distributions.continuous import CONTINUOUS
+from ppl.semantics.machine.distributions.discrete import DISCRETE
+from ppl.semantics.machine.distributions.family import Family
+from ppl.semantics.machine.distributions.multivariate import MULTIVARIATE
+from ppl.semantics.signatures import PRIMITIVES
+
+FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | MULTIVARIATE | COMBINATORS
+
+
+@cache
+def family_of(name: str, type: T.Type) -> Family:
+    """The family of the row `name` at a type: elementwise rows over arrays are products."""
+    assert isinstance(type, (T.Dist, T.Measure))
+    family = FAMILIES[name]
+    if PRIMITIVES[name].kind == "elementwise" and isinstance(type.item, T.Array):
+        return Product(family)
+    return family

@@ -1,0 +1,126 @@
+"""`mem` and `lazy`: draws made when they are first asked for, and remembered by the run.
+
+A memoised function is (call, block, block, f, path): its value at a key is drawn at the path's step
+of the key, from f's measure. A lazy value is a draw at its path, forced where a value is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine.paths import step_hash
+from ppl.semantics.machine.state import State
+from ppl.semantics.machine.values import flat
+
+_MISSING = object()
+
+
+def _step(path: Any, args: tuple[Any, ...]) -> Any:
+    index = (args[0] if len(args) == 1 else args,)
+    if type(path) is int:
+        return step_hash(path, index)
+    return step_hash(path[0], index), path, index
+
+
+def _key(path: Any, args: tuple[Any, ...]) -> Any:
+    h = path if type(path) is int else path[0]
+    return h, flat(args) if any(type(a) is tuple for a in args) else args
+
+
+def _found(s: State, key: Any) -> Any:
+    v = s.fresh.get(key, _MISSING)
+    if v is _MISSING:
+        v = s.memo.get(key, _MISSING)
+        if v is _MISSING and s.owned is not None and key[0] not in s.owned:
+            raise fail(
+                "E841",
+                "a random function drawn outside `normalize` is asked for a new value inside it",
+                hint="draw it inside, or ask for its values before",
+            )
+    return v
+
+
+def mem(s: State, m: Any, path: Any) -> Any:
+    """Run `mem(f)`: a random function."""
+    if s.owned is not None:
+        s.owned.add(path if type(path) is int else path[0])
+    return _call, _call_block, _call_block_suspending, m[3], path
+
+
+def mem_block(s: State, k: Any, v: Any) -> Any:
+    return k[1], mem(s, k[2], k[3])
+
+
+def _call(s: State, c: Any, *args: Any) -> Any:
+    """The value at `args`, direct."""
+    path = c[4]
+    key = _key(path, args)
+    v = _found(s, key)
+    if v is _MISSING:
+        f = c[3]
+        m = f[0](s, f, *args)
+        s.fresh[key] = v = m[0](s, m, _step(path, args))
+    return v
+
+
+def _block(entry: int) -> Any:
+    """The blocks of a call: ask for the measure, run it, remember its value."""
+
+    def call(s: State, k: Any, v: Any) -> Any:
+        _, parent, c, *rest = k
+        args = tuple(rest)
+        key = _key(c[4], args)
+        v = _found(s, key)
+        if v is not _MISSING:
+            return parent, v
+        f = c[3]
+        return (f[entry], (drawn, parent, key, _step(c[4], args)), f, *args), None
+
+    def drawn(s: State, k: Any, m: Any) -> Any:
+        _, parent, key, path = k
+        return (m[entry], (store, parent, key), m, path), None
+
+    def store(s: State, k: Any, v: Any) -> Any:
+        _, parent, key = k
+        s.fresh[key] = v
+        return parent, v
+
+    return call
+
+
+_call_block, _call_block_suspending = _block(1), _block(2)
+
+
+# ---------------------------------------------------------------------------------------- laziness
+
+
+@dataclass(frozen=True, eq=False)
+class Lazy:
+    """A draw of `measure` at `path` that nobody has asked for."""
+
+    measure: Any
+    path: Any
+
+
+def lazy(s: State, m: Any, path: Any) -> Any:
+    """Run `lazy(m)`."""
+    return Lazy(m[3], path)
+
+
+def lazy_block(s: State, k: Any, v: Any) -> Any:
+    return k[1], lazy(s, k[2], k[3])
+
+
+def force(s: State, v: Any) -> Any:
+    """The value itself."""
+    while type(v) is Lazy:
+        key = (v.path if type(v.path) is int else v.path[0]), ()
+        found = s.fresh.get(key, _MISSING)
+        if found is _MISSING:
+            found = s.memo.get(key, _MISSING)
+        if found is _MISSING:
+            s.fresh[key] = found = s.code.run_measure(s, v.measure, v.path)
+        v = found
+    return v

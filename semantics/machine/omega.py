@@ -1,0 +1,83 @@
+"""Randomness by counter: a draw is a function of (key, SMC step, slot, path), and nothing else.
+
+A stream is 64 bits mixed from key, step and slot; a draw's generator starts at mix(stream ^ path)
+and steps as SplitMix64 does (Steele, Lea and Flood, "Fast splittable pseudorandom number
+generators", 2014); `mix` is its finaliser. So a draw needs no state, runs may be repeated from
+anywhere, and particles resampled from one parent part as soon as their slots differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.semantics.machine.paths import MASK
+from ppl.semantics.machine.state import Draw, State
+
+GAMMA = 0x9E3779B97F4A7C15
+_UNIT = 2.0**-53
+_HALF = 2.0**-54
+
+
+def mix(z: int) -> int:
+    """SplitMix64's finaliser: a bijection of 64 bits in which every bit depends on every bit."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+class Generator:
+    """The uniform numbers of one draw, after the first."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: int):
+        self.state = state
+
+    def uniform(self) -> float:
+        """The next number in (0, 1)."""
+        self.state = state = (self.state + GAMMA) & MASK
+        return (mix(state) >> 11) * _UNIT + _HALF
+
+
+@dataclass(frozen=True)
+class MachineKey:
+    """A source of randomness; `at` is that of one particle between two suspension points."""
+
+    seed: int
+    step: int = 0
+    slot: int = 0
+
+    def at(self, step: int, slot: int) -> MachineKey:
+        """The source of particle `slot` in step `step`."""
+        return MachineKey(self.seed, step, slot)
+
+    @property
+    def stream(self) -> int:
+        """64 bits of (seed, step, slot)."""
+        z = mix((self.seed & MASK) ^ 0x6A09E667F3BCC908)
+        z = mix((z + self.step * GAMMA + 1) & MASK)
+        return mix((z + self.slot * GAMMA + 2) & MASK)
+
+    def begin(self, state: State) -> Draw:
+        """The function that draws for a run."""
+        stream = self.stream
+
+        def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
+            z = path ^ stream  # `mix`, in line
+            z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+            z ^= z >> 31
+            return family.sample((z >> 11) * _UNIT + _HALF, z, *args)
+
+        return draw
+
+    def uniform(self, path: int) -> float:
+        """One number in (0, 1), for inference's own draws."""
+        return (mix(path ^ self.stream) >> 11) * _UNIT + _HALF
+
+    def mark(self) -> None:
+        """Nothing changes in a run."""
+
+    def restore(self, mark: Any) -> None:
+        """Nothing to restore."""

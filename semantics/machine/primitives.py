@@ -1,0 +1,394 @@
+"""The functions of the table of primitives on the machine's values, all total on their types.
+
+`SCALAR` are the elementwise rows on scalars, `WHOLE` the rows on arrays. Arrays are tuples; linear
+algebra goes through NumPy, imported when first needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from ppl.semantics.machine import special
+
+nan, inf = math.nan, math.inf
+
+
+def div(a: Any, b: Any) -> float:
+    """a / b as IEEE 754 has it."""
+    if b:
+        try:
+            return a / b
+        except OverflowError:
+            return inf if (a > 0) == (b > 0) else -inf
+    if a != a or a == 0:
+        return nan
+    negative = (a < 0) != (math.copysign(1.0, b) < 0)
+    return -inf if negative else inf
+
+
+def power(a: Any, b: Any) -> Any:
+    """a ^ b; an int only for two ints with b >= 0; NaN for a root of a negative number."""
+    if type(b) is int:
+        if type(a) is int:
+            return a**b if b >= 0 else int(div(1, a**-b)) if a else 0
+    elif a < 0 and b != math.floor(b):
+        return nan
+    try:
+        return a**b
+    except ZeroDivisionError:
+        return inf
+    except OverflowError:
+        return -inf if a < 0 and b % 2 == 1 else inf
+
+
+def floordiv(a: Any, b: Any) -> Any:
+    if b:
+        return a // b
+    return 0 if type(a) is type(b) is int else nan if a == 0 else math.copysign(inf, a)
+
+
+def mod(a: Any, b: Any) -> Any:
+    if b:
+        return a % b
+    return 0 if type(a) is type(b) is int else nan
+
+
+def _real(f: Callable[[float], float], outside: float = nan) -> Callable[[Any], float]:
+    """A function of `math` made total."""
+
+    def total(x: Any) -> float:
+        try:
+            return f(x)
+        except OverflowError:
+            return inf
+        except ValueError:
+            return outside
+
+    return total
+
+
+def to_int(f: Callable[[float], Any]) -> Callable[[Any], int]:
+    def whole(x: Any) -> int:
+        return f(x) if -inf < x < inf else 0
+
+    return whole
+
+
+def sign(x: Any) -> int:
+    return (x > 0) - (x < 0)
+
+
+def smaller(a: Any, b: Any) -> Any:
+    return a if a < b or a != a else b
+
+
+def larger(a: Any, b: Any) -> Any:
+    return a if a > b or a != a else b
+
+
+def log1m_exp(x: float) -> float:
+    return special.log1m_exp(x) if x == x else x
+
+
+def atanh(x: float) -> float:
+    if -1 < x < 1:
+        return math.atanh(x)
+    return math.copysign(inf, x) if abs(x) == 1 else nan
+
+
+SCALAR: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": div,
+    "floordiv": floordiv,
+    "mod": mod,
+    "pow": power,
+    "neg": lambda a: -a,
+    "lt": lambda a, b: a < b,
+    "gt": lambda a, b: a > b,
+    "le": lambda a, b: a <= b,
+    "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "not": lambda a: not a,
+    "exp": special.safe_exp,
+    "expm1": _real(math.expm1),
+    "log": special.safe_log,
+    "log1p": lambda x: math.log1p(x) if x > -1 else -inf if x == -1 else nan,
+    "log1m": special.log1m,
+    "log1p_exp": special.softplus,
+    "log1m_exp": log1m_exp,
+    "log_diff_exp": special.log_diff_exp,
+    "log_sum_exp": special.log_add_exp,
+    "sqrt": lambda x: math.sqrt(x) if x >= 0 else nan,
+    "square": lambda x: x * x,
+    "abs": abs,
+    "sign": sign,
+    "floor": to_int(math.floor),
+    "ceil": to_int(math.ceil),
+    "round": to_int(round),
+    "trunc": to_int(math.trunc),
+    "sin": _real(math.sin),
+    "cos": _real(math.cos),
+    "tan": _real(math.tan),
+    "asin": _real(math.asin),
+    "acos": _real(math.acos),
+    "atan": math.atan,
+    "atan2": math.atan2,
+    "sinh": lambda x: math.sinh(x) if abs(x) < 710 else math.copysign(inf, x),
+    "cosh": _real(math.cosh),
+    "tanh": math.tanh,
+    "asinh": math.asinh,
+    "acosh": _real(math.acosh),
+    "atanh": atanh,
+    "sigmoid": special.sigmoid,
+    "logit": lambda p: special.safe_log(p) - special.log1m(p),
+    "softplus": special.softplus,
+    "log_sigmoid": lambda x: -special.softplus(-x),
+    "lgamma": special.lgamma,
+    "digamma": special.digamma,
+    "trigamma": special.trigamma,
+    "lbeta": special.lbeta,
+    "lchoose": special.log_choose,
+    "lfactorial": lambda n: special.lgamma(n + 1),
+    "erf": math.erf,
+    "erfc": math.erfc,
+    "erf_inv": special.erf_inv,
+    "Phi": special.Phi,
+    "inv_Phi": special.inv_Phi,
+    "log_Phi": special.log_Phi,
+    "gamma_p": special.gamma_p,
+    "gamma_q": special.gamma_q,
+    "inc_beta": special.inc_beta,
+    "bessel_i0e": special.bessel_i0e,
+    "bessel_i1e": special.bessel_i1e,
+    "min": smaller,
+    "max": larger,
+    "hypot": math.hypot,
+    "indicator": int,
+    "to_real": float,
+    "score_if": lambda c: 0.0 if c else -inf,
+}
+
+# --------------------------------------------------------------------------------------- on arrays
+
+
+def lifted(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` applied to each element of its array arguments; a scalar goes with anything."""
+
+    def lift(*args: Any) -> Any:
+        arrays = [a for a in args if type(a) is tuple]
+        if not arrays:
+            return f(*args)
+        n = len(arrays[0])
+        if any(len(a) != n for a in arrays):
+            shown = " and ".join(str(len(a)) for a in arrays)
+            raise ShapeError(f"arrays of different lengths: {shown}")
+        if len(args) == 1:
+            return tuple([lift(x) for x in args[0]])
+        return tuple([lift(*[a[i] if type(a) is tuple else a for a in args]) for i in range(n)])
+
+    return lift
+
+
+class ShapeError(Exception):
+    """Arrays whose sizes do not fit."""
+
+
+def leaves(xs: Any) -> list[Any]:
+    """All numbers in an array of any rank."""
+    if xs and type(xs[0]) is tuple:
+        return [v for x in xs for v in leaves(x)]
+    return list(xs)
+
+
+def total(xs: Any) -> Any:
+    out = leaves(xs)
+    return math.fsum(out) if out and type(out[0]) is float else sum(out)
+
+
+def mean(xs: Any) -> float:
+    out = leaves(xs)
+    return div(total(xs), len(out))
+
+
+def variance(xs: Any) -> float:
+    out = leaves(xs)
+    m = mean(xs)
+    return div(math.fsum((x - m) ** 2 for x in out), len(out) - 1)
+
+
+def _extremum(pick: Callable[..., Any], empty: float) -> Callable[[Any], Any]:
+    def reduce(xs: Any) -> Any:
+        out = leaves(xs)
+        return nan if any(x != x for x in out) else pick(out, default=empty)
+
+    return reduce
+
+
+def concat(xs: Any, ys: Any) -> Any:
+    return xs + ys
+
+
+def cumulative(f: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    def running(xs: Any) -> Any:
+        out: list[Any] = []
+        for x in xs:
+            out.append(f(out[-1], x) if out else x)
+        return tuple(out)
+
+    return running
+
+
+def linspace(lo: float, hi: float, n: int) -> Any:
+    """n evenly spaced numbers; both ends are exact; n = 1 gives lo."""
+    steps = [i / max(n - 1, 1) for i in range(n)]
+    return tuple(lo + t * (hi - lo) if t < 0.5 else hi - (1 - t) * (hi - lo) for t in steps)
+
+
+def softmax(xs: Any) -> Any:
+    top = max(xs)
+    weights = [math.exp(x - top) for x in xs]
+    mass = math.fsum(weights)
+    return tuple(w / mass for w in weights)
+
+
+def log_softmax(xs: Any) -> Any:
+    mass = special.log_sum_exp(xs)
+    return tuple(x - mass for x in xs)
+
+
+def dot(a: Any, b: Any) -> Any:
+    if len(a) != len(b):
+        raise ShapeError(f"vectors of different lengths: {len(a)} and {len(b)}")
+    out: Any = 0
+    for x, y in zip(a, b, strict=True):
+        out = out + x * y
+    return out
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """Products of vectors and matrices, by the ranks of the arguments."""
+    if type(b) is tuple and b and type(b[0]) is tuple:
+        columns = tuple(zip(*b, strict=True))
+        if a and type(a[0]) is tuple:
+            return tuple(tuple(dot(row, column) for column in columns) for row in a)
+        return tuple(dot(a, column) for column in columns)
+    if a and type(a[0]) is tuple:
+        return tuple(dot(row, b) for row in a)
+    return dot(a, b)
+
+
+def transpose(xs: Any) -> Any:
+    return tuple(zip(*xs, strict=True))
+
+
+def flatten(xs: Any) -> Any:
+    return tuple(x for row in xs for x in row)
+
+
+def identity(n: int) -> Any:
+    return tuple(tuple(int(i == j) for j in range(n)) for i in range(n))
+
+
+def _linear(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of NumPy arrays; where it fails, NaN, which no density survives."""
+
+    def apply(*args: Any) -> Any:
+        import numpy as np
+
+        arrays = [np.asarray(a, float) for a in args]
+        try:
+            out = np.asarray(f(np, *arrays))
+        except np.linalg.LinAlgError:
+            shape = arrays[-1].shape
+            out = np.full(shape, nan)
+        return _tuples(out.tolist())
+
+    return apply
+
+
+def _tuples(x: Any) -> Any:
+    return tuple(map(_tuples, x)) if type(x) is list else x
+
+
+def _triangular(np: Any, l: Any, b: Any) -> Any:
+    from scipy.linalg import solve_triangular
+
+    return solve_triangular(l, b, lower=True)
+
+
+def first(better: Callable[[Any, Any], bool]) -> Callable[[Any], int]:
+    def where(xs: Any) -> int:
+        best = 0
+        for i in range(1, len(xs)):
+            if better(xs[i], xs[best]):
+                best = i
+        return best
+
+    return where
+
+
+WHOLE: dict[str, Callable[..., Any]] = {
+    "sum": total,
+    "prod": lambda xs: math.prod(leaves(xs)),
+    "mean": mean,
+    "var": variance,
+    "sd": lambda xs: math.sqrt(variance(xs)),
+    "minimum": _extremum(min, inf),
+    "maximum": _extremum(max, -inf),
+    "logsumexp": lambda xs: special.log_sum_exp(leaves(xs)),
+    "any": lambda xs: any(leaves(xs)),
+    "all": lambda xs: all(leaves(xs)),
+    "count": lambda xs: sum(leaves(xs)),
+    "len": len,
+    "range": lambda n: tuple(range(n)),
+    "range_from": lambda lo, hi: tuple(range(lo, hi)),
+    "enumerate": lambda xs: tuple(enumerate(xs)),
+    "concat": concat,
+    "reverse": lambda xs: xs[::-1],
+    "repeat": lambda x, n: (x,) * n,
+    "transpose": transpose,
+    "flatten": flatten,
+    "zeros": lambda n: (0,) * n,
+    "ones": lambda n: (1,) * n,
+    "linspace": linspace,
+    "cumsum": cumulative(lambda a, b: a + b),
+    "cumprod": cumulative(lambda a, b: a * b),
+    "diff": lambda xs: tuple(b - a for a, b in zip(xs, xs[1:], strict=False)),
+    "sort": lambda xs: tuple(sorted(xs)),
+    "argmin": first(lambda a, b: a < b),
+    "argmax": first(lambda a, b: a > b),
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "one_hot": lambda i, n: tuple(int(j == i) for j in range(n)),
+    "dot": dot,
+    "outer": lambda a, b: tuple(tuple(x * y for y in b) for x in a),
+    "matmul": matmul,
+    "diag": lambda d: tuple(
+        tuple(x if i == j else 0 * x for j in range(len(d))) for i, x in enumerate(d)
+    ),
+    "diagonal": lambda a: tuple(row[i] for i, row in enumerate(a)),
+    "identity": identity,
+    "add_diag": lambda a, d: tuple(
+        tuple(x + d if i == j else x for j, x in enumerate(row)) for i, row in enumerate(a)
+    ),
+    "trace": lambda a: total(tuple(row[i] for i, row in enumerate(a))),
+    "cholesky": _linear(lambda np, a: np.linalg.cholesky(a)),
+    "solve": _linear(lambda np, a, b: np.linalg.solve(a, b)),
+    "solve_triangular": _linear(_triangular),
+    "inverse": _linear(lambda np, a: np.linalg.inv(a)),
+    "log_det": _linear(lambda np, a: np.linalg.slogdet(a)[1]),
+}
+
+
+@cache
+def elementwise(op: str) -> Callable[..., Any]:
+    """An elementwise row on arrays."""
+    return lifted(SCALAR[op])

@@ -1,0 +1,122 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine.code import Code
+from ppl.semantics.machine.paths import Path, path_of, spell, split
+from ppl.semantics.machine.state import State
+from ppl.semantics.machine.values import from_python, to_python
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """One execution: its value, its log weight, and what was drawn and observed on the way.
+
+    An execution of weight zero ended early: `alive` is false and it has no result.
+    """
+
+    state: State
+    value: Any
+    type: T.Type
+    alive: bool = True
+
+    @property
+    def log_weight(self) -> Any:
+        """The sum of the scores (in rational arithmetic a `Log`)."""
+        return self.state.w if self.alive else -math.inf
+
+    @cached_property
+    def result(self) -> Any:
+        """The value as Python sees it: numbers, lists, tuples, dicts, `Con`s, functions."""
+        return self.python(self.value, self.type) if self.alive else None
+
+    def python(self, value: Any, type: T.Type) -> Any:
+        code: Code = self.state.code
+        return to_python(value, type, code.constructors, lambda f, t: Function(f, t, self.state))
+
+    @cached_property
+    def trace(self) -> Mapping[Path, Any]:
+        """The value of every random choice, by path, in the order of drawing."""
+        out: dict[Path, Any] = {}
+        for _, named, value in reversed(list(_listed(self.state.sites))):
+            path = path_of(named)
+            if path in out:
+                raise fail(
+                    "E504",
+                    f"two random choices have the same name `{spell(path)}`",
+                    hint="bind the draws to different names with `~`",
+                )
+            out[path] = value
+        return out
+
+    @cached_property
+    def sites(self) -> Mapping[str, Any]:
+        """The value of every random choice, by its path's name: `theta[3]`."""
+        return {spell(path): _plain(v) for path, v in self.trace.items()}
+
+    @cached_property
+    def kept_paths(self) -> Mapping[Path, Any]:
+        """The value of every name bound by `~`, by path."""
+        entries = reversed(list(_listed(self.state.kept)))
+        return {path_of(named): self.python(value, t) for _, named, value, t in entries}
+
+    @cached_property
+    def kept(self) -> Mapping[str, Any]:
+        """The value of every name bound by `~`, by its path's name."""
+        return {spell(path): v for path, v in self.kept_paths.items()}
+
+    @cached_property
+    def observed(self) -> Mapping[str, Any]:
+        """The log probability of every observation: `y[3]`; repeats are numbered, `y#2[3]`."""
+        out: dict[str, Any] = {}
+        for _, named, name, score in reversed(list(_listed(self.state.observed))):
+            indices = split(path_of(named))[1]
+            k, key = 1, (name, *((i,) for i in indices))
+            while (spelled := spell(key)) in out:
+                k += 1
+                key = (f"{name}#{k}", *key[1:])
+            out[spelled] = score
+        return out
+
+
+def _listed(cell: Any) -> Any:
+    while cell is not None:
+        yield cell
+        cell = cell[0]
+
+
+def _plain(x: Any) -> Any:
+    return [_plain(v) for v in x] if type(x) is tuple else x
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A function of an execution, callable from Python.
+
+    A memoised one draws what it was not asked for before, and remembers it.
+    """
+
+    value: Any
+    type: T.Fun
+    state: State
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) != len(self.type.params):
+            raise TypeError(f"a function of {len(self.type.params)} arguments got {len(args)}")
+        given = tuple(from_python(a, t) for a, t in zip(args, self.type.params, strict=True))
+        code: Code = self.state.code
+        out = code.apply(self.state, self.value, given)
+        return to_python(
+            out, self.type.result, code.constructors, lambda f, t: Function(f, t, self.state)
+        )
+
+    def __repr__(self) -> str:
+        return f"<function of type {self.type}>"

@@ -1,0 +1,72 @@
+"""Runs that are stopped: values that are copied by sharing them and resumed any number of times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.semantics import types as T
+from ppl.semantics.machine.table import Suspend
+from ppl.semantics.machine.code import Code
+from ppl.semantics.machine.memo import EMPTY, Table
+from ppl.semantics.machine.primitives import ShapeError
+from ppl.semantics.machine.result import Execution
+from ppl.semantics.machine.state import Dead, Omega, OutOfFuel, State
+
+
+@dataclass(frozen=True, eq=False)
+class Suspended:
+    """A run stopped at a suspension point (or not begun): immutable.
+
+    log_weight: of the run so far. Its trace so far, and the frames that it goes on in, are shared
+    among all that are resumed from it.
+    """
+
+    code: Code
+    type: T.Type
+    frame: Any
+    value: Any = None
+    log_weight: Any = 0.0
+    sites: Any = None
+    kept: Any = None
+    observed: Any = None
+    memo: Table = EMPTY
+
+    def resume(self, omega: Omega, *, fuel: int | None = None) -> Suspended | Execution:
+        """Run to the next suspension point, or to the end.
+
+        Raises:
+            DiagnosticError: E843, more than `fuel` steps; or an error of the program's.
+        """
+        s = State(omega, self.code, weight=self.log_weight, fuel=fuel)
+        s.sites, s.kept, s.observed, s.memo = self.sites, self.kept, self.observed, self.memo
+        try:
+            value = self.code.drive(s, self.frame, self.value)
+        except Suspend as stop:
+            return Suspended(
+                self.code,
+                self.type,
+                stop.frame,
+                stop.value,
+                s.w,
+                s.sites,
+                s.kept,
+                s.observed,
+                s.frozen_memo(),
+            )
+        except Dead:
+            s.w = -math.inf
+            return Execution(s, None, self.type, alive=False)
+        except OutOfFuel as error:
+            raise self.code.out_of_fuel(error, fuel) from None
+        except ShapeError as error:
+            raise self.code.wrong_shape(error) from None
+        return Execution(s, value, self.type)
+
+    def finish(self, omega: Omega, *, fuel: int | None = None) -> Execution:
+        """Run to the end."""
+        at: Suspended | Execution = self
+        while isinstance(at, Suspended):
+            at = at.resume(omega, fuel=fuel)
+        return at

@@ -1,0 +1,234 @@
+"""The fixed table of names that generated code may use besides its own: `q_…`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ppl.semantics.diagnostics import Span, fail
+from ppl.semantics.machine import memoise, primitives, rational
+from ppl.semantics.machine.distributions.combinators import log_prob
+from ppl.semantics.machine.nested import normalize
+from ppl.semantics.machine.state import Dead, State, burn, dead, keep, mark, note
+from ppl.semantics.machine.values import ARGS, FAMILY, equal
+
+NEVER = -math.inf
+
+
+class Suspend(Exception):
+    """A run reached a suspension point: it goes on in `frame` with `value`."""
+
+    def __init__(self, frame: Any, value: Any):
+        self.frame, self.value = frame, value
+
+
+class Finished(Exception):
+    """A run ended with `value`."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+
+def suspend(s: State, k: Any, v: Any) -> Any:
+    """The block of a suspension point."""
+    raise Suspend(k[1], v)
+
+
+def finished(s: State, k: Any, v: Any) -> Any:
+    """The block of the outermost frame."""
+    raise Finished(v)
+
+
+def kept(s: State, k: Any, v: Any) -> Any:
+    """The block that records a value bound by `~`."""
+    keep(s, k[2], v, k[3])
+    return k[1], v
+
+
+# ------------------------------------------------------------------------------------ distributions
+
+
+def run(s: State, m: Any, path: Any) -> Any:
+    """Draw from a distribution."""
+    family = m[FAMILY]
+    if family.name == "dirac":
+        return m[ARGS][0]
+    return s.draw(path, family, m[ARGS])
+
+
+def run_block(s: State, k: Any, v: Any) -> Any:
+    return k[1], run(s, k[2], k[3])
+
+
+def callable_of(s: State, f: Any) -> Callable[..., Any]:
+    """A function of the language as a Python function."""
+    return lambda *args: s.code.apply(s, f, args)
+
+
+# --------------------------------------------------------------------------------------- structures
+
+
+def gather(acc: Any) -> tuple[Any, ...]:
+    """The tuple of a linked list, newest first."""
+    out = []
+    while acc is not None:
+        acc, v = acc
+        out.append(v)
+    out.reverse()
+    return tuple(out)
+
+
+def gather_some(acc: Any) -> tuple[Any, ...]:
+    """Likewise of 1-tuples and ()."""
+    return tuple(v for part in gather(acc) for v in part)
+
+
+def outside(xs: Any, i: Any, span: Span | None) -> Any:
+    raise fail("E709", f"index {i} is out of range for an array of length {len(xs)}", span=span)
+
+
+def take(xs: Any, indices: Any, span: Span | None) -> Any:
+    return tuple(
+        take(xs, i, span) if type(i) is tuple else xs[i] if -1 < i < len(xs) else outside(xs, i, span)
+        for i in indices
+    )
+
+
+def cut(xs: Any, lo: int, hi: int, span: Span | None) -> Any:
+    if not 0 <= lo <= hi <= len(xs):
+        raise fail("E703", f"the slice {lo}:{hi} leaves an array of length {len(xs)}", span=span)
+    return xs[lo:hi]
+
+
+def columns(xs: Any, i: Any, span: Span | None) -> Any:
+    if type(i) is tuple:
+        return tuple(take(row, i, span) for row in xs)
+    return tuple(row[i] if -1 < i < len(row) else outside(row, i, span) for row in xs)
+
+
+def columns_slice(xs: Any, lo: int, hi: int, span: Span | None) -> Any:
+    return tuple(cut(row, lo, hi, span) for row in xs)
+
+
+def zipped(span: Span | None, *arrays: Any) -> Any:
+    sizes = [len(a) for a in arrays]
+    if len(set(sizes)) > 1:
+        shown = " and ".join(map(str, sizes))
+        raise fail("E704", f"`zip` of arrays of different lengths: {shown}", span=span)
+    return tuple(zip(*arrays, strict=True))
+
+
+# -------------------------------------------------------------------------------------------- casts
+
+_LEGAL: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "checked_nat": ("negative", lambda x: x >= 0),
+    "checked_pos": ("negative", lambda x: x >= 0),
+    "checked_prob": ("not between 0 and 1", lambda x: -1e-9 <= x <= 1 + 1e-9),
+    "checked_int": ("not a whole number", lambda x: x == math.floor(x)),
+}
+
+
+def _checked(op: str, to: Callable[[Any], Any]) -> Callable[[Any, Span | None], Any]:
+    what, legal = _LEGAL[op]
+
+    def check(x: Any, span: Span | None) -> Any:
+        if type(x) is tuple:
+            return tuple([check(v, span) for v in x])
+        if not legal(x):
+            kind = op.removeprefix("checked_")
+            raise fail("E710", f"a number cast to {kind} is {what}: {x}", span=span)
+        return to(x)
+
+    return check
+
+
+def _to_bool(x: Any, span: Span | None) -> Any:
+    return tuple([_to_bool(v, span) for v in x]) if type(x) is tuple else x != 0
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def ode(stiff: bool) -> Callable[..., Any]:
+    """States at `ts` by SciPy's solvers; a state is flattened to a vector and back."""
+
+    def solve(rhs: Any, y0: Any, t0: float, ts: Any, rtol: float, atol: float) -> Any:
+        from scipy.integrate import solve_ivp
+
+        def flow(t: float, y: Any) -> Any:
+            return primitives.leaves((rhs(t, _shaped(y.tolist(), y0)),))
+
+        start = primitives.leaves((y0,))
+        method = "LSODA" if stiff else "DOP853"
+        found = solve_ivp(
+            flow, (t0, ts[-1]), start, method=method, t_eval=list(ts), rtol=rtol, atol=atol
+        )
+        if not found.success:
+            raise Dead
+        return tuple(_shaped(y, y0) for y in found.y.T.tolist())
+
+    return solve
+
+
+def _shaped(flat: list[float], like: Any) -> Any:
+    """The numbers of `flat` in the structure of `like`."""
+    rest = iter(flat)
+
+    def build(x: Any) -> Any:
+        return tuple([build(v) for v in x]) if type(x) is tuple else next(rest)
+
+    return build(like)
+
+
+_COMMON: dict[str, Any] = {
+    "dead": dead,
+    "never": NEVER,
+    "forever": math.inf,
+    "keep": keep,
+    "note": note,
+    "mark": mark,
+    "burn": burn,
+    "suspend": suspend,
+    "kept": kept,
+    "run": run,
+    "run_block": run_block,
+    "log_prob": log_prob,
+    "callable": callable_of,
+    "normalize": normalize,
+    "mem": memoise.mem,
+    "mem_block": memoise.mem_block,
+    "lazy": memoise.lazy,
+    "lazy_block": memoise.lazy_block,
+    "force": memoise.force,
+    "push": list.append,
+    "tuple": tuple,
+    "len": len,
+    "enumerate": enumerate,
+    "irange": range,
+    "gather": gather,
+    "gather_some": gather_some,
+    "outside": outside,
+    "take": take,
+    "slice": cut,
+    "columns": columns,
+    "columns_slice": columns_slice,
+    "zip": zipped,
+    "equal": equal,
+    "checked_nat": _checked("checked_nat", _same),
+    "checked_pos": _checked("checked_pos", _same),
+    "checked_prob": _checked("checked_prob", _same),
+    "checked_int": _checked("checked_int", int),
+    "checked_bool": _to_bool,
+    "ode": ode(False),
+    "ode_stiff": ode(True),
+}
+
+
+def table(*, is_rational: bool) -> dict[str, Any]:
+    """Every name, in floating point or in rational arithmetic."""
+    out = {**primitives.SCALAR, **primitives.WHOLE, **_COMMON}
+    if is_rational:
+        out |= {op: rational.scalar(op) for op in primitives.SCALAR} | rational.WHOLE
+    return {f"q_{name}": f for name, f in out.items()}
