@@ -44,10 +44,10 @@ def measure(wanted: Sequence[str]) -> Iterator[Figure]:
 
 
 def _ours() -> list[str]:
-    """The command line itself, from the environment that runs this."""
-    command = Path(sys.executable).parent / "ppl"
+    """What the installed `ppl` script does, also where it is not installed."""
+    command = [sys.executable, "-c", "from ppl.cli import main; main()"]
     files = [str(EXAMPLE / "model.ppl"), "--data", str(EXAMPLE / "data.json")]
-    return [str(command), "run", *files, "--method", "nuts", "--seed", "1"]
+    return [*command, "run", *files, "--method", "nuts", "--seed", "1"]
 
 
 def _numpyro() -> list[str]:
