@@ -124,11 +124,13 @@ class Model:
         return Target(self, values, warnings)
 
     def _bound(self, static: tuple[tuple[str, Any], ...]) -> Bound:
+        from ppl.semantics.xla.data import fingerprint
         from ppl.semantics.xla.program import Bound
 
-        if static not in self._bounds:
-            self._bounds[static] = Bound(self.program, static)
-        return self._bounds[static]
+        key = tuple((name, fingerprint(v)) for name, v in static)
+        if key not in self._bounds:
+            self._bounds[key] = Bound(self.program, static)
+        return self._bounds[key]
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{p.name}: {p.type}" for p in self.parameters)

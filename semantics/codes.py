@@ -922,6 +922,17 @@ checked when the program runs.
     x ~ bernoulli(p)
 """,
     ),
+    "E711": Code(
+        "a function of Python that does not fit",
+        """
+A Python function given as data becomes part of the compiled program: it is traced once, on arrays
+of JAX without known values, and must give what its declared type says.
+
+    model m(f: real -> real) { x ~ normal(0, 1); return f(x) }
+    m(f=lambda x: float(numpy.sin(x)))      # wrong: needs the value of x
+    m(f=lambda x: jax.numpy.sin(x))         # right
+""",
+    ),
     "E720": Code(
         "a measure without a sampler is drawn from",
         """

@@ -66,8 +66,6 @@ def index(xs: RValue, i: RValue, span: Span | None = None) -> RValue:
                 span=span,
                 hint="indices start at 0; a literal negative index counts from the end",
             )
-        if isinstance(xs, Arr) and xs.index is not None and xs.index[0] is None:
-            return xs.index[1] + i  # an element of a range is a constant
         return map_leaves(lambda a: _take_static(a, i), elements(xs))
     i = to_arr(i)
     if i.closed and i.event_rank == 1:  # element by element, in the plate that they belong to
@@ -114,8 +112,10 @@ def _gather(x, j):
 
 def _take_static(a: Arr, i: int) -> RValue:
     k = len(a.axes)
+    if a.index is not None and a.index[0] is None:
+        return a.index[1] + i  # an element of a range is a constant,
     if isinstance(a.data, np.ndarray) and a.data.ndim == 1:
-        return a.data[i].item()  # data that are known while compiling
+        return a.data[i].item()  # and one of data that are known while compiling
     return Arr(a.data[(slice(None),) * k + (i,)], a.axes)
 
 

@@ -45,14 +45,16 @@ class _Loop:
     tree: Any
     summed: Summed
 
-    def step(self, parts: list[Arr], item: RValue, scope: Scope) -> tuple[list[Arr], State]:
+    def step(self, parts: list[Arr], item: RValue, scope: Scope) -> tuple[list[Arr] | None, State]:
+        """The parts of the next state, None if it has another form (of functions)."""
         from ppl.semantics.xla.run import run
 
         carry = jax.tree.unflatten(self.tree, parts)
         local = {**self.env, self.node.carry.name: carry, self.node.param.name: item}
         unchecked = replace(scope, faults=None)
         out, end = run(self.node.body, local, State(extra=self.summed), unchecked)
-        return _parts(out)[0], end
+        after, tree = _parts(out)
+        return after if tree == self.tree else None, end
 
     def everywhere(self) -> tuple[RValue, Scope]:
         """All steps at once: the elements and the scope with time as a plate."""
@@ -91,6 +93,10 @@ def _sizes(loop: _Loop) -> dict[int, int] | None:
     sizes: dict[int, int] = {}
     for _ in range(len(loop.init) + 1):
         outs, born = _probe(loop, sizes)
+        if outs is None and not born:
+            return None
+        if outs is None:
+            raise _changing(loop)
         found = {
             i: out.index[0].size
             for i, out in enumerate(outs)
@@ -117,6 +123,16 @@ def _size_of(init: Arr) -> int:
     if isinstance(data, jax.core.Tracer) or jnp.ndim(data):
         return 1
     return int(data) + 1
+
+
+def _changing(loop: _Loop):
+    return fail(
+        "E806",
+        "the choices of this loop cannot be summed out: it carries a function of another kind from "
+        "step to step",
+        span=loop.node.span,
+        hint="carry what the function depends on, or use importance, smc or mcmc",
+    )
 
 
 def _dependent(loop: _Loop, axis: Axis, discrete: bool):
@@ -150,12 +166,12 @@ def _in_axes(loop: _Loop, sizes: dict[int, int]) -> tuple[dict[int, Axis], Summe
     return into, summed
 
 
-def _probe(loop: _Loop, sizes: dict[int, int]) -> tuple[list[Arr], bool]:
+def _probe(loop: _Loop, sizes: dict[int, int]) -> tuple[list[Arr] | None, bool]:
     """The form of the state after one step, without computing it."""
     into, summed = _in_axes(loop, sizes)
     inner = replace(loop, summed=summed)
 
-    def attempt() -> tuple[list[Arr], int]:
+    def attempt() -> list[Arr] | None:
         item, scope = inner.everywhere()
         rest = [spread(replace(p, index=None), (loop.time,)) for p in loop.init]
         outs, end = inner.step(_inputs(inner, sizes, into, rest), item, scope)

@@ -92,7 +92,8 @@ def _columns(columns: list[RValue], items: RValue, depth: int) -> RValue:
 def split_static(
     values: Mapping[str, Any], types: Mapping[str, T.Type], static: frozenset[str]
 ) -> tuple[tuple[tuple[str, Any], ...], dict[str, RValue]]:
-    """The parameters that are part of the code (sizes, and what decides which elements a comprehension keeps), and the data."""
+    """The parameters that are part of the code, and the data. Sizes are part of the code, and what
+    decides which elements a comprehension keeps."""
     fixed, data = [], {}
     for name, type in types.items():
         v = values[name]

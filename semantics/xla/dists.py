@@ -27,6 +27,7 @@ from ppl.semantics.xla.values import (
     Union,
     length,
     open_array,
+    released,
     to_arr,
     varies_along,
 )
@@ -37,7 +38,7 @@ COMBINATORS = ("mixture", "truncate", "iid", "transform", "dirac")
 
 
 @cache
-def _float_params(name: str) -> tuple[bool, ...]:
+def float_params(name: str) -> tuple[bool, ...]:
     """Which parameters of an elementary distribution are held in floating point."""
     text = PRIMITIVES[name].signatures[-1].rpartition("->")[0].strip()
     parts = text[1:-1] if text.startswith("(") else text
@@ -115,9 +116,10 @@ def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
     assert isinstance(row, Distribution)
     product = event_rank(dist) if row.kind == "elementwise" else 0
     args = []
-    for arg, real in zip(dist.args, _float_params(dist.name), strict=True):
-        if isinstance(arg, Static):
-            args.append(arg.value)
+    for k, (arg, real) in enumerate(zip(dist.args, float_params(dist.name), strict=True)):
+        arg = released(arg)
+        if k in row.static:
+            args.append(arg)
             continue
         # a constant stays one while tracing: it may say how many values there are
         with (

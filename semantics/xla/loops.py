@@ -130,7 +130,7 @@ def _filtered(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
     over = value(node.over, env, scope)
     out = []
     for i in range(length(over)):
-        local = {**env, node.param.name: _static_element(over, i)}
+        local = {**env, node.param.name: index(over, i, node.span)}
         assert node.guard is not None
         keep, _ = _run(node.guard, local, State(), scope)
         if not isinstance(keep, bool):
@@ -142,17 +142,8 @@ def _filtered(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
                 hint="weight the elements instead of dropping them, or run with engine='machine'",
             )
         if keep:
-            local[node.param.name] = index(over, i, node.span)
             out.append(_run(node.body, local, State(), scope)[0])
     return stack(out, node.body.type, node.span), state
-
-
-def _static_element(over: RValue, i: int) -> RValue:
-    from ppl.semantics.xla.arrays import index
-
-    if isinstance(over, Arr) and over.index is not None and over.index[0] is None:
-        return over.index[1] + i
-    return index(over, i)
 
 
 # ---------------------------------------------------------------------------------------- scans

@@ -123,7 +123,9 @@ def _shown(value: Any) -> str:
     return f"{value!r}" if isinstance(value, (bool, int, float, str)) else type(value).__name__
 
 
-def _in_front(args: tuple[RValue, ...], types: tuple[T.Type, ...]) -> tuple[tuple[RValue, ...], Axes]:
+def _in_front(
+    args: tuple[RValue, ...], types: tuple[T.Type, ...]
+) -> tuple[tuple[RValue, ...], Axes]:
     """The arguments with the dimensions in front of their types' as axes, which broadcast."""
 
     def walk(f: Callable[[Arr, int], RValue], v: RValue, t: T.Type) -> RValue:
@@ -149,7 +151,7 @@ def _in_front(args: tuple[RValue, ...], types: tuple[T.Type, ...]) -> tuple[tupl
         shape = np.broadcast_shapes(*fronts)
     except ValueError:
         shown = " and ".join(map(str, dict.fromkeys(fronts)))
-        raise fail("E609", f"the arguments have dimensions that do not broadcast: {shown}") from None
+        raise fail("E609", f"the dimensions in front do not broadcast: {shown}") from None
     axes = tuple(Axis(1 + k, f"call{k}", n) for k, n in enumerate(shape))
 
     def open_up(a: Arr, k: int) -> Arr:
@@ -170,7 +172,16 @@ class Host:
     def __init__(self, program: ir.Program, axis: Axis, reshape: Reshape, numbers: Precision):
         scope = Scope(program, draw, axes=(axis,))
         self.program, self.axis, self.reshape, self.numbers = program, axis, reshape, numbers
-        self.apply = jax.jit(lambda f, xs: apply(f, xs, scope))
+        self._apply = jax.jit(
+            lambda f, xs, axes: _applied(f, xs, axes, scope), static_argnums=2
+        )
+
+    def call(self, fn: RValue, args: tuple[RValue, ...]) -> Any:
+        """The function's value at arguments that may have more dimensions in front."""
+        types = _parameters(fn, self.program)
+        assert types is not None
+        opened, axes = _in_front(args, types)
+        return self.to_python(self._apply(fn, opened, axes))
 
     def to_python(self, v: RValue) -> Any:
         """Numbers as arrays led by the draws; tuples; records as dicts; functions as `Function`s.
@@ -184,7 +195,7 @@ class Host:
                 return tuple(self.to_python(x) for x in v)
             case Rec(names=names, items=items):
                 return {n: self.to_python(x) for n, x in zip(names, items, strict=True)}
-            case Seq(items=items) if isinstance(items, _CODE):
+            case Seq(items=items) if _holds_code(items):
                 return [self.to_python(index(v, i)) for i in range(v.length)]
             case Seq(items=items):
                 return self.to_python(items)
@@ -193,6 +204,25 @@ class Host:
             case Static(value=text):
                 return text
         return self.reshape(spread(to_arr(v), (self.axis,)).data)
+
+
+def _applied(fn: RValue, args: tuple[RValue, ...], axes: Axes, scope: Scope) -> RValue:
+    out = apply(fn, args, replace(scope, axes=union(scope.axes, axes)))
+    for axis in reversed(axes):
+        out = close_array(out, axis)
+    return out
+
+
+def _holds_code(v: RValue) -> bool:
+    match v:
+        case tuple():
+            return any(map(_holds_code, v))
+        case Rec(items=items):
+            return any(map(_holds_code, items))
+        case Seq(items=items):
+            return _holds_code(items)
+        case _:
+            return isinstance(v, _CODE)
 
 
 def numeric_parts(name: str, value: RValue) -> dict[str, Arr]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ppl.semantics import functions as F
@@ -17,6 +18,7 @@ from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.signatures import OPERATORS, PRIMITIVES, Distribution
 from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
+from ppl.semantics.xla.dists import float_params
 from ppl.semantics.xla.lanes import lanes
 from ppl.semantics.xla.sizes import check_sizes
 from ppl.semantics.xla.state import Env, Scope
@@ -134,17 +136,21 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
             args[k] = Static(
                 arrays.static_int(args[k], f"argument {k + 1} of `{node.op}`", node.span)
             )
+        if row.finite and row.kind == "elementwise":  # counts say how many values there are
+            reals = float_params(node.op)
+            args = [a if real else captured(a) for a, real in zip(args, reals, strict=True)]
         return Dist(node.op, tuple(args), node.type)
     return apply_primitive(node.op, args, node.span)
 
 
 def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:
     """A numeric primitive on run-time values; constants are folded."""
-    if op in _FOLD and all(isinstance(a, (bool, int, float)) for a in args):
+    if all(isinstance(a, (bool, int, float)) for a in args) and op in F.ELEMENTWISE:
         try:
             return _fitting(_FOLD[op](*args), span)
-        except (ArithmeticError, ValueError):
-            pass  # let the array version give inf or nan
+        except (KeyError, ArithmeticError, ValueError):  # the array version knows, or gives inf
+            with jax.ensure_compile_time_eval():
+                return F.ELEMENTWISE[op](*(to_arr(a).data for a in args)).item()
     if not any(op in table for table in (F.ELEMENTWISE, F.REDUCTIONS, F.EINSUM, F.BATCHED)):
         raise fail(
             "E706", f"`{op}` does not run on XLA", span=span, hint="run with engine='machine'"
@@ -220,7 +226,7 @@ def _fold_pow(a: float, b: float) -> float:
     return out
 
 
-#: primitives on Python numbers: sizes and literals stay known while compiling
+#: primitives on Python numbers, which say exactly what JAX says
 _FOLD: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,

@@ -1,9 +1,9 @@
 """What programs compute at run time, all of it pytrees.
 
 None, bool, int and float are themselves: constants, known while tracing; texts are `Static`. Other
-numbers are `Arr`. An array of numbers is an `Arr` with event dimensions; an array of anything else is a `Seq`,
-one value whose leaves have one more leading event dimension (a structure of arrays). Functions and
-measures are code (a pointer into the IR, static) with the environment it captured.
+numbers are `Arr`. An array of numbers is an `Arr` with event dimensions; an array of anything else
+is a `Seq`, one value whose leaves have one more leading event dimension (a structure of arrays).
+Functions and measures are code (a pointer into the IR, static) with the environment it captured.
 """
 
 from __future__ import annotations
