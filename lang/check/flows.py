@@ -185,6 +185,8 @@ class Flows:
             return self.graph.fresh(shape)
         if op == "sub" and isinstance(e.left, s.Lit) and e.left.value == 1:
             return self.apply("1-", [right], shape, e, [e.right])
+        if op == "div" and _share(e):
+            return self.graph.number(atoms.PROB)
         if op == "pow" and isinstance(e.right, s.Lit):
             if isinstance(e.right.value, (int, float)) and e.right.value % 2 == 0 and e.right.value:
                 return self.apply("even", [left], shape, e, [e.left])
@@ -354,6 +356,17 @@ class Flows:
             if a is not None:
                 self.flow(self.expr(a), fn.args[i], f"argument {i + 1} of `{what}`", a)
         return fn.args[-1]
+
+
+def _share(e: s.Binary) -> bool:
+    """Whether a quotient of two written numbers, such as 3/7, lies in [0, 1]."""
+    match e:
+        case s.Binary(
+            left=s.Lit(value=int() | float() as a), right=s.Lit(value=int() | float() as b)
+        ):
+            return 0 <= a <= b and b > 0
+        case _:
+            return False
 
 
 _RULES: dict[type, Callable[[Flows, Any], A]] = {
