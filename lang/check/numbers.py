@@ -93,7 +93,7 @@ class Numbers:
         self.summaries.drive(self.summaries.grow(c, values, seeds, pending))
         for var in range(len(values)):
             if values[var] == 0:
-                values[var] = _largest(c, values, var)
+                values[var] = _largest(self.summaries, c, values, var)
                 self.summaries.drive(self.summaries.grow(c, values, [var], []))
         whole = to_type(flows.interface, values.__getitem__)
         assert isinstance(whole, ty.Fun)
@@ -247,23 +247,31 @@ def _call_of(at: Settled, node: s.Node) -> s.Node:
     return node
 
 
-def _largest(c: Compiled, values: list[int], var: int) -> int:
-    """What nothing reaches may be anything that its uses accept."""
-    g = c.flows.graph
-    bound = atoms.MEASURE if g.is_measure[var] else atoms.REAL
-    seen, todo = {var}, [var]
+def _largest(summaries: Summaries, c: Compiled, values: list[int], var: int) -> int:
+    """What nothing reaches may be anything that its uses accept, here and in functions called."""
+    bound = atoms.MEASURE if c.flows.graph.is_measure[var] else atoms.REAL
+    for seen in c.flows.graph.seen:
+        if seen.value == var and values[seen.drawn]:
+            bound &= values[seen.drawn]
+    met, todo = {(c, var)}, [(c, var)]
     while todo:
-        v = todo.pop()
+        c, v = todo.pop()
+        g, n = c.flows.graph, len(c.flows.graph.applies)
         for check in g.checks:
             if check.src == v:
                 bound &= g.fixed[check.bound]
+        on = [(c, w) for w in c.targets[v]]
         for r in c.readers[v]:
-            if r < len(g.applies):
+            if r < n:
                 a = g.applies[r]
-                accepted = atoms.overloads(a.row)[-1].ins
-                bound &= accepted[a.ins.index(v)]
-        for w in c.targets[v]:
-            if w not in seen:
-                seen.add(w)
-                todo.append(w)
+                bound &= atoms.overloads(a.row)[-1].ins[a.ins.index(v)]
+            else:
+                use = g.uses[r - n]
+                callee = summaries.of(use.target)
+                ins = zip(callee.flows.ins, use.ins, strict=True)
+                on += [
+                    (callee, x) for x, y in zip(callee.flows.ins, use.ins, strict=True) if y == v
+                ]
+        todo += [place for place in on if place not in met]
+        met.update(on)
     return bound
