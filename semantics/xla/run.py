@@ -21,7 +21,7 @@ from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
 from ppl.semantics.xla.pure import apply_primitive, coupled, equal, value
 from ppl.semantics.xla.sites import draw
-from ppl.semantics.xla.sizes import check_observed
+from ppl.semantics.xla.sizes import check_observed, sized_as
 from ppl.semantics.xla.state import Env, Scope, Site, State, masked
 from ppl.semantics.xla.values import (
     Closure,
@@ -165,12 +165,11 @@ def _is_law(measure: RValue) -> bool:
 
 
 def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
-    dist = value(node.dist, env, scope)
+    dist, x = value(node.dist, env, scope), value(node.value, env, scope)
     if scope.predict:
         drawing = replace(scope.at(f"predict {node.name}"), site=draw)
-        drawn, state = run_measure(dist, state, drawing, node.span)
+        drawn, state = run_measure(sized_as(dist, x), state, drawing, node.span)
         return None, state.observing(node.name, drawn)
-    x = value(node.value, env, scope)
     dist, x, pending = _by_element(dist, x)
 
     def density(d: RValue, at: RValue) -> Arr:

@@ -7,12 +7,16 @@ stretch a length of 1 without a word, and say the rest in its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import jax.numpy as jnp
 
 from ppl.semantics import ir
+from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Note, Span, fail
 from ppl.semantics.signatures import PRIMITIVES
 from ppl.semantics.xla.axes import Arr
-from ppl.semantics.xla.values import Dist, RValue, Seq
+from ppl.semantics.xla.values import Dist, RValue, Seq, to_arr
 
 #: by row, a letter for each dimension of each argument; equal letters are equal sizes
 _LETTERS = {
@@ -69,6 +73,22 @@ def require_observed(drawn: tuple[int, ...], observed: tuple[int, ...], span: Sp
             span=span,
             hint=_HINT,
         )
+
+
+def sized_as(dist: RValue, x: RValue) -> RValue:
+    """The law of one element, observed for every element of an array, as a law of such arrays."""
+    if not (
+        isinstance(dist, Dist)
+        and PRIMITIVES[dist.name].kind == "elementwise"
+        and T.rank(dist.type.item)
+        and not any(map(_shape, dist.args))
+    ):
+        return dist
+    shape = _shape(x)
+    first = to_arr(dist.args[0])
+    data = jnp.expand_dims(first.data, tuple(range(len(first.axes), len(first.axes) + len(shape))))
+    data = jnp.broadcast_to(data, (*(a.size for a in first.axes), *shape))
+    return replace(dist, args=(Arr(data, first.axes), *dist.args[1:]))
 
 
 def _shape(v: RValue) -> tuple[int, ...]:

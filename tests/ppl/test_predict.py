@@ -15,6 +15,14 @@ model line(x: [real], y: [real]) {
   observe y ~ normal(a * x, s)
   return a
 }
+
+model same(y: [real], Y: [[real]], k: [bool]) {
+  a ~ normal(0, 2)
+  observe y ~ normal(a, 1)
+  observe Y ~ normal(0, 1)
+  observe k ~ bernoulli_logit(a)
+  return a
+}
 """
 X = [1.0, 2.0, 4.0]
 SETTINGS = ppl.nuts(chains=2, draws=60, warmup=60)
@@ -58,3 +66,13 @@ def test_the_prior_has_sites_and_observations_by_name(model):
     assert {name: drawn[name].shape for name in drawn.draws} == {
         "a": (1, 7), "s": (1, 7), "y": (1, 7, 3)
     }  # fmt: skip
+
+
+def test_one_law_for_all_elements_predicts_every_element():
+    same = ppl.compile(MODEL).same
+    data = {"y": [1.0, 2.0, 4.0, 0.5], "Y": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "k": [True, False]}
+    drawn = ppl.prior(same(**data), draws=5, seed=1)
+    for name, shape in {"y": (4,), "Y": (2, 3), "k": (2,)}.items():
+        assert drawn[name].shape == (1, 5, *shape)
+    for name in ("y", "Y"):
+        assert len(np.unique(drawn[name])) == drawn[name].size, "elements are drawn apart"
