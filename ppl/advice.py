@@ -38,7 +38,7 @@ def _divergences(posterior: Posterior) -> Iterator[Diagnostic]:
     if not count:
         return
     target = posterior.settings.get("target_accept", 0.8)
-    outside = "let a site with a random scale move in standardised coordinates: noncenter=[\"theta\"]"
+    outside = 'let a site with a random scale move in standardised coordinates: noncenter=["theta"]'
     few = count / diverging.size < 0.02 and target < 0.99
     higher = 0.95 if target < 0.95 else 0.99
     smaller = f"raise target_accept (it is {target}, try {higher}), or " if few else ""

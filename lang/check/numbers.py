@@ -268,7 +268,6 @@ def _largest(summaries: Summaries, c: Compiled, values: list[int], var: int) -> 
             else:
                 use = g.uses[r - n]
                 callee = summaries.of(use.target)
-                ins = zip(callee.flows.ins, use.ins, strict=True)
                 on += [
                     (callee, x) for x, y in zip(callee.flows.ins, use.ins, strict=True) if y == v
                 ]

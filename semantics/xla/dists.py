@@ -23,7 +23,6 @@ from ppl.semantics.xla.values import (
     Dist,
     RValue,
     Seq,
-    Static,
     Union,
     length,
     open_array,

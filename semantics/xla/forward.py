@@ -1,7 +1,7 @@
 """The forward recursion of a chain, and its derivative.
 
-A chain has state axes `into` (entering a step) and `out` (leaving it) and log-scores over them, some
-the same at every step, some with time leading. `log_sum` adds up all paths:
+A chain has state axes `into` (entering a step) and `out` (leaving it) and log-scores over them,
+some the same at every step, some with time leading. `log_sum` adds up all paths:
 
     alpha_0(i)     = start(i)
     alpha_{t+1}(o) = log Σ_i exp(alpha_t(i) + coupling_t(i, o)) + arrival_t(o)

@@ -87,9 +87,9 @@ def argument(value: Any, type: T.Type) -> RValue:
     match type:
         case T.Tuple(items=items) if isinstance(value, tuple) and len(value) == len(items):
             return tuple(map(argument, value, items))
-        case T.Record(fields=fields) if isinstance(value, Mapping) and {
-            k for k, _ in fields
-        } == value.keys():
+        case T.Record(fields=fields) if (
+            isinstance(value, Mapping) and {k for k, _ in fields} == value.keys()
+        ):
             return Rec(tuple(k for k, _ in fields), tuple(argument(value[k], t) for k, t in fields))
         case T.Fun() if isinstance(value, Function):
             return value.closure
@@ -172,9 +172,7 @@ class Host:
     def __init__(self, program: ir.Program, axis: Axis, reshape: Reshape, numbers: Precision):
         scope = Scope(program, draw, axes=(axis,))
         self.program, self.axis, self.reshape, self.numbers = program, axis, reshape, numbers
-        self._apply = jax.jit(
-            lambda f, xs, axes: _applied(f, xs, axes, scope), static_argnums=2
-        )
+        self._apply = jax.jit(lambda f, xs, axes: _applied(f, xs, axes, scope), static_argnums=2)
 
     def call(self, fn: RValue, args: tuple[RValue, ...]) -> Any:
         """The function's value at arguments that may have more dimensions in front."""

@@ -20,7 +20,9 @@ START = np.array([0.2, 0.5, 0.3])
 Y = np.array([0.3, 1.2, -0.7, 2.2, 0.1])
 MU = np.array([-1.0, 0.5, 2.0])
 
-HEAD = "model m(ys: [real], a: [[prob]], start: [prob]) {\n  mu ~ for _ in range(3) { normal(0, 2) }\n"
+HEAD = (
+    "model m(ys: [real], a: [[prob]], start: [prob]) {\n  mu ~ for _ in range(3) { normal(0, 2) }\n"
+)
 CHAINS = {
     "emission inside": """
   z0 ~ categorical(start)
@@ -68,7 +70,9 @@ def log_density(t, position):
 
 def gradient(t, position, site):
     with precision():
-        return np.asarray(jax.jit(jax.grad(t.density.log_density, argnums=1))(t.data, position)[site])
+        return np.asarray(
+            jax.jit(jax.grad(t.density.log_density, argnums=1))(t.data, position)[site]
+        )
 
 
 def prior(mu):
@@ -315,7 +319,10 @@ REFUSED = {
         "E805",
     ),
     "a continuous state that depends on a summed one": (
-        "x ~ fold x = 0.0 for y in ys { z ~ bernoulli(0.3); return if z { x + 1 } else { x * 0.5 } }\n"
+        "x ~ fold x = 0.0 for y in ys {\n"
+        "    z ~ bernoulli(0.3)\n"
+        "    return if z { x + 1 } else { x * 0.5 }\n"
+        "  }\n"
         "  observe 2.5 ~ normal(x, 1)",
         "E806",
     ),
