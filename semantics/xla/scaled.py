@@ -73,7 +73,7 @@ def moments_in_linear_space(s: Scores) -> tuple[Moments, Any]:
 
 
 def _forward(s: Scores) -> tuple[Arr, Arr, Arr, tuple[Arr, Arr], Any]:
-    """(log-sum, last state, state entering each step, (coupling, arrivals), whether it went well)."""
+    """(log-sum, last state, state entering each step, (coupling, arrivals), whether it is fine)."""
     table = spread(add([*s.fixed, Arr(jnp.zeros(()))]), union(s.into, s.out))
     coupling, top = _scaled(table, table.axes)
     scores = add([at_all_times(m, s.time) for m in s.moving] or [Arr(jnp.zeros(()))])
