@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.xla.arrays import stack
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.values import HostFn, Rec, RValue, Seq, Static, map_leaves
@@ -24,6 +24,8 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
     """
     match type:
         case T.Option(item=item):
+            if value is None:
+                raise _holes(type)
             return to_runtime(value, item)
         case T.Base(name="unit"):
             return None
@@ -46,6 +48,14 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
     )
 
 
+def _holes(type: T.Type) -> DiagnosticError:
+    return fail(
+        "E706",
+        f"data of type `{type}` have a hole, and models with missing values do not run on XLA",
+        hint="leave the rows with holes out",
+    )
+
+
 def _dtype(t: T.Type) -> Any:
     kind = bool if t == T.BOOL else float if T.is_real(t) else int
     return jnp.result_type(kind) if kind is not bool else np.bool_
@@ -54,6 +64,10 @@ def _dtype(t: T.Type) -> Any:
 def _array(value: Any, item: T.Type, depth: int = 1) -> RValue:
     """An array of `item` inside `depth - 1` more arrays; structures are held by columns."""
     match item:
+        case T.Option(item=inner):
+            if np.ma.is_masked(value):
+                raise _holes(T.Array(item))
+            return _array(np.ma.getdata(value), inner, depth)
         case T.Fun() if depth == 1:
             return stack([HostFn(f, item) for f in value], item, None)
         case _ if T.is_number(item) or item == T.BOOL:
