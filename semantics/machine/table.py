@@ -205,7 +205,7 @@ _COMMON: dict[str, Any] = {
     "push": list.append,
     "tuple": tuple,
     "len": len,
-    "enumerate": enumerate,
+    "pairs": enumerate,
     "irange": range,
     "gather": gather,
     "gather_some": gather_some,

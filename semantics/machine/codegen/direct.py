@@ -248,7 +248,7 @@ class Direct(Expressions):
                 self.comp(self.unit.rewritten(m, iid_loop), path, t)
             case ir.Op(op="dirac", args=(x,)):
                 self.finish(self.value(x), t)
-            case ir.Op(op=op) if isinstance(PRIMITIVES[op], Distribution):
+            case ir.Op(op=op) if isinstance(PRIMITIVES.get(op), Distribution):
                 family, args = self.distribution(m)
                 self.finish(f"s.draw({self.where(path)}, {family}, {args})", t)
             case _:
@@ -260,7 +260,8 @@ class Direct(Expressions):
 
     def _c_observe(self, c: ir.Observe, path: Path, t: Target) -> None:
         d = c.dist
-        if isinstance(d, ir.Op) and d.op not in ("normalize", "transform"):
+        row = PRIMITIVES.get(d.op) if isinstance(d, ir.Op) else None
+        if isinstance(d, ir.Op) and isinstance(row, Distribution) and d.op != "transform":
             family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
             args = [self.forced(a) for a in d.args]
             # the order of evaluation is that of the source: distribution, then value
@@ -292,7 +293,7 @@ class Direct(Expressions):
         text = self.iterable(over)
         if path is None or not self.uses_path(body):
             return text, None
-        return f"q_enumerate({text})", self.fresh()
+        return f"q_pairs({text})", self.fresh()
 
     def iterable(self, over: ir.Value) -> str:
         match over:
@@ -301,7 +302,7 @@ class Direct(Expressions):
             case ir.Op(op="range_from", args=(lo, hi)):
                 return f"q_irange({self.forced(lo)}, {self.forced(hi)})"
             case ir.Op(op="enumerate", args=(xs,)):
-                return f"q_enumerate({self.forced(xs)})"
+                return f"q_pairs({self.forced(xs)})"
             case _:
                 return self.forced(over)
 

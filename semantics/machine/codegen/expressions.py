@@ -9,6 +9,7 @@ from ppl.semantics import types as T
 from ppl.semantics.machine.codegen.forms import iid_loop
 from ppl.semantics.machine.codegen.unit import Unit
 from ppl.semantics.machine.distributions import family_of
+from ppl.semantics.machine.primitives import SCALAR
 from ppl.semantics.machine.rational import fraction, rational_family
 from ppl.semantics.machine.values import holds_data, sorted_fields
 from ppl.semantics.signatures import PRIMITIVES, Distribution
@@ -126,7 +127,7 @@ class Expressions:
     # -------------------------------------------------------------------------------- primitives
 
     def _op(self, v: ir.Op) -> str:
-        row = PRIMITIVES[v.op]
+        row = PRIMITIVES.get(v.op)
         if v.op == "iid" and not isinstance(v.type, T.Dist):
             loop = self.unit.rewritten(v, iid_loop)
             return self.value(self.unit.rewritten(loop, thunk))
@@ -141,7 +142,7 @@ class Expressions:
         if special is not None:
             return special(v)
         args = [self.forced(a) for a in v.args]
-        if row.kind == "elementwise" or v.op in ("to_real", "score_if"):
+        if v.op in SCALAR:
             return self.elementwise(v.op, v.args, args)
         text = ", ".join(args)
         return f"q_{v.op}({text})"
@@ -176,6 +177,8 @@ class Expressions:
             case "to_real" if isinstance(values[0], ir.Lit) and not self.unit.options.rational:
                 return self.constant(float(values[0].value))  # type: ignore[arg-type]
             case "div" if not self.unit.options.rational:
+                if isinstance(values[1], ir.Lit) and values[1].value:
+                    return f"({args[0]} / {args[1]})"
                 a, b = self.as_atom(args[0]), self.as_atom(args[1])
                 return f"({a} / {b} if {b} else q_div({a}, {b}))"
             case "square":

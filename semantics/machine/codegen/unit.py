@@ -190,14 +190,13 @@ class Unit:
         return self._rewritten[key][1]
 
     def has_points(self, c: ir.Comp) -> bool:
-        """Whether points of the main block's own are in `c`."""
-        if id(c) in self.points:
-            return True
+        """Whether points of the main block's own are in `c`, before its end."""
         match c:
             case ir.Block(binds=binds, result=result):
-                return any(id(b.comp) in self.points for b in binds) or self.has_points(result)
+                inside = [*(b.comp for b in binds), result]
+                return any(id(n) in self.points for n in inside) or self.has_points(result)
             case ir.At(body=body):
-                return self.has_points(body)
+                return id(body) in self.points or self.has_points(body)
             case _:
                 return False
 
