@@ -222,8 +222,17 @@ class Expressions:
     def _checked(self, v: ir.Op) -> str:
         return f"q_{v.op}({self.forced(v.args[0])}, {self.constant(v.span)})"
 
-    _op_checked_nat = _op_checked_pos = _op_checked_prob = _op_checked_int = _checked
-    _op_checked_bool = _checked
+    _op_checked_int = _op_checked_bool = _checked
+
+    def _in_line(self, v: ir.Op) -> str:
+        """A cast whose test of a single number is written out."""
+        if isinstance(v.type, T.Array):
+            return self._checked(v)
+        x = self.as_atom(self.forced(v.args[0]))
+        legal = f"0 <= {x} <= 1" if v.op == "checked_prob" else f"{x} >= 0"
+        return f"({x} if {legal} else q_{v.op}({x}, {self.constant(v.span)}))"
+
+    _op_checked_nat = _op_checked_pos = _op_checked_prob = _in_line
 
     def _op_checkpoint(self, v: ir.Op) -> str:
         return "0"

@@ -16,6 +16,7 @@ from ppl.semantics.machine import special
 from ppl.semantics.machine.distributions import samplers
 from ppl.semantics.machine.distributions.family import Family, finite, nonnegative, positive
 from ppl.semantics.machine.omega import Generator
+from ppl.semantics.machine.state import Dead
 
 LOG2 = log(2.0)
 HALF_LOG_2PI = 0.5 * log(2 * pi)
@@ -136,6 +137,11 @@ def normal_quantile(lp: float, lq: float) -> float:
 
 
 def _normal() -> Family:
+    def quick(u: float, z: int, m: float, s: float) -> float:
+        if 0 < s < inf and -inf < m < inf:
+            return m + s * _normal_quantile(u)
+        raise Dead
+
     def density(x: float, m: float, s: float) -> float:
         z = (x - m) / s
         return -0.5 * z * z - HALF_LOG_2PI - log(s)
@@ -149,6 +155,7 @@ def _normal() -> Family:
         log_cdf=lambda x, m, s: special.log_Phi((x - m) / s),
         log_sf=lambda x, m, s: special.log_Phi((m - x) / s),
         quantile=lambda lp, lq, m, s: m + s * normal_quantile(lp, lq),
+        quick=quick,
     )
 
 

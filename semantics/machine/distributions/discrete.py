@@ -22,6 +22,7 @@ from ppl.semantics.machine.distributions.family import (
     whole,
 )
 from ppl.semantics.machine.omega import Generator
+from ppl.semantics.machine.state import Dead
 
 
 def _bool(x: Any, *_: Any) -> bool:
@@ -48,6 +49,14 @@ def _listed(n: int) -> range:
 
 # ------------------------------------------------------------------------------------- booleans
 
+
+
+def _bernoulli_sample(u: float, z: int, p: float) -> bool:
+    if 0 <= p <= 1:
+        return u < p
+    raise Dead
+
+
 _bernoulli = Family(
     "bernoulli",
     lambda x, p: special.safe_log(p) if x else special.log1m(p),
@@ -56,6 +65,7 @@ _bernoulli = Family(
     _bool,
     values=lambda p: ((False, 1 - p), (True, p)),
     discrete=True,
+    quick=_bernoulli_sample,
 )
 
 _bernoulli_logit = Family(
@@ -283,6 +293,23 @@ def _index(k: Any, p: tuple[Any, ...]) -> bool:
     return 0 <= k < len(p) and whole(k)
 
 
+
+
+def _categorical_sample(u: float, z: int, p: tuple[Any, ...]) -> int:
+    left, last = u * sum(p), -1
+    for i, w in enumerate(p):
+        if w > 0:
+            if left < w:
+                if w < inf and min(p) >= 0:
+                    return i
+                raise Dead
+            left -= w
+            last = i
+    if last >= 0 and _weights(p):
+        return last  # u times the total was rounded up
+    raise Dead
+
+
 _categorical = Family(
     "categorical",
     lambda k, p: log(p[int(k)]) - log(sum(p)),
@@ -291,6 +318,7 @@ _categorical = Family(
     _index,
     values=_normalised,
     discrete=True,
+    quick=_categorical_sample,
 )
 
 

@@ -48,6 +48,12 @@ class Family:
     log_sf: Callable[..., float] | None = None
     quantile: Callable[..., Any] | None = None
     discrete: bool = False
+    #: `sample` in one function, for the families that are drawn most often
+    quick: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.quick is not None:
+            object.__setattr__(self, "sample", self.quick)
 
     def log_prob(self, x: Any, *args: Any) -> float:
         """The log density at `x`, which may be anything of its type."""
