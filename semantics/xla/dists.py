@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as nd
@@ -120,12 +118,14 @@ def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
         if k in row.static:
             args.append(arg)
             continue
-        # a constant stays one while tracing: it may say how many values there are
-        with (
-            jax.ensure_compile_time_eval() if isinstance(arg, (bool, int, float)) else nullcontext()
-        ):
-            data = align(to_arr(arg), axes, product if row.kind == "elementwise" else None)
-            args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
+        rank = product if row.kind == "elementwise" else None
+        if isinstance(arg, (bool, int, float)):
+            # a constant stays one while tracing: it may say how many values there are
+            data = np.asarray(arg, jnp.result_type(float) if real else None)
+            args.append(data.reshape((1,) * (len(axes) + (rank or 0))))
+            continue
+        data = align(to_arr(arg), axes, rank)
+        args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
     made = D.make(dist.name, tuple(args), checks=checks)
     return D.product(made, product) if product else made
 
