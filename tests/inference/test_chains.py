@@ -14,6 +14,7 @@ import pytest
 
 from ppl.inference import chains as chains_module
 from ppl.inference.chains import Interrupted, Schedule, choose_mode
+from ppl.inference.hmc import Hmc, run_hmc
 from ppl.inference.nuts import Nuts, run_nuts
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import MEAN, NORMAL, gaussian, vectors
@@ -159,13 +160,13 @@ def test_a_density_without_coordinates_is_refused():
 DEVICES = """
 import sys
 import numpy as np
-from ppl.inference.nuts import Nuts, run_nuts
+from ppl.inference.hmc import Hmc, run_hmc
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import NORMAL, vectors
 
 def run(mode, chains=4):
-    settings = Nuts(warmup=0, draws=12, chains=chains, step_size=0.3, mode=mode)
-    return run_nuts(NORMAL.density, NORMAL.data, settings, seed=7)
+    settings = Hmc(warmup=0, draws=12, chains=chains, step_size=0.3, mode=mode)
+    return run_hmc(NORMAL.density, NORMAL.data, settings, seed=7)
 
 shared = run("auto")
 assert shared.mode == "devices", shared.mode
@@ -180,7 +181,10 @@ else:
 
 
 def test_chains_are_shared_evenly_by_devices(root, tmp_path):
-    np.save(tmp_path / "alone.npy", vectors(run(dataclasses.replace(SHORT, mode="loop")).position))
+    """With HMC, which compiles faster than NUTS; the kernel does not know of devices."""
+    settings = Hmc(warmup=0, draws=12, chains=4, step_size=0.3, mode="loop")
+    alone = run_hmc(NORMAL.density, NORMAL.data, settings, seed=7)
+    np.save(tmp_path / "alone.npy", vectors(alone.position))
     subprocess.run(
         [sys.executable, "-c", DEVICES, str(tmp_path / "alone.npy")],
         cwd=root,
@@ -192,10 +196,16 @@ def test_chains_are_shared_evenly_by_devices(root, tmp_path):
 # ------------------------------------------------------------------------------------- interrupts
 
 
-@pytest.mark.parametrize("mode", ["loop", "vectorised"])
-def test_an_interrupt_keeps_the_draws_made_so_far(mode):
-    settings = dataclasses.replace(SETTINGS, mode=mode)
-    enough = 3 * SETTINGS.warmup + 200
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dataclasses.replace(SETTINGS, mode="loop"),
+        dataclasses.replace(SHORT, draws=300, mode="vectorised"),  # a program already compiled
+    ],
+    ids=["loop", "vectorised"],
+)
+def test_an_interrupt_keeps_the_draws_made_so_far(settings):
+    enough = settings.chains * settings.warmup + 200
 
     def stop(done, total, info):
         if done >= enough and info["phase"] == "sampling":
@@ -207,10 +217,10 @@ def test_an_interrupt_keeps_the_draws_made_so_far(mode):
     kept, whole = raised.value.draws, run(settings)
     got, full = vectors(kept.position), vectors(whole.position)
     n = got.shape[1]
-    assert 0 < n < SETTINGS.draws and all(x.shape[1] == n for x in kept.stats.values())
+    assert 0 < n < settings.draws and all(x.shape[1] == n for x in kept.stats.values())
     # every chain that is left is the beginning of one of the whole run's
     starts = [any(np.array_equal(chain, other[:n]) for other in full) for chain in got]
-    assert all(starts) and (mode == "loop" or len(got) == SETTINGS.chains)
+    assert all(starts) and (settings.mode == "loop" or len(got) == settings.chains)
     assert same(run(settings), whole), "nothing of the stop is left behind"
 
 
