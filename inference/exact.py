@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from ppl.inference.recover import Observe, recover
+from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import DiagnosticError, Note, fail
 from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.omega import Tape
@@ -35,6 +36,7 @@ class Exact:
     draws: int = 4_000
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("paths", "draws"):
             if getattr(self, name) < 1:
                 raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least 1")

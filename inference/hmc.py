@@ -9,6 +9,7 @@ from typing import Any
 from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
 from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
 from ppl.inference.nuts import check_hamiltonian
+from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
@@ -35,6 +36,7 @@ class Hmc:
     precision: Precision | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_hamiltonian(self.target_accept, self.step_size)
         if not self.trajectory_length > 0:
             raise fail("E811", f"trajectory_length = {self.trajectory_length}: it must be positive")

@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from ppl.inference.blocks import joined
+from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.program import Bound, Data, particles
@@ -37,6 +38,7 @@ class Importance:
     particles: int = 10_000
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.particles < 1:
             raise fail("E811", f"particles = {self.particles}: it must be at least 1")
 
@@ -46,20 +48,21 @@ class WeightedDraws:
     """`values` (a tree whose leaves vary along the particle axis), `log_weights` (N,)."""
 
     values: RValue
-    log_weights: Any
+    log_weights: np.ndarray
 
     @property
-    def log_evidence(self) -> Any:
+    def log_evidence(self) -> float:
         """log of the mean weight."""
-        n = self.log_weights.shape[0]
-        return jax.nn.logsumexp(self.log_weights) - jnp.log(n)
+        return float(np.logaddexp.reduce(self.log_weights) - np.log(len(self.log_weights)))
 
     @property
-    def log_evidence_se(self) -> Any:
+    def log_evidence_se(self) -> float:
         """Standard error of `log_evidence` by the delta method: sd(w) / (sqrt(N) mean(w))."""
-        w = jnp.exp(self.log_weights - jnp.max(self.log_weights))
-        n = w.shape[0]
-        return jnp.std(w) / jnp.mean(w) / jnp.sqrt(n)
+        top = np.max(self.log_weights)
+        if not np.isfinite(top):
+            return float("nan")
+        w = np.exp(self.log_weights - top)
+        return float(np.std(w) / np.mean(w) / np.sqrt(len(w)))
 
 
 def run_importance(
@@ -82,11 +85,11 @@ def run_importance(
     parts = []
     for start in range(0, blocks, BLOCKS_A_CALL):
         count = min(BLOCKS_A_CALL, blocks - start)
-        parts.append(call(data, seed, jnp.arange(start, start + count)))
+        parts.append(call(data, seed, np.arange(start, start + count)))
         if progress is not None:
             progress(min(n, (start + count) * block), n, {})
     values = joined([v for v, _ in parts], n, nested=True)
-    weights = jnp.concatenate([w.reshape(-1) for _, w in parts])[:n]
+    weights = np.concatenate([np.asarray(w).reshape(-1) for _, w in parts])[:n]
     return WeightedDraws(values, weights)
 
 

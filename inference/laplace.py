@@ -18,6 +18,7 @@ import numpy as np
 
 from ppl.inference.chains import seed_words
 from ppl.inference.map import Map, run_map
+from ppl.inference.settings import check_types
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import Note, fail
 from ppl.semantics.precision import Precision, precision
@@ -33,6 +34,7 @@ class Laplace:
     precision: Precision | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.draws < 1:
             raise fail("E811", f"draws = {self.draws}: it must be at least 1")
         self.optimiser  # noqa: B018  checks its own numbers

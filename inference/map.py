@@ -19,6 +19,7 @@ import optax
 
 from ppl.inference.chains import seed_words
 from ppl.inference.initialise import explain_failure, find_point
+from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import Note, fail
 from ppl.semantics.precision import Precision, precision
@@ -38,6 +39,7 @@ class Map:
     precision: Precision | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("restarts", "iterations"):
             if getattr(self, name) < 1:
                 raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least 1")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
 from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
@@ -35,6 +36,7 @@ class Nuts:
     precision: Precision | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_hamiltonian(self.target_accept, self.step_size)
         if not 1 <= self.max_tree_depth <= 20:
             raise fail("E811", f"max_tree_depth = {self.max_tree_depth}: it must be from 1 to 20")

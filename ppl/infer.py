@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import singledispatch
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ppl.cache import use_compilation_cache
 from ppl.inference import chains
 from ppl.inference.chains import Draws
-from ppl.inference.exact import Exact, Factored, run_exact
-from ppl.inference.hmc import Hmc, run_hmc
-from ppl.inference.importance import Importance, run_importance
-from ppl.inference.laplace import Laplace, run_laplace
-from ppl.inference.map import Map, run_map
-from ppl.inference.nuts import Nuts, run_nuts
 from ppl.inference.recover import recover
+from ppl.methods import method_named, name_of
 from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import Diagnostic, fail, suggest
+from ppl.semantics.diagnostics import Diagnostic, fail
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
@@ -31,37 +24,6 @@ from ppl.semantics.xla.program import CENTRED, particles
 from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.values import RValue
-
-METHODS: dict[str, Callable[..., Any]] = {
-    "nuts": Nuts,
-    "hmc": Hmc,
-    "importance": Importance,
-    "exact": Exact,
-    "map": Map,
-    "laplace": Laplace,
-}
-
-
-def method_named(name: str, **settings: Any) -> Any:
-    """The method of a name, with settings.
-
-    Raises:
-        DiagnosticError: E815 for an unknown method, E816 for an unknown setting.
-    """
-    if name not in METHODS:
-        known = ", ".join(METHODS)
-        raise fail(
-            "E815", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS)
-        )
-    make = METHODS[name]
-    for key in settings:
-        if key not in make.__dataclass_fields__:  # type: ignore[attr-defined]
-            raise fail(
-                "E816",
-                f"`{name}` has no setting `{key}`",
-                hint=suggest(key, make.__dataclass_fields__),  # type: ignore[attr-defined]
-            )
-    return make(**settings)
 
 
 def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool = True) -> Posterior:
@@ -81,29 +43,19 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
             f"`infer` needs a model applied to its data, not {type(target).__name__}",
             hint="call the model first: infer(model(y=y), method)",
         )
-    if method is None:
-        method = Nuts()
-    elif isinstance(method, str):
-        method = method_named(method)
+    if method is None or isinstance(method, str):
+        method = method_named(method or "nuts")
+    run = _RUNNERS[name_of(method)]
     use_compilation_cache()
     with precision(getattr(method, "precision", None)):
-        return _infer(method, target, seed, progress)
-
-
-@singledispatch
-def _infer(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    raise fail(
-        "E815",
-        f"{method!r} is not an inference method",
-        hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
-    )
+        return run(method, target, seed, progress)
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
     settings = {k: v for k, v in asdict(method).items() if v is not None}
     return {
         "model": target.model.name,
-        "method": type(method).__name__.lower(),
+        "method": name_of(method),
         "settings": settings,
         "seed": seed,
     }
@@ -112,10 +64,11 @@ def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------ gradient methods
 
 
-@_infer.register(Nuts)
-@_infer.register(Hmc)
 def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    run = run_nuts if isinstance(method, Nuts) else run_hmc
+    if name_of(method) == "nuts":
+        from ppl.inference.nuts import run_nuts as run
+    else:
+        from ppl.inference.hmc import run_hmc as run
     about = _about(method, target, seed)
     names = method.noncenter.split(",") if isinstance(method.noncenter, str) else method.noncenter
     free = Free(noncentred=frozenset(names))
@@ -136,16 +89,18 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
     return _from_positions(target, draws, free=free, **about)
 
 
-@_infer.register
-def _map(method: Map, target: Target, seed: int, progress: bool) -> Posterior:
+def _map(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.map import run_map
+
     mode = run_map(target.density, target.data, method, seed=seed)
     draws = Draws({k: v[None, None] for k, v in mode.position.items()}, {}, "map", 0.0)
     about = _about(method, target, seed)
     return _from_positions(target, draws, lp=mode.log_density, **about)
 
 
-@_infer.register
-def _laplace(method: Laplace, target: Target, seed: int, progress: bool) -> Posterior:
+def _laplace(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.laplace import run_laplace
+
     fit = run_laplace(target.density, target.data, method, seed=seed)
     draws = Draws(fit.position, {}, "laplace", 0.0)
     about = _about(method, target, seed)
@@ -165,7 +120,7 @@ def _from_positions(
     first = next(iter(draws.position.values()), None)
     shape = (1, 1) if first is None else first.shape[:2]
     n = shape[0] * shape[1]
-    flat = {k: jnp.asarray(v).reshape(n, *v.shape[2:]) for k, v in draws.position.items()}
+    flat = {k: np.reshape(v, (n, *np.shape(v)[2:])) for k, v in draws.position.items()}
     values, result, faults = recover(
         target.bound, target.data, flat, n, seed=seed, observe=_whole_run, free=free
     )
@@ -214,8 +169,9 @@ def _whole_run(result: RValue, state: State) -> RValue:
     return named(state), result, state.faults
 
 
-@_infer.register
-def _importance(method: Importance, target: Target, seed: int, progress: bool) -> Posterior:
+def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.importance import run_importance
+
     with progress_bar(None if progress else False, title="sampling") as report:
         found = run_importance(
             target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report
@@ -236,8 +192,9 @@ def _importance(method: Importance, target: Target, seed: int, progress: bool) -
     )
 
 
-@_infer.register
-def _exact(method: Exact, target: Target, seed: int, progress: bool) -> Posterior:
+def _exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.exact import Factored, run_exact
+
     found = run_exact(target.bound, target.data, method, seed=seed, observe=_whole_run)
     about = _about(method, target, seed)
     if isinstance(found, Factored):
@@ -261,3 +218,13 @@ def _exact(method: Exact, target: Target, seed: int, progress: bool) -> Posterio
         exact=True,
         **about,
     )
+
+
+_RUNNERS: dict[str, Callable[..., Posterior]] = {
+    "nuts": _chains,
+    "hmc": _chains,
+    "importance": _importance,
+    "exact": _exact,
+    "map": _map,
+    "laplace": _laplace,
+}

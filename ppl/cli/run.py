@@ -52,6 +52,7 @@ def command(
     """Fit the MODEL in FILE (its only one by default) and print the posterior table."""
     import ppl
     from ppl.files import Fields, read_data
+    from ppl.methods import METHODS
     from ppl.posterior import Interrupted
 
     for path in (out, plot):
@@ -63,7 +64,7 @@ def command(
     target = chosen.on(fields)
     if target.warnings and not wants_json():
         show(target.warnings)
-    from ppl.infer import METHODS, infer  # imports JAX: after all that can go wrong without it
+    from ppl.infer import infer  # imports JAX: after all that can go wrong without it
 
     make = choose("method", method, METHODS)
     given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))

@@ -79,8 +79,8 @@ def make(name: str, args: tuple[Any, ...], *, checks: Checks = "all") -> Law:
         return BASE_MEASURES[name](*args)
     row = PRIMITIVES[name]
     assert isinstance(row, Distribution)
-    # constants stay constants while tracing: they may say how many values there are
-    known = all(jax_compat.is_concrete(a) for a in args)
+    # constants of finite laws stay constants while tracing: they may say how many values there are
+    known = row.finite and all(jax_compat.is_concrete(a) for a in args)
     with jax.ensure_compile_time_eval() if known else nullcontext():
         return Member(
             name, FAMILIES[name], args, _support_of(name), finite=row.finite, checks=checks

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import diffrax
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -36,6 +35,8 @@ def solve_ode(
     Differentiable in reverse (by checkpointing; `rhs` may close over what is differentiated), or
     forwards if `forward_mode`. NaN where `ts` do not increase from t0 or the solver gives up.
     """
+    import diffrax  # takes as long to import as JAX, and few models need it
+
     y0 = jax.tree.map(real, y0)
     t0, ts = real(t0), real(ts)
     if ts.shape[0] == 0:

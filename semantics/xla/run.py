@@ -22,7 +22,7 @@ from ppl.semantics.xla.join import choose, join
 from ppl.semantics.xla.pure import apply_primitive, coupled, equal, value
 from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.sizes import check_observed, sized_as
-from ppl.semantics.xla.state import Env, Scope, Site, State, masked
+from ppl.semantics.xla.state import Env, Scope, Site, State, masked, missing_where_dead
 from ppl.semantics.xla.values import (
     Closure,
     Dist,
@@ -217,18 +217,6 @@ def _at(node: ir.At, env: Env, state: State, scope: Scope) -> Result:
     if node.keep and "kept" in scope.record:
         state = state.keeping(inner.path, missing_where_dead(out, scope))
     return out, state
-
-
-def missing_where_dead(result: RValue, scope: Scope) -> RValue:
-    """What results show: numbers of lanes that did not run are missing (nan)."""
-    if scope.mask is None:
-        return result
-    mask = scope.mask
-    real = jnp.result_type(float)
-    return map_leaves(
-        lambda a: elementwise(lambda m, x: jnp.where(m, jnp.asarray(x, real), jnp.nan), mask, a),
-        result,
-    )
 
 
 def _if(node: ir.If, env: Env, state: State, scope: Scope) -> Result:

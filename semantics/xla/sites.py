@@ -23,7 +23,7 @@ from ppl.semantics.signatures import PRIMITIVES, Distribution
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, align, elementwise, narrow, union
 from ppl.semantics.xla.dists import log_prob, realise
-from ppl.semantics.xla.state import Scope, Site, State, masked
+from ppl.semantics.xla.state import Scope, Site, State, masked, missing_where_dead
 from ppl.semantics.xla.values import Dist, RValue, cut, to_arr, varies_along
 
 Result = tuple[RValue, State]
@@ -49,7 +49,7 @@ def _typed(data: Any, site: Site) -> Any:
 def _recorded(state: State, site: Site, x: RValue, scope: Scope) -> State:
     if "sites" not in scope.record:
         return state
-    return state.with_site(site.path, x, site.span)
+    return state.with_site(site.path, missing_where_dead(x, scope), site.span)
 
 
 def draw(site: Site, scope: Scope, state: State) -> Result:

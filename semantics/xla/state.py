@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, spread, union
-from ppl.semantics.xla.values import Dist, RValue
+from ppl.semantics.xla.values import Dist, RValue, map_leaves
 
 Path = tuple[str, ...]
 Env = Mapping[str, RValue]
@@ -160,6 +160,18 @@ def masked(scope: Scope, score: Arr, otherwise: float = 0.0) -> Arr:
     if scope.mask is None:
         return score
     return elementwise(lambda m, s: jnp.where(m, s, otherwise), scope.mask, score)
+
+
+def missing_where_dead(result: RValue, scope: Scope) -> RValue:
+    """What results show: numbers of lanes that did not run are missing (nan)."""
+    if scope.mask is None:
+        return result
+    mask = scope.mask
+    real = jnp.result_type(float)
+    return map_leaves(
+        lambda a: elementwise(lambda m, x: jnp.where(m, jnp.asarray(x, real), jnp.nan), mask, a),
+        result,
+    )
 
 
 def total(scores: Iterable[Arr], axes: Axes) -> Arr:

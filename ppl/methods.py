@@ -1,0 +1,72 @@
+"""Inference methods by name, each imported when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from ppl.semantics.diagnostics import fail, suggest
+
+
+class Methods(Mapping[str, Any]):
+    """The settings class of every method."""
+
+    _HOME = {
+        "nuts": "Nuts",
+        "hmc": "Hmc",
+        "importance": "Importance",
+        "exact": "Exact",
+        "map": "Map",
+        "laplace": "Laplace",
+    }
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(import_module(f"ppl.inference.{name}"), self._HOME[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._HOME)
+
+    def __len__(self) -> int:
+        return len(self._HOME)
+
+
+METHODS = Methods()
+
+
+def method_named(name: str, **settings: Any) -> Any:
+    """The method of a name, with settings.
+
+    Raises:
+        DiagnosticError: E815 for an unknown method, E816 for an unknown setting.
+    """
+    if name not in METHODS:
+        known = ", ".join(METHODS)
+        raise fail(
+            "E815", f"there is no method `{name}` (there is {known})", hint=suggest(name, METHODS)
+        )
+    make = METHODS[name]
+    for key in settings:
+        if key not in make.__dataclass_fields__:
+            raise fail(
+                "E816",
+                f"`{name}` has no setting `{key}`",
+                hint=suggest(key, make.__dataclass_fields__),
+            )
+    return make(**settings)
+
+
+def name_of(method: Any) -> str:
+    """The name of a method.
+
+    Raises:
+        DiagnosticError: E815, it is not a method.
+    """
+    for name in METHODS:
+        if type(method).__module__ == f"ppl.inference.{name}" and isinstance(method, METHODS[name]):
+            return name
+    raise fail(
+        "E815",
+        f"{method!r} is not an inference method",
+        hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
+    )
