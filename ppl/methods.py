@@ -22,7 +22,8 @@ class Methods(Mapping[str, Any]):
     }
 
     def __getitem__(self, name: str) -> Any:
-        return getattr(import_module(f"ppl.inference.{name}"), self._HOME[name])
+        settings = self._HOME[name]
+        return getattr(import_module(f"ppl.inference.{name}"), settings)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._HOME)
