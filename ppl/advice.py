@@ -83,7 +83,7 @@ def _weights(posterior: Posterior) -> Iterator[Diagnostic]:
             "W894",
             f"{n} draws are worth {size:.1f}; the heaviest has {top:.0%} of the weight",
             notes=(Note("the proposal hardly meets the posterior"),),
-            hint="use `smc` or `nuts`, or a guide as the proposal; more draws help little",
+            hint="use `nuts`; more draws help little",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl.files import MISSING
 from ppl.places import Place, by, describe, dimensions
 from ppl.semantics.types import BOOL, INT, NAT, POS, PROB, REAL, TEXT, Type
 
@@ -95,6 +96,17 @@ def _is_list(v: Any) -> bool:
     return isinstance(v, (list, tuple)) or (isinstance(v, np.ndarray) and v.ndim > 0)
 
 
+def _reads_as_number(v: Any) -> bool:
+    """Whether a cell of a file would be a number or a hole by itself."""
+    if isinstance(v, str) and v in MISSING:
+        return True
+    try:
+        float(v)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _is_hole(v: Any) -> bool:
     return (
         v is None
@@ -113,7 +125,9 @@ def _of_type(type: Type, array: np.ndarray, hole: np.ndarray, place: Place) -> n
     if not bad.any() and type == BOOL:
         bad = (filled != 0) & (filled != 1)
     if bad.any():
-        index = np.argwhere(bad)[0].tolist()
+        places = np.argwhere(bad).tolist()
+        # one cell that is no number makes a column of texts: it is that cell that is wrong
+        index = next((i for i in places if not _reads_as_number(_at(array, i))), places[0])
         message = f"is {describe(_at(array, index))}, not {_A[str(type)]}"
         raise place.error("E603", message, index=index, hint=_hint(type, _at(array, index)))
     if type in (NAT, INT) and array.dtype.kind in "fuO":

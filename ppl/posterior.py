@@ -133,7 +133,7 @@ class Posterior:
             raise fail(
                 "E892",
                 f"`{self.method or 'this method'}` draws from the posterior and gives no evidence",
-                hint="infer with `exact`, `importance` or `smc`",
+                hint="infer with `exact` or `importance`",
             )
         return self.evidence
 
@@ -202,13 +202,14 @@ class Posterior:
         """
         import ppl  # by name, since prediction stands above its posteriors
 
-        if target is None and self.target is None:
+        target = target or self.target
+        if target is None:
             raise fail(
                 "E896",
                 "this posterior does not know its model and data, and so cannot predict",
                 hint="give them: posterior.predict(model(y=y))",
             )
-        return ppl.predict(self, target or self.target, seed=seed)
+        return ppl.predict(self, target, seed=seed)
 
     def to_arviz(self):
         """As ArviZ's `InferenceData`; `/` in names becomes `.`; weighted draws are resampled."""

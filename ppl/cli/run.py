@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,12 +86,14 @@ def command(
 
 
 def _report(
-    posterior: Posterior, warnings: Iterable[Any], out: str | None, plot: str | None
+    posterior: Posterior, warnings: Sequence[Any], out: str | None, plot: str | None
 ) -> None:
     if wants_json():
         show([*warnings, *posterior.warnings])
     else:
-        click.echo(str(posterior.summary()))
+        shown = tuple(r for r in posterior.remarks if r not in warnings)
+        # the warnings about data were shown before the run
+        click.echo(str(replace(posterior, remarks=shown).summary()))
     if out:
         posterior.save(out)
         click.echo(f"posterior: {out}", err=True)

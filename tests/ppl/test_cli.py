@@ -272,3 +272,11 @@ infer.progress_bar = told
 from ppl.cli import main
 main(sys.argv[1:])
 """
+
+
+def test_warnings_about_data_are_shown_once(call):
+    Path("d.json").write_text('{"y": [1, 2], "note": 3}')
+    result = call(
+        "run", "good.ppl", "--data", "d.json", "--method", "importance", "--set", "particles=20"
+    )
+    assert (result.stdout + result.stderr).count("W601") == 1

@@ -120,3 +120,11 @@ def test_pickled_arrays_are_refused(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DiagnosticError, match="No such file"):
         read_data(tmp_path / "none.json")
+
+
+def test_a_cell_that_is_no_number_is_named(tmp_path):
+    (tmp_path / "d.csv").write_text("y\n1.5\nNA\n2.5\noops\n4\n")
+    with pytest.raises(DiagnosticError) as raised:
+        bind([Parameter("y", Array(REAL))], read_data(tmp_path / "d.csv"))
+    (found,) = raised.value.diagnostics
+    assert found.code == "E603" and found.message.startswith("`y[3]` is the text 'oops'")
