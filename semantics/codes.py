@@ -1066,7 +1066,11 @@ and together not too many.
     "E808": Code(
         "a site to non-centre that is not there",
         """
-`noncenter` names continuous sites by their path, as results do: `ppl.nuts(noncenter=["theta"])`.
+`noncenter` names continuous sites by their path, as results do.
+
+    theta ~ for _ in y { normal(mu, tau) }
+    ppl.nuts(noncenter=["theta[1]"])    # wrong: an element of the site
+    ppl.nuts(noncenter=["theta"])
 """,
     ),
     "E809": Code(
@@ -1166,6 +1170,47 @@ The models of a file are attributes of what `ppl.load` gives, by the names they 
 
     ppl.load("line.ppl").lines      # the file says `model line(…)`
     ppl.load("line.ppl").line
+""",
+    ),
+    "E840": Code(
+        "a measure that is not rational",
+        """
+Exact enumeration in fractions treats finite programs whose scores are logarithms of fractions. Other
+programs are enumerated in floating point.
+
+    factor exp(-0.5)        # not rational
+    factor log(2/3)
+""",
+    ),
+    "E841": Code(
+        "a random function from outside `normalize`",
+        """
+What `normalize` sums over is drawn inside it. A function made by `mem` outside may be asked inside
+only for values that it already has.
+
+    f ~ mem(fn (k: nat) => bernoulli(0.3));  x ~ normalize({ return f(0) }, exact)
+    x ~ normalize({ f ~ mem(fn (k: nat) => bernoulli(0.3)); return f(0) }, exact)
+""",
+    ),
+    "E843": Code(
+        "a run that used up its fuel",
+        """
+A limit was set on the number of steps of a run, and the run went past it: a loop or a recursion did
+not end in time. Recursion ends with probability one if each call makes, on average, less than one
+call of the same kind.
+
+    fn tree() -> measure[nat] { x ~ bernoulli(0.6); if x { a ~ tree(); b ~ tree(); return a + b } else { return 1 } }
+    fn tree() -> measure[nat] { x ~ bernoulli(0.4); if x { a ~ tree(); b ~ tree(); return a + b } else { return 1 } }
+""",
+    ),
+    "E844": Code(
+        "`normalize` of a measure without mass",
+        """
+A measure is divided by its mass, which must not be zero: some execution has to satisfy the
+conditions.
+
+    x ~ normalize({ a ~ bernoulli(0.3); condition a and not a; return a }, exact)
+    x ~ normalize({ a ~ bernoulli(0.3); condition a or not a; return a }, exact)
 """,
     ),
     "E891": Code(
