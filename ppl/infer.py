@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
     if method is None or isinstance(method, str):
         method = method_named(method or "nuts")
     run = _RUNNERS[name_of(method)]
+    if not isinstance(seed, Integral):
+        raise fail("E811", f"seed = {seed!r}: it must be a whole number")
     use_compilation_cache()
     with precision(getattr(method, "precision", None)):
         return run(method, target, seed, progress)
