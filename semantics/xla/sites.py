@@ -10,15 +10,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from ppl.semantics import distributions as D
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.distributions.law import Checks
+from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, align, elementwise, narrow, union
@@ -53,7 +55,11 @@ def _recorded(state: State, site: Site, x: RValue, scope: Scope) -> State:
 
 
 def draw(site: Site, scope: Scope, state: State) -> Result:
-    """Forward simulation: law of the site given what came before. The score is unchanged."""
+    """Forward simulation: law of the site given what came before.
+
+    The score is unchanged, but where the parameters are illegal (a negative scale): there is no
+    law to draw from then, so the lane has no mass.
+    """
     axes = union(scope.axes, varies_along(site.dist))
     made = realise(site.dist, axes, _applier(scope), site.span)
     if not D.has_sampler(made):
@@ -67,9 +73,11 @@ def draw(site: Site, scope: Scope, state: State) -> Result:
     where = None if scope.mask is None else align(scope.mask, axes)
     omega, data = state.omega.draw(site.path, made, tuple(a.size for a in axes), where=where)
     x = Arr(_typed(data, site), axes)
-    from dataclasses import replace
-
-    return x, _recorded(replace(state, omega=omega), site, x, scope)
+    state = replace(state, omega=omega)
+    legal = D.valid(made)
+    if not (is_concrete(legal) and bool(np.all(legal))):
+        state = state.scored(masked(scope, narrow(jnp.where(legal, 0.0, -jnp.inf), axes)))
+    return x, _recorded(state, site, x, scope)
 
 
 def _given(site: Site, scope: Scope) -> Any:
