@@ -7,6 +7,7 @@ models of reasoning about reasoning cost what their distinct questions do.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ppl.semantics.diagnostics import fail
@@ -29,20 +30,21 @@ class Nested:
         self._code = code
         self._laws: dict[Any, Law] = {}
 
-    def law(self, measure: Any) -> Law:
+    def law(self, measure: Any, fuel: int | None) -> Law:
+        """The law of a measure. `fuel` bounds the steps of each path."""
         if measure not in self._laws:
             if len(self._laws) >= MAX_REMEMBERED:
                 self._laws.clear()
-            self._laws[measure] = self._sum(measure)
+            self._laws[measure] = self._sum(measure, fuel)
         return self._laws[measure]
 
-    def _sum(self, measure: Any) -> Law:
+    def _sum(self, measure: Any, fuel: int | None) -> Law:
         code = self._code
         rational = code.options.rational
         masses: dict[Any, Any] = {}
 
         def once(tape: MachineTape) -> None:
-            s = State(tape, code, weight=Log(1) if rational else 0.0)  # type: ignore[arg-type]
+            s = State(tape, code, weight=Log(Fraction(1)) if rational else 0.0, fuel=fuel)
             s.owned = set()
             try:
                 value = code.run_measure(s, measure, code.root)
@@ -51,7 +53,7 @@ class Nested:
             weight = s.w.of if rational else math.exp(s.w)
             masses[value] = masses.get(value, 0) + weight * tape.probability
 
-        explore(once, limit=MAX_PATHS)
+        explore(once, limit=MAX_PATHS, one=Fraction(1) if rational else 1.0)
         mass = sum(masses.values())
         if not mass:
             raise fail(
@@ -99,4 +101,4 @@ def normalize(s: State, measure: Any) -> Any:
     """The distribution value."""
     from ppl.semantics.machine.table import run, run_block
 
-    return run, run_block, run_block, s.code.nested.law(measure), ()
+    return run, run_block, run_block, s.code.nested.law(measure, s.fuel), ()
