@@ -72,12 +72,6 @@ class Blocks(Terms):
             bound = 2 if item == Bool() else min(bound, paths)
             ways.append((5, costing(lambda: (self.expr(Dist(item, bound), env, size), bound))))
         ways.append((1 if ways else 3, costing(self.block, item, env, size, paths)))
-        for name, have in env.types.items():
-            result = have.result if isinstance(have, Fun) else have
-            if not isinstance(result, (Dist, Measure)) or not (bound or self.speaks(name, result)):
-                continue
-            if fits(result, Measure(item, paths)):
-                ways.append((6, costing(self.use, name, have, env, size)))
         if size > 0:
             if self.on("branches"):
                 ways.append((3, costing(self.branch, item, env, size - 1, paths)))
@@ -91,6 +85,12 @@ class Blocks(Terms):
                 ways.append((2, costing(self.scan, "fold", item, 3, env, size - 1, paths)))
             if self.on("match"):
                 ways.append((2, costing(self.match, item, env, size - 1, paths)))
+        for name, have in env.types.items():
+            result = have.result if isinstance(have, Fun) else have
+            if not isinstance(result, (Dist, Measure)) or not (bound or self.speaks(name, result)):
+                continue
+            if fits(result, Measure(item, paths)):
+                ways.append((6, costing(self.use, name, have, env, size)))
         text = self.pick(ways)
         return text, cost
 
@@ -169,17 +169,13 @@ class Blocks(Terms):
     def statements(self, frame: Frame) -> None:
         """Some statements, each of which may use the earlier ones."""
         if frame.size >= 0:
-            for _ in range(self.integer(0, 1 + 2 * frame.size)):
-                self.statement(frame)
+            self.repeat(1 + 2 * frame.size, lambda: self.statement(frame))
 
     def statement(self, frame: Frame) -> None:
         ways: list[tuple[int, Text]] = [
-            (10 if len(frame.env.fixed - self.protected) < 2 else 5, lambda: self.draw_(frame)),
+            (7, lambda: self.draw_(frame)),
             (3, lambda: self.let(frame)),
         ]
-        functions = [(k, t) for k, t in frame.env.types.items() if self.affordable(t, frame)]
-        if functions:
-            ways.append((5, lambda: self.call(frame, functions)))
         if self.on("scores"):
             ways += [(2, lambda: self.factor(frame)), (2, lambda: self.observe(frame))]
             if frame.size > 0 and self.on("branches"):
@@ -194,6 +190,9 @@ class Blocks(Terms):
             ways.append((1, lambda: self.uniform(frame)))
         if self.on("mem") and frame.paths >= 4:
             ways.append((3, lambda: self.memoise(frame)))
+        functions = [(k, t) for k, t in frame.env.types.items() if self.affordable(t, frame)]
+        if functions:
+            ways.append((5, lambda: self.call(frame, functions)))
         self.pick(ways)
 
     def draw_(self, frame: Frame) -> str:
@@ -344,25 +343,16 @@ class Blocks(Terms):
         frame.spend(3)
         k, env, size = self.integer(0, 2), frame.env, frame.size - 1
         zero = self.weights(3, env, 0, zero=True)
-        self.pick(
-            [
-                (3, lambda: frame.lines.append(f"condition {z} != {k}")),
-                (
-                    1,
-                    lambda: frame.lines.append(
-                        f"condition {z} != {k} or {operand(self.expr(Bool(), env, size))}"
-                    ),
-                ),
-                (1, lambda: frame.lines.append(f"observe {z} ~ categorical({zero})")),
-                (1, lambda: frame.lines.append(f"factor log({zero}[{z}])")),
-                (
-                    1,
-                    lambda: frame.lines.append(
-                        f"if {head(self.expr(Bool(), env, size))} {{ condition {z} != {k} }}"
-                    ),
-                ),
-            ]  # pyright: ignore
-        )
+        ways: list[tuple[int, Text]] = [
+            (3, lambda: f"condition {z} != {k}"),
+            (1, lambda: f"condition {z} != {k} or {operand(self.expr(Bool(), env, size))}"),
+            (1, lambda: f"observe {z} ~ categorical({zero})"),
+            (1, lambda: f"factor log({zero}[{z}])"),
+        ]
+        if self.on("branches"):
+            cond = head(self.expr(Bool(), env, size))
+            ways.append((1, lambda: f"if {cond} {{ condition {z} != {k} }}"))
+        frame.lines.append(self.pick(ways))
         return ""
 
 

@@ -35,7 +35,7 @@ from ppl.verify.finite_types import (
     Prob,
     Type,
 )
-from ppl.verify.terms import Env, indent
+from ppl.verify.terms import Env, indent, operand
 
 #: what any engine runs
 FEATURES = frozenset(
@@ -93,32 +93,37 @@ class _Module(Blocks):
     """Generation of functions and the model."""
 
     def program(self, size: int, paths: int) -> Program:
-        env, items = Env({}), []
+        self.items: list[str] = []
+        self.data: dict[str, Any] = {}
+        self.declared: list[str] = []
+        self.globals = Env({})
         if self.on("calls"):
-            for _ in range(self.integer(0, 3)):
-                env = self.add_function(env, items, size)
-        if self.on("recursion") and self.flip():
-            env = self.add_recursion(env, items, size)
-        data, declared = {}, []
+            self.repeat(3, lambda: self.add_function(size))
+        if self.on("recursion"):
+            self.repeat(1, lambda: self.add_recursion(size))
         if self.on("data"):
-            for _ in range(self.integer(0, 2)):
-                env = self.add_data(env, data, declared)
-        body, used = self.model(env, size, paths)
-        items.append(f"model main({', '.join(declared)}) {body}")
-        return Program("\n".join(items) + "\n", "main", data, used)
+            self.repeat(2, self.add_data)
+        body, used = self.model(self.globals, size, paths)
+        self.items.append(f"model main({', '.join(self.declared)}) {body}")
+        return Program("\n".join(self.items) + "\n", "main", self.data, used)
+
+    def add(self, name: str, t: Type) -> None:
+        """A global name; it is never shadowed."""
+        self.globals = Env({**self.globals.types, name: t})
+        self.protected |= {name}
 
     def model(self, env: Env, size: int, paths: int) -> tuple[str, int]:
         """The model draws one site that no zero score can settle, and returns it with the rest."""
         frame = self.frame(env, size, paths // 3)
-        if self.flip(3):
+        if self.flip(4):
             self.statements(frame)
         weights = self.weights(3, frame.env, 1)
         root = self.bind(frame, "x", Nat(3), lambda name: f"{name} ~ categorical({weights})")
         self.statements(frame)
         for name, t in env.types.items():
-            if self.affordable(t, frame) and self.flip():
-                self.call(frame, [(name, t)])
-                self.statements(frame)
+            if self.affordable(t, frame):
+                self.repeat(1, lambda name=name, t=t: self.call(frame, [(name, t)]))
+        self.statements(frame)
         item = self.data_type(1)
         more = self.pick([(1, lambda: ""), (2, lambda: self.expr(item, frame.env, frame.size))])
         if not more:
@@ -132,14 +137,13 @@ class _Module(Blocks):
         frame.lines.append(f"return {result}")
         return "{\n" + indent("\n".join(frame.lines)) + "\n}", 3 * frame.used
 
-    def add_data(self, env: Env, data: dict[str, Any], declared: list[str]) -> Env:
+    def add_data(self) -> None:
         name = f"d{next(self.names)}"
         item: Type = self.pick([(2, Bool), (2, lambda: Nat(3)), (1, Prob)])  # pyright: ignore
         t = Array(item, 3) if self.flip() else item
-        data[name] = self.value(t)
-        declared.append(f"{name}: {t}")
-        self.protected |= {name}
-        return Env({**env.types, name: t})
+        self.data[name] = self.value(t)
+        self.declared.append(f"{name}: {t}")
+        self.add(name, t)
 
     def value(self, t: Type) -> Any:
         match t:
@@ -153,10 +157,10 @@ class _Module(Blocks):
                 return [self.value(item) for _ in range(n)]
         raise AssertionError(t)
 
-    def add_function(self, env: Env, items: list[str], size: int) -> Env:
+    def add_function(self, size: int) -> None:
         """A top-level function; what it takes and returns may be functions and measures."""
         name = f"f{next(self.names)}"
-        params, inner = [], env
+        params, inner = [], self.globals
         types: list[Type] = []
         for _ in range(self.integer(1, 2)):
             t: Type = self.data_type(1)
@@ -170,12 +174,13 @@ class _Module(Blocks):
                 )
             x = f"a{next(self.names)}"
             inner = Env({**inner.types, x: t})
-            params.append(self.parameter(x, t))
+            params.append(f"{x}: {t}" if isinstance(t, (Nat, Prob)) else self.parameter(x, t))
             types.append(t)
+        self.top_level = True
         body, result = self.function_body(inner, size)
-        items.append(f"fn {name}({', '.join(params)}) {body}\n")
-        self.protected |= {name}
-        return Env({**env.types, name: Fun(tuple(types), result)})
+        self.top_level = False
+        self.items.append(f"fn {name}({', '.join(params)}) {body}\n")
+        self.add(name, Fun(tuple(types), result))
 
     def function_body(self, env: Env, size: int) -> tuple[str, Type]:
         kind = self.integer(0, 3)
@@ -186,25 +191,23 @@ class _Module(Blocks):
         t = self.data_type(1) if kind == 2 else self.any_type(2)
         return f"=> {self.expr(t, env, size)}", t
 
-    def add_recursion(self, env: Env, items: list[str], size: int) -> Env:
+    def add_recursion(self, size: int) -> None:
         """A recursive function with fuel, in tail position or not."""
         name, n, x = f"r{next(self.names)}", f"n{next(self.names)}", f"x{next(self.names)}"
-        inner = Env({**env.types, n: Nat(3)})
-        base = self.expr(Nat(3), inner, 0)
-        inner = inner.let(**{x: Bool()})
+        outer = Env({**self.globals.types, n: Nat(3)})
+        base = self.expr(Nat(3), outer, 0)
+        inner = outer.let(**{x: Bool()})
         stop = self.expr(Nat(3), inner, size - 1)
+        again = f"{name}({n} - 1)"
         if self.flip():
-            again, paths = f"{name}({n} - 1)", 4
-        else:
-            again = f"y ~ {name}({n} - 1)\n    return (y + {self.expr(Nat(3), inner, 0)}) % 3"
-            again, paths = f"{again}", 4
-        draw = self.expr(Dist(Bool(), 2), Env({**env.types, n: Nat(3)}), 1)
-        items.append(
+            more = self.expr(Nat(3), inner, 0)
+            again = f"y ~ {again}\n      return (y + {operand(more)}) % 3"
+        draw = self.expr(Dist(Bool(), 2), outer, 1)
+        self.items.append(
             f"fn {name}({n}: nat) -> measure[nat] {{\n"
             f"  if {n} == 0 {{ return {base} }} else {{\n"
             f"    {x} ~ {draw}\n"
-            f"    if {x} {{ return {stop} }} else {{\n    {again}\n    }}\n"
+            f"    if {x} {{ return {stop} }} else {{\n      {again}\n    }}\n"
             f"  }}\n}}\n"
         )
-        self.protected |= {name}
-        return Env({**env.types, name: Fun((Nat(3),), Measure(Nat(3), paths))})
+        self.add(name, Fun((Nat(3),), Measure(Nat(3), 3)))

@@ -35,6 +35,15 @@ PRIMES = (7, 5, 11, 13, 3, 17, 19, 23)
 FIELDS = ("a", "b", "c")
 
 
+class _Unit(st.SearchStrategy):
+    def __init__(self, make: Callable):
+        super().__init__()
+        self.make = make
+
+    def do_draw(self, data):
+        return self.make()
+
+
 @dataclass(frozen=True)
 class Env:
     """The names in scope. `fixed` may not be shadowed: data, functions, names of this block."""
@@ -61,6 +70,8 @@ class Terms:
         self.names = count(1)
         #: data and functions: never shadowed
         self.protected: frozenset[str] = frozenset()
+        #: whether a top-level function other than the model is being made
+        self.top_level = False
 
     # -- choices
 
@@ -69,6 +80,23 @@ class Terms:
 
     def flip(self, one_in: int = 2) -> bool:
         return self.integer(0, one_in - 1) == one_in - 1
+
+    def within(self, make: Callable):
+        """The choices that `make` makes, as one unit that shrinking can delete or replace."""
+        return self.draw(_Unit(make))
+
+    def repeat(self, most: int, make: Callable[[], object]) -> None:
+        """Call `make` up to `most` times; each time can be deleted by itself."""
+
+        def again() -> bool:
+            if self.integer(0, 3) == 0:
+                return False
+            make()
+            return True
+
+        for _ in range(most):
+            if not self.within(again):
+                break
 
     def pick(self, options: list[tuple[int, Text]]) -> str:
         """One of the alternatives, by weight; shrinks to the first."""
@@ -157,11 +185,18 @@ class Terms:
 
     def expr(self, t: Type, env: Env, size: int) -> str:
         """A term of type t; `size` bounds its depth."""
-        ways = list(self.uses(t, env, size))
+        if size <= 0:
+            return self.expr_here(t, env, size)
+        return self.within(lambda: self.expr_here(t, env, size))
+
+    def expr_here(self, t: Type, env: Env, size: int) -> str:
+        # what depends on the scope comes last: deleting a line above leaves the other choices alone
+        ways: list[tuple[int, Text]] = []
         if size > 0:
             ways += self.introductions(t, env, size - 1)
             ways += self.eliminations(t, env, size - 1)
-        return self.pick([(1 if ways else 2, lambda: self.simplest(t, env)), *ways])
+        ways += self.uses(t, env, size)
+        return self.pick([(1, lambda: self.simplest(t, env)), *ways])
 
     def simplest(self, t: Type, env: Env) -> str:
         """A literal of the type, or what comes nearest to one."""
@@ -334,9 +369,13 @@ class Terms:
         return f"fn ({', '.join(declared)}) => {self.expr(result, inner, size)}"
 
     def parameter(self, name: str, t: Type) -> str:
-        """With its type where inference may need it, and now and then where it does not."""
-        simple = isinstance(t, (Bool, Nat, Prob)) and not self.flip(4)
-        return name if simple else f"{name}: {t}"
+        """With its type where inference may need it, and now and then where it does not.
+
+        Inside a top-level function a parameter that nothing constrains is taken for a number, and
+        one of the function itself for a real number.
+        """
+        known = isinstance(t, (Bool, Nat, Prob)) and not (self.top_level and isinstance(t, Bool))
+        return name if known and not self.flip(4) else f"{name}: {t}"
 
     # -- numbers and distributions
 
@@ -384,15 +423,7 @@ class Terms:
                     (1, lambda: f"categorical({self.weights(item.size, env, 0, zero=True)})")
                 )
             if self.on("truncate") and size > 0:
-                n = item.size - 1
-                ways.append(
-                    (
-                        1,
-                        lambda: (
-                            f"truncate(binomial({n}, {self.expr(Prob(), env, size - 1)}), lower=1)"
-                        ),
-                    )
-                )
+                ways.append((1, lambda: self.truncation(item.size, env, size - 1)))
         if self.on("mixture") and size > 0 and options >= 2:
             ways.append((1, lambda: self.mixture(t, env, size - 1)))
         if self.on("iid") and isinstance(item, Array) and options >= 2**item.length and not t.full:
@@ -402,6 +433,14 @@ class Terms:
         if not t.full and (not ways or self.on("dirac")):
             ways.append((1, lambda: f"dirac({self.expr(item, env, size - 1)})"))
         return self.pick(ways)
+
+    def truncation(self, n: int, env: Env, size: int) -> str:
+        """A distribution on 1, …, n - 1."""
+        if self.on("binomial"):
+            whole = f"binomial({n - 1}, {self.expr(Prob(), env, size)})"
+        else:
+            whole = f"categorical({self.weights(n, env, size)})"
+        return f"truncate({whole}, lower=1)"
 
     def drawable(self, t: Dist) -> bool:
         """Whether a distribution of that type other than a Dirac can be made."""

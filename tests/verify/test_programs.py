@@ -1,0 +1,153 @@
+"""Generated programs: well typed, never degenerate, rich in rare features, small when shrunk."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import Phase, find, given, settings
+
+from ppl.lang.check import check
+from ppl.lang.format import format_source
+from ppl.lang.parser import parse
+from ppl.semantics.diagnostics import Source
+from ppl.verify.programs import FEATURES, MACHINE_FEATURES, Program, programs
+from tests.oracles import rational
+
+ALL = FEATURES | MACHINE_FEATURES
+GENERATE = settings(phases=[Phase.generate])
+SHRINK = settings(phases=[Phase.generate, Phase.shrink], max_examples=1_000)
+
+
+def module(program: Program):
+    return parse(Source("generated.ppl", program.source))
+
+
+@given(programs(features=ALL))
+@settings(GENERATE, max_examples=600)
+def test_all_are_well_typed(program):
+    errors = [d.render() for d in check(module(program)).diagnostics if d.severity == "error"]
+    assert not errors, errors[0]
+
+
+@given(programs(features=ALL, paths=150))
+@settings(GENERATE, max_examples=100)
+def test_none_is_degenerate_and_paths_are_bounded(program):
+    law = rational.law(module(program), program.model, program.data)
+    assert law.evidence > 0
+    assert len(law.results) > 1, "the posterior is a point mass"
+    assert law.paths <= program.paths <= 150
+    assert law.unfinished == 0
+
+
+#: what a feature looks like in the text, and the share of programs that must show it
+SIGNS = {
+    "scores": (r"\b(factor|observe)\b", 0.3),
+    "zero_scores": (r"condition|observe z\d+ ~|log\(\[[^\]]*\b0\b[^\]]*\]\[z", 0.1),
+    "zero_probability": (r"categorical\(\[[^\]]*\b0\b[^/\]]*\]\)", 0.03),
+    "dead_draws": (r"_ ~ ", 0.1),
+    "branches": (r"^ *if .*\{( factor| condition|$)", 0.1),
+    "for": (r"(^|~|\{) *for ", 0.15),
+    "scan": (r"\bscan\b", 0.05),
+    "fold": (r"\bfold\b", 0.05),
+    "comprehension": (r"\[(?!fold|scan)[^][=]* for ", 0.1),
+    "calls": (r"^fn f", 0.5),
+    "closures": (r"fn \(", 0.3),
+    "tuples": (r"\([^()]*, [^()]*\)", 0.3),
+    "records": (r"\{\w+: ", 0.2),
+    "data": (r"model main\(d", 0.3),
+    "mixture": (r"mixture\(", 0.01),
+    "iid": (r"iid\(", 0.01),
+    "truncate": (r"truncate\(", 0.005),
+    "binomial": (r"binomial\(", 0.01),
+    "discrete_uniform": (r"discrete_uniform\(", 0.05),
+    "dirac": (r"dirac\(", 0.1),
+    "mem": (r"\bmem\(", 0.1),
+    "recursion": (r"^fn r", 0.2),
+    "match": (r"\bmatch\b", 0.05),
+}
+
+
+def test_every_feature_occurs_often_enough():
+    """Over 400 programs; an entire feature that stopped occurring would make tests blind."""
+    seen: Counter[str] = Counter()
+    higher: Counter[str] = Counter()
+
+    @given(programs(features=ALL))
+    @settings(GENERATE, max_examples=400)
+    def collect(program):
+        text = program.source
+        seen.update(k for k, (sign, _) in SIGNS.items() if re.search(sign, text, re.MULTILINE))
+        higher["function as a parameter"] += bool(re.search(r"a\d+: [^,]*->", text))
+        higher["measure as a parameter"] += ": measure[" in text
+        higher["distribution as a parameter"] += ": dist[" in text
+        higher["function drawn or returned"] += bool(re.search(r"return fn|~ .*fn \(|=> fn", text))
+        higher["array of functions"] += bool(re.search(r"\[fn \(|\[\w+\(.*\), \w+\(.*\)\]\[", text))
+        higher["indexed by a variable"] += bool(re.search(r"\[[xz]\d+\]", text))
+
+    collect()
+    rare = {k: seen[k] / 400 for k, (_, share) in SIGNS.items() if seen[k] < share * 400}
+    assert not rare, rare
+    assert all(n >= 20 for n in higher.values()), higher
+
+
+@pytest.mark.parametrize("feature", sorted(SIGNS.keys() - {"dirac", "tuples", "closures"}))
+def test_a_feature_that_is_off_does_not_occur(feature: str):
+    sign, _ = SIGNS[feature]
+    #: features whose own text has the sign
+    also = {"scores": {"zero_scores"}, "branches": {"recursion", "match"}}
+    off = {feature} | also.get(feature, set())
+
+    @given(programs(features=ALL - off))
+    @settings(GENERATE, max_examples=25)
+    def absent(program):
+        assert not re.search(sign, program.source, re.MULTILINE), program
+
+    absent()
+
+
+def test_the_smallest_program_is_one_draw():
+    program = find(programs(), lambda _: True, settings=SHRINK)
+    assert program.source.count("\n") == 4
+    assert re.fullmatch(
+        r"model main\(\) \{\n  x1 ~ categorical\(\[.*\]\)\n  return x1\n\}\n", program.source
+    )
+
+
+@pytest.mark.parametrize("sign", ["condition", "scan ", "mem(", "return fn"])
+def test_programs_shrink_to_what_is_asked_for(sign: str):
+    """No more lines than the smallest that could show it, and a few."""
+    program = find(
+        programs(features=ALL),
+        lambda p: sign in p.source,
+        settings=SHRINK,
+    )
+    assert program.source.count("\n") <= 10, program
+
+
+def test_the_text_is_a_program_to_the_formatter():
+    """Failures are printed as code: the formatter accepts it and changes no meaning."""
+
+    @given(programs(features=ALL, paths=60))
+    @settings(GENERATE, max_examples=25)
+    def formatted(program):
+        again = Program(format_source(Source("g", program.source)), "main", program.data)
+        before, after = (rational.law(module(p), p.model, p.data) for p in (program, again))
+        assert before == after
+
+    formatted()
+
+
+def test_unknown_features_and_small_budgets_are_refused():
+    with pytest.raises(ValueError, match="no such features: plates"):
+        find(programs(features={"plates"}), lambda _: True)
+    with pytest.raises(ValueError, match="at least 3 paths"):
+        find(programs(paths=2), lambda _: True)
+
+
+def test_programs_import_no_jax():
+    code = "import sys, ppl.verify.programs; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
