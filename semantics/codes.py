@@ -1175,8 +1175,8 @@ The models of a file are attributes of what `ppl.load` gives, by the names they 
     "E840": Code(
         "a measure that is not rational",
         """
-Exact enumeration in fractions treats finite programs whose scores are logarithms of fractions. Other
-programs are enumerated in floating point.
+Exact enumeration in fractions treats finite programs whose scores are logarithms of fractions.
+Other programs are enumerated in floating point.
 
     factor exp(-0.5)        # not rational
     factor log(2/3)
@@ -1199,8 +1199,14 @@ A limit was set on the number of steps of a run, and the run went past it: a loo
 not end in time. Recursion ends with probability one if each call makes, on average, less than one
 call of the same kind.
 
-    fn tree() -> measure[nat] { x ~ bernoulli(0.6); if x { a ~ tree(); b ~ tree(); return a + b } else { return 1 } }
-    fn tree() -> measure[nat] { x ~ bernoulli(0.4); if x { a ~ tree(); b ~ tree(); return a + b } else { return 1 } }
+    fn tree() -> measure[nat] {
+      x ~ bernoulli(0.6)      # wrong: 1.2 calls a call
+      if x { a ~ tree(); b ~ tree(); return a + b } else { return 1 }
+    }
+    fn tree() -> measure[nat] {
+      x ~ bernoulli(0.4)      # 0.8
+      if x { a ~ tree(); b ~ tree(); return a + b } else { return 1 }
+    }
 """,
     ),
     "E844": Code(
