@@ -49,6 +49,10 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
     run = _RUNNERS[name_of(method)]
     if not isinstance(seed, Integral):
         raise fail("E811", f"seed = {seed!r}: it must be a whole number")
+    if target.model.engine.name == "machine":
+        from ppl.machine import infer_on_machine
+
+        return infer_on_machine(method, target, int(seed), progress)
     use_compilation_cache()
     with precision(getattr(method, "precision", None)):
         return run(method, target, seed, progress)

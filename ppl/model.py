@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ppl.files import Fields
     from ppl.semantics import ir
     from ppl.semantics.density import Density
+    from ppl.semantics.engine import Engine
+    from ppl.semantics.machine import Machine
     from ppl.semantics.xla.program import Bound
 
 
@@ -99,6 +101,20 @@ class Model:
     def program(self) -> ir.Program:
         """The typed IR of the model."""
         return self._compiled.program(self.name)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The evaluator that runs it, and why."""
+        from ppl.semantics.engine import choose
+
+        return choose(self.program)
+
+    @cached_property
+    def machine(self) -> Machine:
+        """It, on the machine."""
+        from ppl.semantics.machine import Machine
+
+        return Machine(self.program)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -59,6 +59,8 @@ class Posterior:
         Raises:
             DiagnosticError: E891, there is no such site or element.
         """
+        if name in self.named:  # an element of what differs between executions is a name itself
+            return self.named[name]
         site, _, rest = name.partition("[")
         if site not in self.named:
             known = ", ".join(f"`{n}`" for n in list(self.named)[:12]) or "none"

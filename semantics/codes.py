@@ -933,6 +933,16 @@ of JAX without known values, and must give what its declared type says.
     m(f=lambda x: jax.numpy.sin(x))         # right
 """,
     ),
+    "E712": Code(
+        "a method that does not run where the program does",
+        """
+Programs with inductive types, `mem`, recursion or sizes that depend on random choices run on the
+machine, one execution at a time. Methods that need gradients run on XLA.
+
+    ppl.infer(target, ppl.nuts())                       # wrong for such a program
+    ppl.infer(target, ppl.importance(particles=5_000))  # right
+""",
+    ),
     "E720": Code(
         "a measure without a sampler is drawn from",
         """

@@ -13,13 +13,13 @@ from typing import Any
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine import table as builtins
-from ppl.semantics.machine.table import Finished
 from ppl.semantics.machine.codegen.module import Generated, generate
 from ppl.semantics.machine.codegen.unit import Options
 from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
 from ppl.semantics.machine.primitives import ShapeError
 from ppl.semantics.machine.state import OutOfFuel, State, burn, mark, restore
+from ppl.semantics.machine.table import Finished
 from ppl.semantics.machine.values import BLOCK, DIRECT
 
 DONE = (builtins.finished, None)
@@ -135,5 +135,3 @@ class Code:
                 span = self.generated.places[at.co_name][1] or span
             trace = trace.tb_next
         return fail("E704", str(error), span=span)
-
-

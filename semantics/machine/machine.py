@@ -112,5 +112,3 @@ class Machine:
 
     def __repr__(self) -> str:
         return f"<machine of {self.program.main}>"
-
-

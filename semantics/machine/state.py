@@ -43,7 +43,20 @@ class State:
     values, (older, path, name, score) for observations.
     """
 
-    __slots__ = ("w", "draw", "omega", "code", "sites", "kept", "observed", "fresh", "memo", "fuel", "marked", "owned")
+    __slots__ = (
+        "w",
+        "draw",
+        "omega",
+        "code",
+        "sites",
+        "kept",
+        "observed",
+        "fresh",
+        "memo",
+        "fuel",
+        "marked",
+        "owned",
+    )
 
     def __init__(self, omega: Omega, code: Any, *, weight: Any = 0.0, fuel: int | None = None):
         self.w = weight

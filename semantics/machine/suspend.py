@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics import types as T
-from ppl.semantics.machine.table import Suspend
 from ppl.semantics.machine.code import Code
 from ppl.semantics.machine.memo import EMPTY, Table
 from ppl.semantics.machine.primitives import ShapeError
 from ppl.semantics.machine.result import Execution
 from ppl.semantics.machine.state import Dead, Omega, OutOfFuel, State
+from ppl.semantics.machine.table import Suspend
 
 
 @dataclass(frozen=True, eq=False)

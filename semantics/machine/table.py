@@ -90,7 +90,11 @@ def outside(xs: Any, i: Any, span: Span | None) -> Any:
 
 def take(xs: Any, indices: Any, span: Span | None) -> Any:
     return tuple(
-        take(xs, i, span) if type(i) is tuple else xs[i] if -1 < i < len(xs) else outside(xs, i, span)
+        take(xs, i, span)
+        if type(i) is tuple
+        else xs[i]
+        if -1 < i < len(xs)
+        else outside(xs, i, span)
         for i in indices
     )
 

@@ -114,7 +114,9 @@ def from_python(value: Any, t: T.Type, number: Callable[[Any], Any] | None = Non
     match t:
         case T.Option(item=item):
             if value is None or _masked(value):
-                raise fail("E606", "the machine does not draw missing data yet", hint="use engine='xla'")
+                raise fail(
+                    "E606", "the machine does not draw missing data yet", hint="use engine='xla'"
+                )
             return from_python(value, item, number)
         case T.Array(item=item):
             return _array(value, item, number)
@@ -157,7 +159,8 @@ def _array(value: Any, item: T.Type, number: Any) -> tuple[Any, ...]:
         return _rows(columns, depth)
     if isinstance(base, T.Tuple) and isinstance(value, tuple) and len(value) == len(base.items):
         columns = [
-            _array(v, _wrapped(i, depth - 1), number) for v, i in zip(value, base.items, strict=True)
+            _array(v, _wrapped(i, depth - 1), number)
+            for v, i in zip(value, base.items, strict=True)
         ]
         return _rows(columns, depth)
     if optional and _masked(value):
@@ -202,7 +205,9 @@ def _plain(x: Any) -> Any:
     return x
 
 
-def to_python(value: Any, t: T.Type, constructors: Constructors, function: Callable[[Any, T.Fun], Any]) -> Any:
+def to_python(
+    value: Any, t: T.Type, constructors: Constructors, function: Callable[[Any, T.Fun], Any]
+) -> Any:
     """A value as Python sees it: records as dicts, arrays as lists, constructors as `Con`s;
     `function` wraps functions. Nesting is followed without recursion in constructors' arguments."""
     match t:

@@ -76,7 +76,9 @@ class Block(Direct):
     def frame(self, block: Later, path: Path, state: list[str], parent: str) -> str:
         self.needed.append(block)
         where = [] if block.path is None else [self.where(path)]
-        return f"({', '.join([f'{self.letter}{block.number}', parent, *where, *state, *block.live])})"
+        return (
+            f"({', '.join([f'{self.letter}{block.number}', parent, *where, *state, *block.live])})"
+        )
 
     def go_on(self, text: str) -> None:
         self.put(f"return {text}, {self.constant(None)}")

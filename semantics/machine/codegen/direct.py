@@ -100,7 +100,9 @@ class Direct(Expressions):
 
     def comp(self, c: ir.Comp, path: Path, t: Target) -> None:
         """Run `c` and do with its value what `t` says."""
-        if self.indent > DEEP and not isinstance(c, (ir.Return, ir.Call, ir.Run, ir.Observe, ir.Score)):
+        if self.indent > DEEP and not isinstance(
+            c, (ir.Return, ir.Call, ir.Run, ir.Observe, ir.Score)
+        ):
             self.outlined(c, path, t)
         else:
             getattr(self, "_c_" + type(c).__name__.lower())(c, path, t)
@@ -181,7 +183,9 @@ class Direct(Expressions):
                 self.fields(arm, subject)
                 self.comp(arm.body, path, t)
                 return
-            number = 0 if arm.constructor is None else self.unit.constructors.number(arm.constructor)
+            number = (
+                0 if arm.constructor is None else self.unit.constructors.number(arm.constructor)
+            )
             self.put("else:" if rest else f"{word} {tag} == {number}:")
             self.indent += 1
             before = len(self.lines)
@@ -408,7 +412,12 @@ def function(unit: Unit, piece: Piece) -> list[str]:
     """The source of a piece's direct function."""
     out = Direct(unit, piece)
     closed = piece.captured is not None
-    params = ["s", *(["c"] if closed else []), *([piece.path] if piece.path else []), *piece.variables]
+    params = [
+        "s",
+        *(["c"] if closed else []),
+        *([piece.path] if piece.path else []),
+        *piece.variables,
+    ]
     header = f"def f{piece.number}({', '.join(params)}):"
     if piece.captured:
         names = ", ".join(["_", "_", "_", *piece.captured])
@@ -423,5 +432,3 @@ def function(unit: Unit, piece: Piece) -> list[str]:
     else:
         out.lines[first:] = [line[1:] for line in out.lines[first:]]
     return [header, *out.lines]
-
-

@@ -32,7 +32,9 @@ class Effects:
         self.program = program
         self.has_checkpoint = self._reaching(is_checkpoint)
         self._scores = self._reaching(
-            lambda n: isinstance(n, ir.Observe) or (isinstance(n, ir.Score) and not is_checkpoint(n))
+            lambda n: (
+                isinstance(n, ir.Observe) or (isinstance(n, ir.Score) and not is_checkpoint(n))
+            )
         )
         self._callee = {
             b.name: b.comp.fn.name
@@ -44,7 +46,10 @@ class Effects:
         }
         self._unknown_scores = False
         self._unknown_scores = any(
-            self.scores(n.body) for f in program.functions for n in walk(f.body) if isinstance(n, ir.Thunk)
+            self.scores(n.body)
+            for f in program.functions
+            for n in walk(f.body)
+            if isinstance(n, ir.Thunk)
         )
         self._suspends: dict[str, bool] = {f.name: False for f in program.functions}
         self._unknown_suspends = False
@@ -59,9 +64,7 @@ class Effects:
                 for n in walk(f.body)
                 if isinstance(n, ir.Thunk)
             ) or any(
-                self.suspends(n.body)
-                for n in walk(main_block(program))
-                if isinstance(n, ir.Thunk)
+                self.suspends(n.body) for n in walk(main_block(program)) if isinstance(n, ir.Thunk)
             )
             if before == (self._suspends, self._unknown_suspends):
                 break

@@ -31,7 +31,10 @@ def run_body(c: ir.Comp) -> ir.Comp:
             name = f" run {id(c)}"
             var = ir.Var(c.type, name)
             return ir.Block(
-                item(c.type), (ir.Bind(name, c),), ir.Run(item(c.type), var, span=c.span), span=c.span
+                item(c.type),
+                (ir.Bind(name, c),),
+                ir.Run(item(c.type), var, span=c.span),
+                span=c.span,
             )
 
 
@@ -84,7 +87,7 @@ def walk(node: ir.Node) -> Iterator[ir.Node]:
     while todo:
         n = todo.pop()
         yield n
-        todo.extend(n.call.args if isinstance(n, RunCall) else ir.children(n))
+        todo.extend(ir.children(n.call) if isinstance(n, RunCall) else ir.children(n))
 
 
 def fused_calls(program: ir.Program) -> frozenset[str]:

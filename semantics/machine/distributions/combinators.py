@@ -42,7 +42,13 @@ class Product(Family):
 
     def __init__(self, base: Family):
         super().__init__(
-            base.name, base.density, base.draw, base.legal, base.inside, base.values, discrete=base.discrete
+            base.name,
+            base.density,
+            base.draw,
+            base.legal,
+            base.inside,
+            base.values,
+            discrete=base.discrete,
         )
         object.__setattr__(self, "base", base)
 
@@ -108,7 +114,9 @@ class Mixture(Family):
     """An index drawn with probabilities proportional to the weights, then that component."""
 
     def __init__(self) -> None:
-        super().__init__("mixture", _mixture_density, _mixture_draw, _mixture_legal, lambda x, w, ds: True)
+        super().__init__(
+            "mixture", _mixture_density, _mixture_draw, _mixture_legal, lambda x, w, ds: True
+        )
 
     def support(self, *args: Any) -> Options:
         weights, components = args
@@ -124,7 +132,11 @@ class Mixture(Family):
 
 
 def _mixture_legal(weights: Any, components: Any) -> bool:
-    return len(weights) == len(components) and all(0 <= w < math.inf for w in weights) and sum(weights) > 0
+    return (
+        len(weights) == len(components)
+        and all(0 <= w < math.inf for w in weights)
+        and sum(weights) > 0
+    )
 
 
 def _mixture_density(x: Any, weights: Any, components: Any) -> float:
@@ -207,7 +219,9 @@ class Truncate(Family):
     """A distribution given lower <= x <= upper, renormalised."""
 
     def __init__(self) -> None:
-        super().__init__("truncate", _truncate_density, _truncate_draw, lambda d, lo, hi: lo <= hi, _inside)
+        super().__init__(
+            "truncate", _truncate_density, _truncate_draw, lambda d, lo, hi: lo <= hi, _inside
+        )
 
     def support(self, *args: Any) -> Options:
         d, lo, hi = args
@@ -250,9 +264,7 @@ def _log_mass(d: Any, lo: Any, hi: Any) -> float:
     if isinstance(family, Mixture):
         weights, parts = args
         terms = [
-            math.log(w) + _log_mass(c, lo, hi)
-            for w, c in zip(weights, parts, strict=True)
-            if w > 0
+            math.log(w) + _log_mass(c, lo, hi) for w, c in zip(weights, parts, strict=True) if w > 0
         ]
         return special.log_sum_exp(terms) - math.log(sum(weights))
     if _finite(d):
@@ -317,7 +329,13 @@ def _truncate_draw(u: float, z: int, d: Any, lo: Any, hi: Any) -> Any:
         x = family.quantile(min(lp, 0.0), min(lq, 0.0), *args)
     else:
         x = special.invert(
-            cdf, sf, lp, lq, low if low > -math.inf else _end(family, args, low), high, family.discrete
+            cdf,
+            sf,
+            lp,
+            lq,
+            low if low > -math.inf else _end(family, args, low),
+            high,
+            family.discrete,
         )
     return min(max(x, lo), hi)
 

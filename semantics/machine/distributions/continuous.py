@@ -315,13 +315,11 @@ _levy = _standard(
     lambda y: -HALF_LOG_2PI - 1.5 * log(y) - 0.5 / y,
     log_cdf=lambda y: LOG2 + special.log_Phi(-1 / sqrt(y)) if y > 0 else -inf,
     log_sf=lambda y: special.safe_log(math.erf(1 / sqrt(2 * y))) if y > 0 else 0.0,
-    quantile=lambda lp, lq: 1
-    / (
-        special.inv_log_Phi(lp - LOG2)
-        if lp < lq
-        else _normal_quantile(0.5 + 0.5 * exp(lq))
-    )
-    ** 2,
+    quantile=lambda lp, lq: (
+        1
+        / (special.inv_log_Phi(lp - LOG2) if lp < lq else _normal_quantile(0.5 + 0.5 * exp(lq)))
+        ** 2
+    ),
 )
 
 

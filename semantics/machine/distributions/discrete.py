@@ -50,7 +50,6 @@ def _listed(n: int) -> range:
 # ------------------------------------------------------------------------------------- booleans
 
 
-
 def _bernoulli_sample(u: float, z: int, p: float) -> bool:
     if 0 <= p <= 1:
         return u < p
@@ -91,9 +90,7 @@ _binomial = Family(
     lambda u, z, n, p: samplers.binomial(u, Generator(z), n, p),
     lambda n, p: _trials(n) and probability(p),
     _up_to,
-    values=lambda n, p: [
-        (k, math.comb(n, k) * p**k * (1 - p) ** (n - k)) for k in _listed(n + 1)
-    ],
+    values=lambda n, p: [(k, math.comb(n, k) * p**k * (1 - p) ** (n - k)) for k in _listed(n + 1)],
     log_cdf=lambda k, n, p: _binomial_cdf(k, n, p),
     log_sf=lambda k, n, p: _binomial_sf(k, n, p),
     discrete=True,
@@ -123,9 +120,7 @@ _binomial_logit = Family(
     lambda u, z, n, l: samplers.binomial(u, Generator(z), n, special.sigmoid(l)),
     lambda n, l: _trials(n) and l == l,
     _up_to,
-    values=lambda n, l: [
-        (k, math.exp(_binomial_logit_density(k, n, l))) for k in _listed(n + 1)
-    ],
+    values=lambda n, l: [(k, math.exp(_binomial_logit_density(k, n, l))) for k in _listed(n + 1)],
     discrete=True,
 )
 
@@ -293,8 +288,6 @@ def _index(k: Any, p: tuple[Any, ...]) -> bool:
     return 0 <= k < len(p) and whole(k)
 
 
-
-
 def _categorical_sample(u: float, z: int, p: tuple[Any, ...]) -> int:
     left, last = u * sum(p), -1
     for i, w in enumerate(p):
@@ -387,4 +380,3 @@ DISCRETE: dict[str, Family] = {
         _ordered_logistic,
     )
 }
-

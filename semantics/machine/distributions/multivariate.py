@@ -69,7 +69,11 @@ def _normal(name: str, factor: Callable[[Any], np.ndarray], *, precision: bool =
         centred = np.subtract(x, mu)
         white = l.T @ centred if precision else _solve(l, centred)
         log_det = float(np.log(np.diagonal(l)).sum())
-        return -0.5 * float(white @ white) + (log_det if precision else -log_det) - 0.5 * len(x) * log(2 * pi)
+        return (
+            -0.5 * float(white @ white)
+            + (log_det if precision else -log_det)
+            - 0.5 * len(x) * log(2 * pi)
+        )
 
     def draw(u: float, z: int, mu: Vector, matrix: Any) -> Vector:
         l = factor(matrix)
@@ -293,7 +297,8 @@ MULTIVARIATE: dict[str, Family] = {
         Family(
             "lkj_corr",
             lambda x, n, eta: (
-                2 * (eta - 1) * float(np.log(np.diagonal(_factor(x))).sum()) - _lkj_log_constant(n, eta)
+                2 * (eta - 1) * float(np.log(np.diagonal(_factor(x))).sum())
+                - _lkj_log_constant(n, eta)
             ),
             lambda u, z, n, eta: _correlations(z, n, eta),
             lambda n, eta: n >= 1 and positive(eta),

@@ -59,7 +59,22 @@ def test_generated_programs_stay_within_the_whitelist(program):
 #: names and texts that would be dangerous or confusing in Python source
 HOSTILE = st.one_of(
     st.sampled_from(
-        ["__import__", "s", "k", "v1", "f1", "q_run", "exec", "None", "x\nimport os", "'''", "\\", "f(", "#", "λ"]
+        [
+            "__import__",
+            "s",
+            "k",
+            "v1",
+            "f1",
+            "q_run",
+            "exec",
+            "None",
+            "x\nimport os",
+            "'''",
+            "\\",
+            "f(",
+            "#",
+            "λ",
+        ]
     ),
     st.text(min_size=1, max_size=20),
 )
@@ -74,7 +89,9 @@ def test_no_name_or_text_of_the_program_reaches_the_code(a, b, step, text):
     dist = ir.Op(T.Dist(T.BOOL), "bernoulli", (ir.Lit(T.PROB, 0.25),))
     draw = ir.At(T.BOOL, step, ir.Run(T.BOOL, dist), keep=True)
     record = ir.MakeRecord(
-        T.Record(((text, T.TEXT), (text + "b", T.BOOL))), (text, text + "b"), (ir.Lit(T.TEXT, text), ir.Var(T.BOOL, b))
+        T.Record(((text, T.TEXT), (text + "b", T.BOOL))),
+        (text, text + "b"),
+        (ir.Lit(T.TEXT, text), ir.Var(T.BOOL, b)),
     )
     body = ir.Block(record.type, (ir.Bind(b, draw),), ir.Return(record.type, record))
     measure = ir.Thunk(T.Measure(record.type), body)

@@ -191,7 +191,9 @@ model main(alpha: pos, n: nat) { tables ~ seat([1], alpha, n - 1); return len(ta
         alpha=1.5,
         n=7,
     )
-    assert_mean([e.value for e in runs(machine, data, 4_000)], sum(1.5 / (1.5 + i) for i in range(7)))
+    assert_mean(
+        [e.value for e in runs(machine, data, 4_000)], sum(1.5 / (1.5 + i) for i in range(7))
+    )
 
 
 def test_a_loop_of_random_length_and_sites_that_come_and_go():
@@ -206,7 +208,9 @@ model main() {
     expected = defaultdict(Fraction)
     for n in (1, 2, 3):
         for k in range(n + 1):
-            expected[k] += Fraction(math.comb(n, k), 3) * Fraction(1, 4) ** k * Fraction(3, 4) ** (n - k)
+            expected[k] += (
+                Fraction(math.comb(n, k), 3) * Fraction(1, 4) ** k * Fraction(3, 4) ** (n - k)
+            )
     assert total == 1
     assert law == expected
 
@@ -237,7 +241,9 @@ def test_scalar_implicature():
     for p in enumerate_paths(machine, machine.bind({"u": 1})):
         floats[p.execution.value] += p.weight
     total = sum(floats.values())
-    assert {k: w / total for k, w in floats.items()} == pytest.approx({1: 4 / 9, 2: 4 / 9, 3: 1 / 9})
+    assert {k: w / total for k, w in floats.items()} == pytest.approx(
+        {1: 4 / 9, 2: 4 / 9, 3: 1 / 9}
+    )
 
 
 def test_a_lazy_list_is_as_long_as_is_asked_for():

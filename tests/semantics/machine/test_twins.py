@@ -21,7 +21,13 @@ def seen(e: Execution) -> Any:
     """Everything about an execution that should not depend on how it was run."""
     if not e.alive:
         return None
-    return repr(e.value) if "<function" not in repr(e.value) else None, e.log_weight, e.sites, e.observed, sorted(e.kept)
+    return (
+        repr(e.value) if "<function" not in repr(e.value) else None,
+        e.log_weight,
+        e.sites,
+        e.observed,
+        sorted(e.kept),
+    )
 
 
 def in_blocks(machine: Machine, data: Any, omega: MachineKey) -> Execution:

@@ -1,0 +1,237 @@
+"""Inference for programs that run on the machine: executions, one by one, as a posterior.
+
+Random structure gives executions with different sites. A name that every execution holds on the same
+grid of indices is one array, led by the draws; otherwise each of its elements is a column of its own
+(`zs[2]/stop`), missing (NaN) in the executions that do not have it. Results that are no numbers are
+arrays of Python objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ppl.methods import name_of
+from ppl.model import Target
+from ppl.posterior import Posterior
+from ppl.progress import progress_bar
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.engine import Engine
+from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
+from ppl.semantics.machine.paths import Path, split
+
+Progress = Any
+
+
+def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    """The posterior of a program that only the machine runs.
+
+    Raises:
+        DiagnosticError: E712, the method needs XLA; it says what in the program does not run there.
+    """
+    name = name_of(method)
+    if name == "importance":
+        return _importance(method, target, seed, progress)
+    if name == "exact":
+        return _exact(method, target, seed)
+    raise refused(name, target.model.name, target.model.engine)
+
+
+def refused(method: str, model: str, engine: Engine) -> Exception:
+    """What to say of a method that cannot treat a program."""
+    return fail(
+        "E712",
+        f"`{method}` runs on XLA, which cannot run `{model}`",
+        span=engine.reasons[0].span if engine.reasons else None,
+        notes=engine.reasons[:4],
+        hint="infer with importance, or with exact if all random choices have finitely many values",
+    )
+
+
+def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.importance import WeightedDraws
+
+    machine, n = target.model.machine, method.particles
+    data, executions = machine.bind(target.values), []
+    with progress_bar(None if progress else False, title="sampling") as report:
+        for i in range(n):
+            executions.append(machine.run(data, MachineKey(seed, 0, i)))
+            if report is not None and (i + 1) % 100 == 0:
+                report(i + 1, n, {})
+    weights = np.array([e.log_weight for e in executions])
+    found = WeightedDraws(None, weights)
+    return _posterior(
+        method,
+        target,
+        executions,
+        weights,
+        seed=seed,
+        evidence=found.log_evidence,
+        evidence_se=found.log_evidence_se,
+    )
+
+
+def _exact(method: Any, target: Target, seed: int) -> Posterior:
+    paths = enumerate_paths(target.model.machine, target.values, limit=method.paths)
+    if not paths:
+        raise fail(
+            "E895",
+            "every execution has weight zero, so that there is no posterior",
+            hint="no execution agrees with the observations: look at the model's supports and data",
+        )
+    executions = [p.execution for p in paths]
+    weights = np.array([p.execution.log_weight + np.log(p.probability) for p in paths])
+    total = float(np.logaddexp.reduce(weights))
+    return _posterior(
+        method, target, executions, weights, seed=seed, evidence=total, evidence_se=0.0, exact=True
+    )
+
+
+def _posterior(
+    method: Any, target: Target, executions: Sequence[Execution], weights: np.ndarray, **about: Any
+) -> Posterior:
+    return Posterior(
+        draws=columns(executions),
+        result=stacked([e.result for e in executions], target.model.machine.type, executions),
+        log_weights=weights[None],
+        model=target.model.name,
+        method=name_of(method),
+        settings={k: v for k, v in asdict(method).items() if v is not None},
+        remarks=target.warnings,
+        **about,
+    )
+
+
+# ----------------------------------------------------------------------------------- named values
+
+
+def columns(executions: Sequence[Execution]) -> dict[str, np.ndarray]:
+    """Every named value, by its name without indices where its elements form a grid."""
+    found: dict[str, list[dict[tuple[int, ...], Any]]] = {}
+    for at, e in enumerate(executions):
+        for name, indices, leaf in _leaves(e):
+            rows = found.setdefault(name, [{} for _ in executions])
+            rows[at][indices] = leaf
+    out: dict[str, np.ndarray] = {}
+    for name, rows in found.items():
+        out |= _column(name, rows)
+    return out
+
+
+def _leaves(e: Execution) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+    values: dict[Path, Any] = {**e.trace, **e.kept_paths}
+    for path, value in values.items():
+        name, indices = split(path)
+        if any(type(i) is not int for i in indices):  # a memoised function of other keys
+            name, indices = f"{name}[{', '.join(map(str, indices))}]", ()
+        for part, leaf in _numbers(name, value):
+            yield part, indices, leaf
+
+
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The numbers and arrays of numbers in a value: `name`, `name.field`, `name.0`."""
+    if isinstance(value, Mapping):
+        for k, v in value.items():
+            yield from _numbers(f"{name}.{k}", v)
+    elif isinstance(value, tuple):
+        for i, v in enumerate(value):
+            yield from _numbers(f"{name}.{i}", v)
+    elif isinstance(value, (bool, int, float)):
+        yield name, np.asarray(value)
+    elif isinstance(value, list):
+        array = rectangular(value)
+        if array is not None:
+            yield name, array
+
+
+def rectangular(value: Any) -> np.ndarray | None:
+    """Nested lists of numbers as an array, if all rows have one length."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "biuf" else None
+
+
+def _column(name: str, rows: list[dict[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
+    held = [row for row in rows if row]
+    grid = _grid(held[0])
+    shapes = {leaf.shape for row in held for leaf in row.values()}
+    if grid is not None and len(shapes) == 1 and all(row.keys() == held[0].keys() for row in held):
+        return {name: _filled(rows, grid, *shapes)}
+    out = {}
+    for indices in sorted({i for row in held for i in row}):
+        shown = f"{name}[{','.join(map(str, indices))}]" if indices else name
+        own = [{(): row[indices]} if indices in row else {} for row in rows]
+        shapes = {row[()].shape for row in own if row}
+        if len(shapes) == 1:
+            out[shown] = _filled(own, (), *shapes)
+    return out
+
+
+def _grid(row: Mapping[tuple[int, ...], Any]) -> tuple[int, ...] | None:
+    """The sizes of a full grid of indices from 0, if that is what there is."""
+    ranks = {len(i) for i in row}
+    if len(ranks) != 1:
+        return None
+    sizes = tuple(max(column) + 1 for column in zip(*row, strict=True))
+    return sizes if np.prod(sizes, dtype=int) == len(row) else None
+
+
+def _filled(rows: list[Any], grid: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """(1, draw, *grid, *shape); NaN where a draw has no value."""
+    leaf = next(v for row in rows for v in row.values())
+    whole = all(rows) and all(v.dtype == leaf.dtype for row in rows for v in row.values())
+    dtype = leaf.dtype if whole else np.float64
+    out = np.full((1, len(rows), *grid, *shape), 0 if whole else np.nan, dtype)
+    for i, row in enumerate(rows):
+        for indices, v in row.items():
+            out[(0, i, *indices)] = v
+    return out
+
+
+# ---------------------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True, eq=False)
+class Functions:
+    """A function for every draw; calling it gives the value in every draw, led by (chain, draw)."""
+
+    functions: Sequence[Any]
+    type: T.Fun
+    executions: Sequence[Execution]
+
+    def __call__(self, *args: Any) -> Any:
+        values = [None if f is None else f(*args) for f in self.functions]
+        return stacked(values, self.type.result, self.executions)
+
+
+def stacked(values: Sequence[Any], t: T.Type, executions: Sequence[Execution]) -> Any:
+    """One value an execution (None where it has weight zero) as a tree of arrays (chain, draw, …)."""
+    match t:
+        case T.Tuple(items=items):
+            parts = (_parts(values, i) for i in range(len(items)))
+            return tuple(stacked(p, i, executions) for p, i in zip(parts, items, strict=True))
+        case T.Record(fields=fields):
+            return {k: stacked(_parts(values, k), f, executions) for k, f in fields}
+        case T.Fun():
+            return Functions(values, t, executions)
+        case T.Array() if all(v is None or rectangular(v) is not None for v in values):
+            rows = [{} if v is None else {(): np.asarray(v)} for v in values]
+            if len({r[()].shape for r in rows if r}) == 1:
+                return _filled(rows, (), next(r[()].shape for r in rows if r))
+        case T.Base() if T.is_number(t) or t == T.BOOL:
+            rows = [{} if v is None else {(): np.asarray(v)} for v in values]
+            return _filled(rows, (), ()) if any(rows) else np.full((1, len(rows)), np.nan)
+    out = np.empty((1, len(values)), object)
+    for i, v in enumerate(values):
+        out[0, i] = v
+    return out
+
+
+def _parts(values: Iterable[Any], key: Any) -> list[Any]:
+    return [None if v is None else v[key] for v in values]
