@@ -217,7 +217,9 @@ def test_an_interrupt_keeps_the_draws_made_so_far(settings):
     kept, whole = raised.value.draws, run(settings)
     got, full = vectors(kept.position), vectors(whole.position)
     n = got.shape[1]
-    assert 0 < n < settings.draws and all(x.shape[1] == n for x in kept.stats.values())
+    # a chain may have finished before another had begun: fewer draws, perhaps not shorter chains
+    assert 0 < len(got) * n < len(full) * settings.draws
+    assert all(x.shape[1] == n for x in kept.stats.values())
     # every chain that is left is the beginning of one of the whole run's
     starts = [any(np.array_equal(chain, other[:n]) for other in full) for chain in got]
     assert all(starts) and (settings.mode == "loop" or len(got) == settings.chains)
