@@ -33,6 +33,8 @@ def support_values(dist: Distribution) -> tuple[Array, Array]:
     values = jnp.broadcast_to(values, shape)
     if isinstance(dist, Member) and dist.family.log_table is not None:
         log_p = jnp.where(dist.valid, dist.family.log_table(*dist.parameters), -jnp.inf)
+        missing = len(dist.batch_shape) - (log_p.ndim - 1)  # an expanded batch
+        log_p = log_p.reshape(log_p.shape[:1] + (1,) * missing + log_p.shape[1:])
         return values, jnp.broadcast_to(log_p, shape)
     log_p = dist.log_prob(values)
     return values, jnp.where(_repeated(dist, values), -jnp.inf, log_p)

@@ -360,7 +360,7 @@ _LEGAL: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "checked_nat": ("negative", lambda x: x >= 0),
     "checked_pos": ("negative", lambda x: x >= 0),
     "checked_prob": ("not between 0 and 1", lambda x: (x >= -_ROUNDING) & (x <= 1 + _ROUNDING)),
-    "checked_int": ("not a whole number", lambda x: x == jnp.round(x)),
+    "checked_int": ("not a whole number", lambda x: x % 1 == 0),
 }
 
 

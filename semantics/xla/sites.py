@@ -75,7 +75,7 @@ def draw(site: Site, scope: Scope, state: State) -> Result:
     x = Arr(_typed(data, site), axes)
     state = replace(state, omega=omega)
     legal = D.valid(made)
-    if not (is_concrete(legal) and bool(np.all(legal))):
+    if not (is_concrete(legal) and bool(np.all(np.asarray(legal)))):
         state = state.scored(masked(scope, narrow(jnp.where(legal, 0.0, -jnp.inf), axes)))
     return x, _recorded(state, site, x, scope)
 
