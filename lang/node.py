@@ -6,24 +6,23 @@ a fifth of the time of `ppl check`; here they share one of each.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn, dataclass_transform
+from typing import Any, NoReturn, dataclass_transform
 
 from ppl.semantics.diagnostics import Span
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
-class Node:
-    """A part of a program. Fields are the annotated names, inherited ones first; class attributes
-    are their defaults. `__match_args__` lists them."""
+class _Record:
+    """Fields are the annotated names, inherited ones first; class attributes are their defaults.
+    `__match_args__` lists them."""
 
-    __match_args__: ClassVar[tuple[str, ...]] = ("span",)
-    span: Span
+    __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         cls.__match_args__ = tuple(dict.fromkeys((*cls.__match_args__, *cls.__annotations__)))
 
     def __init__(self, *args: Any, **named: Any):
-        names = self.__match_args__
+        names = _names(self)
         self.__dict__.update(zip(names, args, strict=False), **named)
         wrong = named.keys() - names | {n for n in names if not hasattr(self, n)}
         if wrong or len(args) + len(named) > len(names):
@@ -36,5 +35,21 @@ class Node:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__match_args__)
+        parts = ", ".join(f"{n}={getattr(self, n)!r}" for n in _names(self))
         return f"{type(self).__name__}({parts})"
+
+
+class Node(_Record):
+    """A part of a program, and its place."""
+
+    span: Span
+
+
+def _names(record: _Record) -> tuple[str, ...]:
+    return getattr(type(record), "__match_args__")  # noqa: B009
+
+
+class Node(_Record):
+    """A part of a program."""
+
+    span: Span
