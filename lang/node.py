@@ -6,7 +6,7 @@ a fifth of the time of `ppl check`; here they share one of each.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, dataclass_transform
+from typing import Any, ClassVar, NoReturn, dataclass_transform
 
 from ppl.semantics.diagnostics import Span
 
@@ -22,7 +22,7 @@ class _Record:
         cls.__match_args__ = tuple(dict.fromkeys((*cls.__match_args__, *cls.__annotations__)))
 
     def __init__(self, *args: Any, **named: Any):
-        names = _names(self)
+        names = self.__match_args__
         self.__dict__.update(zip(names, args, strict=False), **named)
         wrong = named.keys() - names | {n for n in names if not hasattr(self, n)}
         if wrong or len(args) + len(named) > len(names):
@@ -35,21 +35,11 @@ class _Record:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{n}={getattr(self, n)!r}" for n in _names(self))
+        parts = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__match_args__)
         return f"{type(self).__name__}({parts})"
 
 
 class Node(_Record):
     """A part of a program, and its place."""
-
-    span: Span
-
-
-def _names(record: _Record) -> tuple[str, ...]:
-    return getattr(type(record), "__match_args__")  # noqa: B009
-
-
-class Node(_Record):
-    """A part of a program."""
 
     span: Span
