@@ -2,7 +2,7 @@
 
 Blocks bound the memory and give each lane its random numbers by block and place, so results do not
 depend on how many blocks one call of compiled code runs, and other numbers of lanes reuse it.
-Blocks are put together on the host: every operation on a device array there is a program to compile.
+Blocks are put together on the host: each operation on a device array is a program to compile.
 """
 
 from __future__ import annotations

@@ -148,7 +148,8 @@ def _merged(
         total = np.logaddexp.reduce(log_weights) if n else -np.inf
         return [x[:1] for x in leaves], np.array([total])
     rows = np.concatenate([np.asarray(x).reshape(n, -1).astype(np.float64) for x in leaves], axis=1)
-    _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    bits = np.ascontiguousarray(rows + 0.0).view(np.int64)  # missing values are equal, too
+    _, first, group = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     top = log_weights.max()
     mass = np.bincount(group.ravel(), np.exp(log_weights - top), minlength=len(first))
     return [x[first] for x in leaves], top + np.log(mass)

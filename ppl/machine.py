@@ -1,9 +1,9 @@
 """Inference for programs that run on the machine: executions, one by one, as a posterior.
 
-Random structure gives executions with different sites. A name that every execution holds on the same
-grid of indices is one array, led by the draws; otherwise each of its elements is a column of its own
-(`zs[2]/stop`), missing (NaN) in the executions that do not have it. Results that are no numbers are
-arrays of Python objects.
+Random structure gives executions with different sites. A name that every execution holds on the
+same grid of indices is one array, led by the draws; otherwise each of its elements is a column of
+its own (`zs[2]/stop`), missing (NaN) in the executions that do not have it. Results that are no
+numbers are arrays of Python objects.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _filled(rows: list[Any], grid: tuple[int, ...], shape: tuple[int, ...]) -> n
 # ---------------------------------------------------------------------------------------- results
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Functions:
     """A function for every draw; calling it gives the value in every draw, led by (chain, draw)."""
 
@@ -209,9 +209,13 @@ class Functions:
         values = [None if f is None else f(*args) for f in self.functions]
         return stacked(values, self.type.result, self.executions)
 
+    def __repr__(self) -> str:
+        return f"<{len(self.functions)} draws of a function {self.type}>"
+
 
 def stacked(values: Sequence[Any], t: T.Type, executions: Sequence[Execution]) -> Any:
-    """One value an execution (None where it has weight zero) as a tree of arrays (chain, draw, …)."""
+    """One value an execution (None where it has weight zero) as a tree of arrays (chain, draw,
+    …)."""
     match t:
         case T.Tuple(items=items):
             parts = (_parts(values, i) for i in range(len(items)))

@@ -1,8 +1,8 @@
 """Which evaluator runs a program, and why, decided on the IR alone.
 
 XLA runs programs whose shapes and control structure are known while compiling; the machine runs the
-rest: values of inductive types, `mem`, `lazy` and nested inference, loops without a bound, recursion
-and sizes that depend on what was drawn.
+rest: values of inductive types, `mem`, `lazy` and nested inference, loops without a bound,
+recursion and sizes that depend on what was drawn.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _MACHINE_OPS = {
 }
 #: primitives whose result is known while compiling if their arguments are
 _FOLDED = frozenset(
-    "add sub mul div floordiv mod pow neg lt gt le ge eq ne and or not min max abs square indicator "
-    "exp log sqrt to_real checked_nat checked_pos checked_prob checked_int checked_bool".split()
+    "add sub mul div floordiv mod pow neg lt gt le ge eq ne and or not min max abs square "
+    "indicator exp log sqrt to_real checked_nat checked_pos checked_prob checked_int "
+    "checked_bool".split()
 )
 
 

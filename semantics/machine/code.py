@@ -1,8 +1,8 @@
 """A program compiled once, and the ways into it.
 
-Direct code first: where it is too deep for Python's stack, the weight is restored and the same frame
-is run again as blocks, whose depth is bounded by memory. That is exact, because a draw depends on its
-path only, and it never touches Python's recursion limit.
+Direct code first: where it is too deep for Python's stack, the weight is restored and the same
+frame is run again as blocks, whose depth is bounded by memory. That is exact, because a draw
+depends on its path only, and it never touches Python's recursion limit.
 """
 
 from __future__ import annotations

@@ -89,12 +89,12 @@ class Law(Family):
         return Log(p) if p else NEVER
 
     def _search(self, u: float, z: int) -> Any:
-        left, value = u, None
+        left, last = u, None
         for value, p in self.table.items():
             if left < p:
-                break
-            left -= p
-        return value
+                return value
+            left, last = left - p, value
+        return last  # u was rounded up
 
 
 def normalize(s: State, measure: Any) -> Any:

@@ -318,10 +318,10 @@ def _tuples(x: Any) -> Any:
     return tuple(map(_tuples, x)) if type(x) is list else x
 
 
-def _triangular(np: Any, l: Any, b: Any) -> Any:
+def _triangular(np: Any, lower: Any, b: Any) -> Any:
     from scipy.linalg import solve_triangular
 
-    return solve_triangular(l, b, lower=True)
+    return solve_triangular(lower, b, lower=True)
 
 
 def first(better: Callable[[Any, Any], bool]) -> Callable[[Any], int]:

@@ -122,7 +122,8 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "mean": lambda xs: div(total(xs), len(primitives.leaves(xs))),
 }
 _KEPT = frozenset(
-    "add sub mul neg lt gt le ge eq ne and or not square abs sign floor ceil trunc min max indicator".split()
+    "add sub mul neg lt gt le ge eq ne and or not square abs sign floor ceil trunc min max "
+    "indicator".split()
 )
 
 

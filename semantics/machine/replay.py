@@ -1,4 +1,4 @@
-"""Runs in which some choices are given: a trace is replayed, scored, and completed where it ends."""
+"""Runs in which some choices are given: a trace replayed, scored, and completed where it ends."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Finite tapes: every path of a finite program, run exactly once.
 
-A tape is a sequence of choices among the options of each draw. A run beyond the end of its tape takes
-the first option and records how many there were, each of which is a tape to run later; nothing about
-the program is guessed. A draw with a single value is no choice.
+A tape is a sequence of choices among the options of each draw. A run beyond the end of its tape
+takes the first option and records how many there were, each of which is a tape to run later;
+nothing about the program is guessed. A draw with a single value is no choice.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def too_many_paths(limit: int) -> DiagnosticError:
 
 @dataclass(frozen=True)
 class Path:
-    """One path: its execution and the probability of its draws; in rational arithmetic a Fraction."""
+    """One path: its execution, and the probability of its draws (a Fraction if rational)."""
 
     execution: Execution
     probability: Any
@@ -108,8 +108,8 @@ def enumerate_paths(
     hold fractions for reals.
 
     Raises:
-        DiagnosticError: E807, a site has infinitely many values or there are more than `limit` paths;
-            E840, rational arithmetic does not suffice; E843, a path does not end.
+        DiagnosticError: E807, a site has infinitely many values or there are more than `limit`
+            paths; E840, rational arithmetic does not suffice; E843, a path does not end.
     """
     bound = machine.bind(data, rational=rational)
 

@@ -1,10 +1,10 @@
 """What programs compute at run time: Python values, immutable all through.
 
-- unit, bool, numbers and text are None, bool, int, float (a `Fraction` in rational arithmetic), str;
+- unit, bool, numbers and text are None, bool, int, float (or `Fraction`: `rational`), and str;
 - arrays and tuples are tuples; a record is the tuple of its fields, sorted by name;
 - a constructor applied to its arguments is (number, arguments…), by `Constructors`;
-- a function is (direct, block, suspendable, environment…): called `f[0](state, f, arguments…)`, or by
-  a frame (f[1] or f[2], parent, f, arguments…);
+- a function is (direct, block, suspendable, environment…): called `f[0](state, f, arguments…)`, or
+  by a frame (f[1] or f[2], parent, f, arguments…);
 - a measure is (direct, block, suspendable, …): run `m[0](state, m, path)`, or by a frame
   (m[1] or m[2], parent, m, path). A distribution is one whose two further items are its family and
   the family's arguments.
@@ -85,7 +85,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 class Constructors:
-    """The numbers of a program's constructors, and the types of their fields where they are used."""
+    """The numbers of a program's constructors, and the types of their fields as they are used."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}

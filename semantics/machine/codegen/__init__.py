@@ -1,1 +1,1 @@
-"""From the IR to Python source: direct functions, and blocks between which a run can be suspended."""
+"""From the IR to Python source: direct functions, and blocks between which runs are values."""

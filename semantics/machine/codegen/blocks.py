@@ -1,10 +1,10 @@
 """Block code: computations as blocks between which a run is a value.
 
-A frame is a tuple (block, parent, path, state…, live variables…); `block(s, frame, v)` goes on with v,
-the value that the frame waited for, and returns the next frame and the value for it. A block runs
-what need not be a frame in line, as direct code. In `a` blocks every call of the language is a frame;
-in `b` blocks only what may suspend. A `b` block has a twin `a` block with the same frame, in which it
-is run again if its direct code is too deep.
+A frame is a tuple (block, parent, path, state…, live variables…); `block(s, frame, v)` goes on with
+v, the value that the frame waited for, and returns the next frame and the value for it. A block
+runs what need not be a frame in line, as direct code. In `a` blocks every call of the language is a
+frame; in `b` blocks only what may suspend. A `b` block has a twin `a` block with the same frame, in
+which it is run again if its direct code is too deep.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ppl.semantics.machine.codegen.unit import Piece, Unit
 class Later:
     """A block: what its frame holds, and how its code is emitted once that is unpacked.
 
-    path: the variable of the path it begins at. state: what changes from one run of the block to the
-    next (a loop's). live: what else its code reads.
+    path: the variable of the path it begins at. state: what changes from one run of the block to
+    the next (a loop's). live: what else its code reads.
     """
 
     number: int

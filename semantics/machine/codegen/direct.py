@@ -1,7 +1,7 @@
 """Direct code: computations as statements of ordinary Python functions.
 
-A call of the function itself in tail position is a jump to its beginning. Code that nests deeper than
-DEEP indentations becomes a function of its own.
+A call of the function itself in tail position is a jump to its beginning. Code that nests deeper
+than DEEP indentations becomes a function of its own.
 """
 
 from __future__ import annotations

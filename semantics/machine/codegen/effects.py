@@ -141,7 +141,7 @@ class Effects:
         return self._suspends[callee] if callee else self._unknown_suspends
 
     def is_point(self, c: ir.Comp) -> bool:
-        """Whether the end of a statement of the main block is a point that it does not have itself."""
+        """Whether the end of a statement of the main block is a point, beside those inside it."""
         body = c
         while isinstance(body, ir.At):
             body = body.body

@@ -1,8 +1,8 @@
-"""One compilation: a program as the source of a module, and the objects that its names are bound to.
+"""One compilation: a program as the source of a module, and the objects bound to its names.
 
 Every piece of code exists as *direct* code, functions `f…`, and as blocks `a…`, in which every call
-of the language is a new frame, so that depth is bounded by memory. Where runs can be suspended there
-are also blocks `b…`, in which only what may suspend is a frame, and the rest runs direct.
+of the language is a new frame, so that depth is bounded by memory. Where runs can be suspended
+there are also blocks `b…`, in which only what may suspend is a frame, and the rest runs direct.
 """
 
 from __future__ import annotations

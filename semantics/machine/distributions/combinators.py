@@ -189,8 +189,8 @@ class Transform(Family):
 
 
 def _transform_density(y: float, d: Any, forward: Any, backward: Any) -> float:
-    """log density at backward(y) plus log |d backward / dy|, by Richardson's extrapolation of central
-    differences, to about ten digits."""
+    """log density at backward(y) plus log |d backward / dy|, by Richardson's extrapolation of
+    central differences, to about ten digits."""
     x = backward(y)
     slope = _derivative(backward, y)
     return log_prob(d, x) + special.safe_log(abs(slope))
@@ -241,7 +241,7 @@ def _tails(d: Any) -> tuple[Any, Any, Any]:
     if family.log_cdf is None or family.log_sf is None:
         raise fail(
             "E721",
-            f"`{family.name}` cannot be truncated: it has no distribution function that can be computed",
+            f"`{family.name}` cannot be truncated: its distribution function is not known",
             hint="condition on the bounds instead: `condition x >= lower`",
         )
     cdf = lambda x: NEVER if x == -math.inf else 0.0 if x == math.inf else family.log_cdf(x, *args)  # noqa: E731

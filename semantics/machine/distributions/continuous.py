@@ -269,7 +269,7 @@ _gumbel = _standard(
     lambda z: -z - exp(-z), log_cdf=lambda z: -exp(-z), quantile=lambda lp, lq: -log(-lp)
 )
 
-# ------------------------------------------------------------------------- on the positive half-line
+# ----------------------------------------------------------------------- on the positive half-line
 
 _exponential = _standard(lambda y: -y, log_sf=lambda y: -y, quantile=lambda lp, lq: -lq)
 

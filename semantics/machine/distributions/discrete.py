@@ -69,11 +69,11 @@ _bernoulli = Family(
 
 _bernoulli_logit = Family(
     "bernoulli_logit",
-    lambda x, l: -special.softplus(-l if x else l),
-    lambda u, z, l: u < special.sigmoid(l),
-    lambda l: l == l,
+    lambda x, logit: -special.softplus(-logit if x else logit),
+    lambda u, z, logit: u < special.sigmoid(logit),
+    lambda logit: logit == logit,
     _bool,
-    values=lambda l: ((False, special.sigmoid(-l)), (True, special.sigmoid(l))),
+    values=lambda logit: ((False, special.sigmoid(-logit)), (True, special.sigmoid(logit))),
     discrete=True,
 )
 
@@ -109,18 +109,20 @@ def _binomial_sf(k: float, n: int, p: float) -> float:
     return -inf if k >= n else special.safe_log(special.inc_beta(k + 1, n - k, p))
 
 
-def _binomial_logit_density(k: int, n: int, l: float) -> float:
-    down, up = special.softplus(-l), special.softplus(l)
+def _binomial_logit_density(k: int, n: int, logit: float) -> float:
+    down, up = special.softplus(-logit), special.softplus(logit)
     return special.log_choose(n, k) - special.times(k, down) - special.times(n - k, up)
 
 
 _binomial_logit = Family(
     "binomial_logit",
     _binomial_logit_density,
-    lambda u, z, n, l: samplers.binomial(u, Generator(z), n, special.sigmoid(l)),
-    lambda n, l: _trials(n) and l == l,
+    lambda u, z, n, logit: samplers.binomial(u, Generator(z), n, special.sigmoid(logit)),
+    lambda n, logit: _trials(n) and logit == logit,
     _up_to,
-    values=lambda n, l: [(k, math.exp(_binomial_logit_density(k, n, l))) for k in _listed(n + 1)],
+    values=lambda n, logit: [
+        (k, math.exp(_binomial_logit_density(k, n, logit))) for k in _listed(n + 1)
+    ],
     discrete=True,
 )
 
@@ -317,16 +319,16 @@ _categorical = Family(
 
 def _softmax(logits: tuple[float, ...]) -> tuple[float, ...]:
     top = max(logits)
-    return tuple(math.exp(l - top) for l in logits)
+    return tuple(math.exp(x - top) for x in logits)
 
 
 _categorical_logit = Family(
     "categorical_logit",
-    lambda k, l: l[int(k)] - special.log_sum_exp(l),
-    lambda u, z, l: _search(u, _softmax(l)),
-    lambda l: any(x > -inf for x in l) and all(x < inf for x in l),
+    lambda k, logits: logits[int(k)] - special.log_sum_exp(logits),
+    lambda u, z, logits: _search(u, _softmax(logits)),
+    lambda logits: any(x > -inf for x in logits) and all(x < inf for x in logits),
     _index,
-    values=lambda l: _normalised(_softmax(l)),
+    values=lambda logits: _normalised(_softmax(logits)),
     discrete=True,
 )
 

@@ -30,8 +30,8 @@ MAX_VALUES = 10_000
 class Family:
     """A row.
 
-    density: log density at a point inside the support, at legal arguments (may raise ArithmeticError
-        or ValueError at poles, which have no mass).
+    density: log density at a point inside the support, at legal arguments (may raise
+        ArithmeticError or ValueError at poles, which have no mass).
     draw: (u, z, *args) -> value: u is uniform in (0, 1), z seeds a `Generator` of more numbers.
     legal: whether arguments are legal. inside: whether a point is in the support.
     values: the options, where finite. log_cdf, log_sf, quantile: on the line, as in
@@ -70,7 +70,7 @@ class Family:
         if self.draw is None:
             raise fail(
                 "E801",
-                f"`{self.name}` has a density but no sampler (it is not a probability distribution)",
+                f"`{self.name}` has a density but no sampler: it is no probability distribution",
                 hint="use a method that needs only the density, such as nuts, or a proper prior",
             )
         try:

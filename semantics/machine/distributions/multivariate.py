@@ -65,10 +65,10 @@ def _lower(matrix: Any) -> np.ndarray:
 
 def _normal(name: str, factor: Callable[[Any], np.ndarray], *, precision: bool = False) -> Family:
     def density(x: Vector, mu: Vector, matrix: Any) -> float:
-        l = factor(matrix)
+        root = factor(matrix)
         centred = np.subtract(x, mu)
-        white = l.T @ centred if precision else _solve(l, centred)
-        log_det = float(np.log(np.diagonal(l)).sum())
+        white = root.T @ centred if precision else _solve(root, centred)
+        log_det = float(np.log(np.diagonal(root)).sum())
         return (
             -0.5 * float(white @ white)
             + (log_det if precision else -log_det)
@@ -76,22 +76,22 @@ def _normal(name: str, factor: Callable[[Any], np.ndarray], *, precision: bool =
         )
 
     def draw(u: float, z: int, mu: Vector, matrix: Any) -> Vector:
-        l = factor(matrix)
+        root = factor(matrix)
         white = _normals(Generator(z), len(mu))
-        moved = np.linalg.solve(l.T, white) if precision else l @ white
+        moved = np.linalg.solve(root.T, white) if precision else root @ white
         return nested(np.asarray(mu) + moved)
 
     return Family(name, density, draw, always, lambda x, mu, matrix: _vector(x, mu))
 
 
 def _student_density(x: Vector, nu: float, mu: Vector, matrix: Any) -> float:
-    l, n = _lower(matrix), len(x)
-    white = _solve(l, np.subtract(x, mu))
+    root, n = _lower(matrix), len(x)
+    white = _solve(root, np.subtract(x, mu))
     return (
         math.lgamma(0.5 * (nu + n))
         - math.lgamma(0.5 * nu)
         - 0.5 * n * log(nu * pi)
-        - float(np.log(np.diagonal(l)).sum())
+        - float(np.log(np.diagonal(root)).sum())
         - 0.5 * (nu + n) * math.log1p(float(white @ white) / nu)
     )
 
@@ -119,7 +119,7 @@ def _dirichlet_draw(u: float, z: int, alpha: Vector) -> Vector:
     g = Generator(z)
     logs = [samplers.log_gamma(g, a) for a in alpha]
     total = special.log_sum_exp(logs)
-    return tuple(max(math.exp(l - total), samplers.TINY) for l in logs)
+    return tuple(max(math.exp(x - total), samplers.TINY) for x in logs)
 
 
 # ------------------------------------------------------------------------------------------ counts
@@ -143,7 +143,7 @@ def _multinomial_values(n: int, p: Any) -> list[tuple[Any, Any]]:
     out = []
     for counts in _compositions(n, len(p)):
         mass: Any = math.factorial(n)
-        for k, w in zip(counts, p, strict=True):
+        for k in counts:
             mass = mass // math.factorial(k)
         for k, w in zip(counts, p, strict=True):
             mass = mass * (w / total) ** k
@@ -203,7 +203,7 @@ def _lkj_cholesky_density(x: Any, n: int, eta: float) -> float:
 
 
 def _onion(z: int, n: int, eta: float) -> np.ndarray:
-    """The onion method of the same paper: each row's squared length is a beta, its direction uniform."""
+    """The onion method of the same paper: rows of beta length squared and uniform direction."""
     g = Generator(z)
     factor = np.eye(n)
     beta = eta + 0.5 * (n - 2)
@@ -260,8 +260,8 @@ MULTIVARIATE: dict[str, Family] = {
             "multi_student_t",
             _student_density,
             _student_draw,
-            lambda nu, mu, l: positive(nu),
-            lambda x, nu, mu, l: _vector(x, mu),
+            lambda nu, mu, root: positive(nu),
+            lambda x, nu, mu, root: _vector(x, mu),
         ),
         Family(
             "dirichlet",

@@ -1,5 +1,5 @@
-"""Depth is bounded by memory, not by Python's stack, whose limit nobody touches; fuel ends what does
-not end by itself, and names it."""
+"""Depth is bounded by memory, not by Python's stack, whose limit nobody touches; fuel ends what
+does not end by itself, and names it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_million_nested_calls(name, expected):
 
 def test_the_weight_is_restored_before_a_frame_is_run_again():
     n = 100_000
-    out = run("walk" if "walk" in MODELS else "run", n)
+    out = run("run", n)
     assert out.result == n
     assert out.log_weight == 0.5 * n
 

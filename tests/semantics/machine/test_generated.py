@@ -1,5 +1,5 @@
-"""What generated code may consist of: numbered names, a fixed table, integers. Nothing of the model's
-text reaches it, whatever the text is."""
+"""What generated code may consist of: numbered names, a fixed table, integers. Nothing of the
+model's text reaches it, whatever the text is."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ OPTIONS = [
     Options(rational=True),
 ]
 NODES = (
-    "Module FunctionDef arguments arg Return Assign AugAssign For While If Expr Call Name Constant Tuple "
-    "List BinOp UnaryOp BoolOp Compare IfExp Subscript Attribute Continue Break Pass Load Store Add Sub "
-    "Mult Div BitAnd And Or Not USub Eq NotEq Lt LtE Gt GtE"
+    "Module FunctionDef arguments arg Return Assign AugAssign For While If Expr Call Name Constant "
+    "Tuple List BinOp UnaryOp BoolOp Compare IfExp Subscript Attribute Continue Break Pass Load "
+    "Store Add Sub Mult Div BitAnd And Or Not USub Eq NotEq Lt LtE Gt GtE"
 ).split()
 NUMBERED = re.compile(r"[abcfgkptuvwx]\d+|[skvc_]")
 TABLE = frozenset(table.table(is_rational=False))

@@ -45,7 +45,10 @@ def assert_mean(xs, expected):
 
 def test_recursive_geometric():
     machine, data = machine_of("""
-fn trials(p: prob) -> measure[nat] { x ~ bernoulli(p); if x { return 0 } else { n ~ trials(p); return n + 1 } }
+fn trials(p: prob) -> measure[nat] {
+  x ~ bernoulli(p)
+  if x { return 0 } else { n ~ trials(p); return n + 1 }
+}
 model main() { trials(0.3) }
 """)
     draws = [e.value for e in runs(machine, data, 4_000)]
@@ -71,7 +74,7 @@ model main() { f ~ mem(fn (k: nat) => bernoulli(0.5)); return (f(3), f(7), f(3))
 
 
 def test_branching_fib():
-    """r ~ Poisson(4); rate 6 if r > 4, otherwise fib(3 r) plus a Poisson(4) draw; a 6 is observed."""
+    """r ~ Poisson(4); rate 6 if r > 4, else fib(3 r) plus a Poisson(4) draw; a 6 is observed."""
     source = """
 fn fib(n: nat) -> nat { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }
 model main(y: nat) {
@@ -180,7 +183,8 @@ def test_expected_tables_of_a_chinese_restaurant():
         """
 fn seat(counts: [nat], alpha: pos, n: nat) -> measure[[nat]] {
   if n == 0 { return counts } else {
-    t ~ categorical(concat([c / (sum(counts) + alpha) for c in counts], [alpha / (sum(counts) + alpha)]))
+    let total = sum(counts) + alpha
+    t ~ categorical(concat([c / total for c in counts], [alpha / total]))
     let next = if t == len(counts) { concat(counts, [1]) }
                else { [if i == t { c + 1 } else { c } for (i, c) in enumerate(counts)] }
     seat(next, alpha, n - 1)
@@ -217,7 +221,9 @@ model main() {
 
 RSA = """
 ## Scalar implicature: states 0 to 3 of three objects, utterances none, some, all.
-fn meaning(u: nat, s: nat) -> bool { if u == 0 { s == 0 } else { if u == 1 { s > 0 } else { s == 3 } } }
+fn meaning(u: nat, s: nat) -> bool {
+  match u { 0 => s == 0, 1 => s > 0, _ => s == 3 }
+}
 fn literal(u: nat) -> dist[nat] {
   normalize({ s ~ categorical([0.25, 0.25, 0.25, 0.25]); condition meaning(u, s); return s }, exact)
 }
@@ -249,8 +255,14 @@ def test_scalar_implicature():
 def test_a_lazy_list_is_as_long_as_is_asked_for():
     machine, data = machine_of("""
 type stream = More(nat, stream)
-fn coins(k: nat) -> measure[stream] { x ~ bernoulli(0.25); rest ~ lazy(coins(k + 1)); return More(indicator(x), rest) }
-fn take(s: stream, n: nat) -> nat { match s { More(x, rest) => if n == 0 { 0 } else { x + take(rest, n - 1) } } }
+fn coins(k: nat) -> measure[stream] {
+  x ~ bernoulli(0.25)
+  rest ~ lazy(coins(k + 1))
+  return More(indicator(x), rest)
+}
+fn take(s: stream, n: nat) -> nat {
+  match s { More(x, rest) => if n == 0 { 0 } else { x + take(rest, n - 1) } }
+}
 model main() { s ~ coins(0); return (take(s, 3), take(s, 2)) }
 """)
     law, total = law_of(machine, data)
@@ -273,7 +285,12 @@ def test_a_random_function_answers_after_the_run():
 
 def test_normalize_of_nothing_and_of_a_random_function_from_outside():
     machine, data = machine_of(
-        "model main() { x ~ normalize({ a ~ bernoulli(0.5); condition a and not a; return a }, exact); return x }"
+        """
+model main() {
+  x ~ normalize({ a ~ bernoulli(0.5); condition a and not a; return a }, exact)
+  return x
+}
+"""
     )
     with pytest.raises(DiagnosticError, match="E844"):
         machine.run(data, MachineKey(1))
@@ -289,7 +306,7 @@ model main() {
 
 
 def test_particles_reach_their_observations_at_different_depths():
-    """A walk from 0 to 3 by steps of 1 or 2, scored 1/2 at each arrival; suspended at every step."""
+    """A walk from 0 to 3 by steps of 1 or 2, scored 1/2 and suspended at every step."""
     source = """
 fn walk(at: nat) -> measure[nat] {
   if at >= 3 { return 0 } else {

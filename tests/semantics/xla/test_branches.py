@@ -48,7 +48,18 @@ def test_draws_that_a_run_did_not_make_are_missing():
     b = found["b"]
     assert 5 < b.sum() < 35
     names = sorted(found.draws)
-    assert names == ["b", "hs", "hs/else", "hs/then/e", "u", "u/else", "u/then/u1", "ws", "ws/c", "ws/then/w"]
+    assert names == [
+        "b",
+        "hs",
+        "hs/else",
+        "hs/then/e",
+        "u",
+        "u/else",
+        "u/then/u1",
+        "ws",
+        "ws/c",
+        "ws/then/w",
+    ]
     np.testing.assert_array_equal(np.isnan(found["u/then/u1"]), ~b)
     np.testing.assert_array_equal(np.isnan(found["u/else"]), b)
     np.testing.assert_array_equal(found["u"] > 0, b)

@@ -51,19 +51,31 @@ def test_sites_map_through_their_current_support():
 
     def weights(v):
         with precision():
-            return np.asarray(jax.jit(t.density.constrain)(t.data, {**position, "w": v}, jax.random.key(0))["w"].data)
+            return np.asarray(
+                jax.jit(t.density.constrain)(t.data, {**position, "w": v}, jax.random.key(0))[
+                    "w"
+                ].data
+            )
 
-    columns = [(weights(position["w"] + step * e) - weights(position["w"] - step * e)) / (2 * step) for e in np.eye(2)]
+    columns = [
+        (weights(position["w"] + step * e) - weights(position["w"] - step * e)) / (2 * step)
+        for e in np.eye(2)
+    ]
     volume = np.linalg.slogdet(np.array(columns).T[:2])[1]
     assert simplex == pytest.approx(volume, abs=1e-7)
 
 
 def test_positions_of_another_name_or_size_are_refused():
-    t = target("model m(ys: [real]) { a ~ for y in ys { normal(y, 1) }; return a }", ys=[1.0, 2.0, 4.0])
+    t = target(
+        "model m(ys: [real]) { a ~ for y in ys { normal(y, 1) }; return a }", ys=[1.0, 2.0, 4.0]
+    )
     for position in ({}, {"b": np.zeros(3)}, {"a": np.zeros(2)}):
         with pytest.raises(DiagnosticError) as error:
             t.log_density(position)
-        assert error.value.diagnostics[0].code == "E802" and error.value.diagnostics[0].span is not None
+        assert (
+            error.value.diagnostics[0].code == "E802"
+            and error.value.diagnostics[0].span is not None
+        )
 
 
 def test_impossible_observations_have_no_mass_and_do_not_raise():

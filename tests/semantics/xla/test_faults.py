@@ -63,7 +63,9 @@ model m(xs: [real]) {
 
 def test_lanes_that_are_not_taken_have_no_faults():
     """Also runs of weight zero: `k` beyond the array is conditioned away."""
-    found = ppl.infer(target(GUARDED, xs=[1.0, 2.0, 4.0]), ppl.importance(particles=500), progress=False)
+    found = ppl.infer(
+        target(GUARDED, xs=[1.0, 2.0, 4.0]), ppl.importance(particles=500), progress=False
+    )
     xs, z = np.array([1.0, 2.0, 4.0]), found["z"][0]
     a, f, p, c = (np.asarray(v)[0] for v in found.result)
     np.testing.assert_array_equal(a, np.where(z > 0, xs[z - 1], 9.5))
@@ -89,8 +91,16 @@ def test_gradient_methods_report_faults_of_their_draws():
 
 
 def test_casts_of_constants_fail_before_anything_runs():
-    for expr, code in (("(1 - k) as nat", "E710"), ("(k / 2) as int", "E710"), ("(0 - k) as pos", "E710")):
-        got = said(f"model m(k: nat, xs: [real]) {{ z ~ bernoulli(0.5); let n = range(k); return {expr} }}", k=3, xs=[1])
+    for expr, code in (
+        ("(1 - k) as nat", "E710"),
+        ("(k / 2) as int", "E710"),
+        ("(0 - k) as pos", "E710"),
+    ):
+        got = said(
+            f"model m(k: nat, xs: [real]) {{ z ~ bernoulli(0.5); let n = range(k); return {expr} }}",
+            k=3,
+            xs=[1],
+        )
         assert got == {(code, expr)}
 
 

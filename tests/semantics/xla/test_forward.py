@@ -64,7 +64,11 @@ def test_results_do_not_depend_on_how_many_blocks_one_call_runs(monkeypatch):
 
 
 def test_importance_weights_are_the_scores():
-    found = ppl.infer(target(SIZED, n=3, ys=[1.0, -2.0], p=0.3, t="last"), ppl.importance(particles=64), progress=False)
+    found = ppl.infer(
+        target(SIZED, n=3, ys=[1.0, -2.0], p=0.3, t="last"),
+        ppl.importance(particles=64),
+        progress=False,
+    )
     s = found["s"]
     np.testing.assert_array_equal(s, found["s/e"][..., -1])
     want = sum(-((y - s) ** 2) / 2 - np.log(2 * np.pi) / 2 for y in (1.0, -2.0))
@@ -98,7 +102,9 @@ def test_prior_and_predictions_draw_the_observations():
     wider = ppl.predict(prior, model(xs=more, ys=np.zeros(4)))
     assert wider["ys"].shape == (1, 20, 4)
     np.testing.assert_allclose(wider["ys#2"], a + np.arange(4), atol=0.008)
-    assert abs(np.mean(wider["ys"] - a * more - u - more)) < 1, "new groups are drawn from the model"
+    assert abs(np.mean(wider["ys"] - a * more - u - more)) < 1, (
+        "new groups are drawn from the model"
+    )
 
 
 def test_single_precision_runs():

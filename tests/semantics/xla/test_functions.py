@@ -203,8 +203,12 @@ def test_densities_of_combinators_against_scipy():
     ds = [stats.norm(0, s), stats.t(3, 1, s), stats.logistic(-1, s)]
     want = np.log(2 * stats.norm.pdf(s, 0, 2)) + np.log(s)
     want += sum(d.logpdf(y) for d, y in zip(ds, ys, strict=True))
-    want += sum(np.log(sum(w * d.pdf(y) for w, d in zip([0.2, 0.3, 0.5], ds, strict=True))) for y in ys)
-    want += sum(np.log(0.25 * stats.norm.pdf(y, y / 2, s) + 0.75 * stats.norm.pdf(y, 1, 2)) for y in ys)
+    want += sum(
+        np.log(sum(w * d.pdf(y) for w, d in zip([0.2, 0.3, 0.5], ds, strict=True))) for y in ys
+    )
+    want += sum(
+        np.log(0.25 * stats.norm.pdf(y, y / 2, s) + 0.75 * stats.norm.pdf(y, 1, 2)) for y in ys
+    )
     want += sum(stats.norm.logpdf(np.log(p), s, p / 4) - np.log(p) for p in ps)
     base = stats.norm(s, 2)
     want += sum(base.logpdf(y) - np.log(base.cdf(s + 4) - base.cdf(-3)) for y in ys)

@@ -24,7 +24,12 @@ model m(xs: [real], grid: [[real]], g: [nat], k: nat, rows: [{v: real, w: [real]
 
 
 def test_reads_against_numpy():
-    xs, grid, g, k = np.array([1.5, -2.0, 4.0, 0.5]), np.arange(1.0, 10.0).reshape(3, 3) ** 2, [2, 0], 1
+    xs, grid, g, k = (
+        np.array([1.5, -2.0, 4.0, 0.5]),
+        np.arange(1.0, 10.0).reshape(3, 3) ** 2,
+        [2, 0],
+        1,
+    )
     w = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     rows = [{"v": 0.0, "w": list(r)} for r in w]
     got = result(READS, xs=xs, grid=grid, g=g, k=k, rows=rows)

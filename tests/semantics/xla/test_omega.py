@@ -68,7 +68,10 @@ def test_a_tape_meets_every_path_once():
     with precision():
         paths = Enumerator(run)(p)
     first, second = (np.asarray(x) for x in paths.outputs)
-    got = {(int(a), *map(bool, b)): w for a, b, w in zip(first, second, np.exp(paths.log_probability), strict=True)}
+    got = {
+        (int(a), *map(bool, b)): w
+        for a, b, w in zip(first, second, np.exp(paths.log_probability), strict=True)
+    }
     want = {(0, False, False): 0.2}
     for k in (1, 2):
         for u in (False, True):
@@ -95,10 +98,16 @@ model m(xs: [nat]) {
 def test_a_tape_refuses_what_is_not_finite():
     with precision():
         tape = Tape.of(np.zeros(4, np.int32), 2)
-        for act in (lambda: tape.draw(("x",), D.make("normal", (0.0, 1.0)), ()), lambda: tape.foreign_key(("x",))):
+        for act in (
+            lambda: tape.draw(("x",), D.make("normal", (0.0, 1.0)), ()),
+            lambda: tape.foreign_key(("x",)),
+        ):
             with pytest.raises(DiagnosticError) as error:
                 act()
-            assert error.value.diagnostics[0].code in ("E807", "E708") and error.value.diagnostics[0].hint
+            assert (
+                error.value.diagnostics[0].code in ("E807", "E708")
+                and error.value.diagnostics[0].hint
+            )
 
 
 def test_a_bulk_draw_is_one_draw_a_lane():

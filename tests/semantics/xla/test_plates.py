@@ -134,6 +134,8 @@ def test_comprehensions_keep_what_their_guard_says():
 
 
 def test_what_a_guard_keeps_must_be_known():
-    source = "model m(xs: [real]) { ys ~ for x in xs { normal(x, 1) }; return [y for y in ys if y > 0] }"
+    source = (
+        "model m(xs: [real]) { ys ~ for x in xs { normal(x, 1) }; return [y for y in ys if y > 0] }"
+    )
     said = refused(source, xs=[1.0, 2.0, 4.0])
     assert said.code == "E702" and said.span is not None and said.hint

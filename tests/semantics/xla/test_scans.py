@@ -116,7 +116,9 @@ def test_the_density_of_loops_in_loops():
     want += stats.norm.logpdf(groups[0][:, None], h, 2).sum() + stats.norm.logpdf(ys, h, 1).sum()
     k = np.full(2, h[0])
     for i in range(3):
-        want += (stats.norm.logpdf(j[:, i], k, 1) + stats.norm.logpdf(groups[:, i], j[:, i], s)).sum()
+        want += (
+            stats.norm.logpdf(j[:, i], k, 1) + stats.norm.logpdf(groups[:, i], j[:, i], s)
+        ).sum()
         k = (j[:, i] + k) / 2
     want += h[1] * k[1]
     assert got == pytest.approx(want, rel=1e-12)

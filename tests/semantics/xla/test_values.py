@@ -87,9 +87,15 @@ def test_texts_are_constants_that_pass_through_loops_closures_and_results():
     import ppl
 
     found = ppl.prior(ppl.compile(TEXTS).m(a="u", n=3), draws=4)
-    assert found.result["a"] == "u" and found.result["xs"]["a"] == "u" and found.result["one"] == "u"
+    assert (
+        found.result["a"] == "u" and found.result["xs"]["a"] == "u" and found.result["one"] == "u"
+    )
     assert found.result["last"][0] == "u"
-    assert (found.result["w"] == 20).all() and found.result["same"].all() and found.result["differs"].all()
+    assert (
+        (found.result["w"] == 20).all()
+        and found.result["same"].all()
+        and found.result["differs"].all()
+    )
     np.testing.assert_array_equal(found.result["f"](3.0), np.full((1, 4), 30.0))
 
 
@@ -164,7 +170,7 @@ def test_shapes_that_do_not_fit_are_named(expr, says):
     assert said.code == "E704" and says in said.message and said.span is not None and said.hint
 
 
-@pytest.mark.parametrize("expr", ["[a, b] == [b, a]", "[t, \"v\"]", "if c { t } else { \"w\" }"])
+@pytest.mark.parametrize("expr", ["[a, b] == [b, a]", '[t, "v"]', 'if c { t } else { "w" }'])
 def test_texts_that_would_depend_on_the_run_are_refused(expr):
     source = f"model m(t: text, a: [real], b: [real]) {{ c ~ bernoulli(0.3); return {expr} }}"
     said = refused(source, t="u", a=[1], b=[2, 3])
@@ -199,5 +205,7 @@ def test_recursion_unrolls_on_constants_and_is_refused_otherwise():
 
 def test_tracing_gives_shapes_alone():
     """The helper that these tests stand on compiles nothing and sees every site."""
-    (_, sites, _), weight = trace("model m(a: [real]) { x ~ for v in a { normal(v, 1) }; return x }", a=[1, 2])
+    (_, sites, _), weight = trace(
+        "model m(a: [real]) { x ~ for v in a { normal(v, 1) }; return x }", a=[1, 2]
+    )
     assert sites["x"].data.shape == (7, 2) and weight.shape == (7,)
