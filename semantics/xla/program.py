@@ -49,6 +49,16 @@ def _inside_loops(pair: RValue) -> tuple[Arr, Arr]:
     return pair
 
 
+def _in_this_precision(values: dict[str, Any]) -> dict[str, Any]:
+    """Data and coordinates were perhaps made in another precision than the one that runs."""
+
+    def one(x: Any) -> Any:
+        kind = {"f": float, "i": int}.get(jnp.asarray(x).dtype.kind)
+        return x if kind is None else jax.lax.convert_element_type(x, jnp.result_type(kind))
+
+    return jax.tree.map(one, values)
+
+
 def particles(n: int) -> Axis:
     """The axis of n independent runs."""
     return Axis(0, "particle", n)
@@ -77,13 +87,13 @@ class Bound:
         predict: bool = False,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`."""
-        env = {**dict(self.static), **data}
+        env = {**dict(self.static), **_in_this_precision(dict(data))}
         entry = self.program.entry
         scope = Scope(
             self.program,
             rule,
             axes=axes,
-            given=given or {},
+            given=_in_this_precision(dict(given or {})),
             record=record,
             smooth=smooth,
             predict=predict,

@@ -12,6 +12,7 @@ import numpy as np
 import ppl
 from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Source
+from ppl.semantics.engine import Engine
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.program import particles
@@ -21,7 +22,10 @@ from tests.oracles.compare import plain
 
 
 def target(source: str, **data: Any) -> Any:
-    return ppl.compile(source).m(**data)
+    """The model `m` on data, for XLA whatever the compiler would choose."""
+    model = ppl.compile(source).m
+    model.__dict__["engine"] = Engine("xla")
+    return model(**data)
 
 
 def row(value: Any, i: int) -> Any:

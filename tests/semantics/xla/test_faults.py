@@ -25,7 +25,7 @@ model m(xs: [real], k: nat) {
   let t = f(z - 1)
   let p = (z / 1.5) as prob
   let n = (z - 1) as nat
-  let q = (a - 1.5) as pos
+  let q = (a - 3) as pos
   let c = [[1, 2], [3, 4]][:, z]
   return a
 }"""
@@ -38,11 +38,13 @@ def test_every_fault_is_reported_at_its_place():
         ("E709", "xs[z + k]"),
         ("E709", "xs[i + z - 2]"),
         ("E709", "xs[i * 2]"),
+        ("E710", "i + z - 2"),
         ("E709", "xs[j]"),
+        ("E710", "j"),
         ("E709", "[[1, 2], [3, 4]][:, z]"),
         ("E710", "(z / 1.5) as prob"),
         ("E710", "(z - 1) as nat"),
-        ("E710", "(a - 1.5) as pos"),
+        ("E710", "(a - 3) as pos"),
     }
 
 
