@@ -179,17 +179,22 @@ class _Reasons:
         while todo:
             n, decided = todo.pop()
             match n:
+                case ir.Call(fn=ir.Global(name=name), args=args) if name in self.recursive:
+                    if not decided:
+                        yield self._too_deep(f, n)
+                    todo += [(a, decided) for a in args]
                 case ir.Global(name=name) if name in self.recursive and not decided:
-                    yield Note(
-                        f"how deep the recursion of `{f.name}` goes depends on what was drawn or "
-                        "computed",
-                        n.span or f.span,
-                    )
+                    yield self._too_deep(f, n)
                 case ir.If(cond=cond, then=then, other=other):
                     known = decided or self._known(cond, self.static)
                     todo += [(cond, decided), (then, known), (other, known)]
                 case _:
                     todo += [(child, decided) for child in ir.children(n)]
+
+    def _too_deep(self, f: ir.Function, n: ir.Node) -> Note:
+        name = f.name.partition("#")[0]
+        message = f"how deep the recursion of `{name}` goes depends on what was drawn or computed"
+        return Note(message, n.span or f.span)
 
 
 def _walk(node: ir.Node) -> Iterator[ir.Node]:

@@ -1,7 +1,7 @@
 """Densities, samplers and listed values of every row, against references that share no code.
 
-Samplers are checked by a Kolmogorov-Smirnov or chi-square test at p > 1e-5 with fixed seeds: had the
-seeds been random, one false alarm in 1,000 runs of the whole file.
+Samplers are checked by a Kolmogorov-Smirnov or chi-square test at p > 1e-5 with fixed seeds: had
+the seeds been random, one false alarm in 1,000 runs of the whole file.
 """
 
 from __future__ import annotations
@@ -225,8 +225,8 @@ def test_every_row_has_a_family_and_is_tested():
     rows = {name for name, row in PRIMITIVES.items() if isinstance(row, Distribution)}
     assert rows == set(FAMILIES)
     elsewhere = set(
-        "multi_normal multi_normal_prec multi_normal_cholesky multi_student_t dirichlet multinomial "
-        "dirichlet_multinomial lkj_corr lkj_corr_cholesky flat flat_ordered flat_simplex dirac "
+        "multi_normal multi_normal_prec multi_normal_cholesky multi_student_t dirichlet "
+        "multinomial dirichlet_multinomial lkj_corr lkj_corr_cholesky flat flat_ordered flat_simplex dirac "
         "mixture truncate iid transform".split()
     )
     assert rows == set(LINE) | set(COUNTS) | elsewhere
