@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 
 import ppl
-from ppl.inference.exact import Exact, enumerate_paths
+from ppl.inference.exact import Exact, Factored, enumerate_paths, run_exact
 from ppl.inference.importance import Importance, run_importance
 from ppl.lang.parser import parse
 from ppl.semantics import enumerate as enumeration
@@ -123,7 +123,7 @@ def column(rows: Rows, site: str, row: int) -> tuple[Any, tuple[int, ...]]:
 def quick_compilation(monkeypatch: pytest.MonkeyPatch):
     """One batch size, and no optimiser: every program is compiled, run once and forgotten."""
     monkeypatch.setattr(enumeration, "BATCHES", (64, 4096))
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)

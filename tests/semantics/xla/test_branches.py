@@ -23,7 +23,8 @@ model m(zs: [nat]) {
   z ~ categorical([0.2, 0.5, 0.3])
   x ~ act(z)
   ys ~ for w in zs { c ~ bernoulli(0.4); v ~ if c { act(w) } else { return 40 }; return v }
-  s ~ fold s = 0 for w in zs { d ~ bernoulli(0.7); if d { factor log(0.5); return s + w } else { k ~ bernoulli(0.1); condition k or s < 2; return s } }
+  s ~ fold s = 0 for w in zs { d ~ bernoulli(0.7); if d { factor log(0.5)
+    return s + w } else { k ~ bernoulli(0.1); condition k or s < 2; return s } }
   if x > 20 { factor log(3) }
   return (x, ys, s)
 }"""
@@ -38,7 +39,8 @@ model m(xs: [real]) {
   b ~ bernoulli(0.5)
   u ~ if b { u1 ~ normal(100, 1); return u1 } else { normal(-100, 1) }
   ws ~ for x in xs { c ~ bernoulli(0.5); if c { w ~ normal(x, 1); return w } else { return x } }
-  hs ~ scan h = 0.0 for x in xs { if h > 0 { e ~ normal(-x, 0.01); return e } else { normal(x, 0.01) } }
+  hs ~ scan h = 0.0 for x in xs { if h > 0 { e ~ normal(-x, 0.01); return e } else { normal(x,
+    0.01) } }
   return u
 }"""
 
@@ -88,15 +90,6 @@ def test_gradients_are_those_of_the_side_that_is_taken():
     x, t, ys = -0.75, -0.5, np.array([1.25, -2.0, 0.5])
     got = gradient(target(GRADIENTS, ys=ys), {"x": np.array(x), "t": np.array(t)})
 
-    def density(x, t):
-        s = x
-        for y in ys:
-            s = s * t + y
-        each = np.where(ys > x, np.log(np.where(ys > x, ys - x, 1)), ys * x).sum()
-        return -(x**2 + t**2) / 2 + x * t + t + (t + x) ** 2 + each + s
-
-    h = 1e-30
-    assert density(x, t) < np.inf
     want_x = -x + t + 2 * (t + x) + sum(-1 / (y - x) if y > x else y for y in ys) + t**3
     want_t = -t + x + 1 + 2 * (t + x)
     s, ds = x, 0.0
@@ -104,7 +97,6 @@ def test_gradients_are_those_of_the_side_that_is_taken():
         s, ds = s * t + y, ds * t + s
     assert got["x"] == pytest.approx(want_x, rel=1e-12)
     assert got["t"] == pytest.approx(want_t + ds, rel=1e-12)
-    assert h > 0
 
 
 SECOND = """
@@ -156,7 +148,8 @@ def test_an_unused_latent_keeps_the_evidence():
 UNDEFINED = """
 model m(y: real) {
   x ~ normal(0, 1)
-  w ~ if x > 0 { normal(0, sqrt(x as pos)) } else { v ~ lognormal(log((0 - x) as pos), 1); return v }
+  w ~ if x > 0 { normal(0, sqrt(x as pos)) } else { v ~ lognormal(log((0 - x) as pos), 1)
+    return v }
   observe y ~ normal(w, 1)
   return w
 }"""

@@ -53,7 +53,8 @@ model m(xs: [real]) {
   z ~ categorical([0.2, 0.5, 0.3])
   let a = if z > 0 { xs[z - 1] } else { 9.5 }
   ys ~ for i in range(3) { if i + z < 3 { return xs[i + z] } else { return -1.0 } }
-  s ~ fold s = 0.0 for i in range(5) { b ~ bernoulli(0.5); return if i < 3 { s + xs[i] } else { s } }
+  s ~ fold s = 0.0 for i in range(5) { b ~ bernoulli(0.5)
+    return if i < 3 { s + xs[i] } else { s } }
   let f = if z == 2 { fn (j: nat) => xs[j - 2] } else { fn (j: nat) => xs[j] }
   let p = if z > 1 { 0.5 } else { (z / 1) as prob }
   k ~ poisson(2)

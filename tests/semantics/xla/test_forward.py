@@ -12,13 +12,14 @@ from tests.semantics.xla.running import target
 SIZED = """
 model m(n: nat, ys: [real], p: prob, t: text) {
   z ~ for i in range(n) { bernoulli(p) }
-  s ~ fold s = 0.0 for (i, y) in enumerate(ys) { e ~ normal(y, 1); return if t == "sum" { s + e } else { e } }
+  s ~ fold s = 0.0 for (i, y) in enumerate(ys) { e ~ normal(y, 1)
+    return if t == "sum" { s + e } else { e } }
   for y in ys { observe y ~ normal(s, 1) }
   return (z, s)
 }"""
 
 
-def test_data_of_equal_sizes_do_not_compile_again(caplog):
+def test_data_of_equal_sizes_do_not_compile_again():
     model = ppl.compile(SIZED).m
     method = ppl.importance(particles=64)
 

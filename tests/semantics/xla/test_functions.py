@@ -54,7 +54,8 @@ def test_distributions_chosen_at_random_drawn_and_observed():
 
 
 MEASURES = """
-fn pick(k: nat) -> measure[nat] { a ~ bernoulli(0.2); b ~ categorical([0.5, 0.3, 0.2]); return if a { b } else { k } }
+fn pick(k: nat) -> measure[nat] { a ~ bernoulli(0.2); b ~ categorical([0.5, 0.3, 0.2])
+  return if a { b } else { k } }
 model m() {
   xs ~ iid(3, pick(1))
   z ~ bernoulli(0.3)
@@ -122,7 +123,8 @@ def test_returned_functions_are_called_from_python():
 
 
 HOST = """
-model m(f: real -> real, g: (real, [real]) -> {a: real, b: [real]}, hs: [real -> real], xs: [real]) {
+model m(f: real -> real, g: (real, [real]) -> {a: real, b: [real]}, hs: [real -> real],
+  xs: [real]) {
   rows ~ for x in xs { return (f(x), g(x, xs).b, [h(x) for h in hs]) }
   k ~ scan s = 0.5 for x in xs { return f(s + x) }
   return {rows, k, a: g(2, xs).a}
@@ -168,7 +170,8 @@ SIZES = """
 model m(n: nat, xs: [real]) {
   fs ~ for x in xs { c ~ normal(x, 1); return fn (u) => sum([u * c * i for i in range(n)]) }
   b ~ bernoulli(0.4)
-  f ~ fold f = (fn (u) => u + n) for x in xs { c ~ normal(x, 1); return fn (u) => sum([c + u for i in range(n)]) }
+  f ~ fold f = (fn (u) => u + n) for x in xs { c ~ normal(x, 1)
+    return fn (u) => sum([c + u for i in range(n)]) }
   let g = if b { fn (u) => sum([u for i in range(n)]) } else { fn (u) => 1 * u }
   return {all: [h(2) for h in fs], f, g}
 }"""

@@ -10,15 +10,24 @@ from tests.semantics.xla.running import agrees, law, refused, result, target, tr
 READS = """
 model m(xs: [real], grid: [[real]], g: [nat], k: nat, rows: [{v: real, w: [real]}]) {
   return {
-    first: xs[0], last: xs[-1], at: xs[k], mid: xs[1:3], head: xs[:2], tail: xs[2:], most: xs[:-1], none: xs[2:2],
-    cell: grid[1, 2], row: grid[2], col: grid[:, 1], cols: grid[:, 1:3], upper: grid[0:2], dyn: grid[k, k],
-    dyncol: grid[:, k], many: xs[g], manyrows: grid[g], manycols: grid[:, g], field: rows[k].w[1], fields: [r.w for r in rows[g]],
-    aligned: [xs[i] for i in range(len(xs))], shifted: [xs[i + 1] - xs[i] for i in range(len(xs) - 1)],
-    offset: [xs[i] for i in range(1, 4)], before: [if i > 0 { xs[i - 1] } else { -1.5 } for i in range(len(xs))],
-    gathered: [xs[j] for j in g], twice: [xs[i] * xs[k] for i in range(3)], short: [xs[i] for i in range(2)],
-    both: [[grid[i, j] for j in range(3)] for i in range(3)], turned: [[grid[j, i] for j in range(3)] for i in range(3)],
-    sum: [xs[i] + xs[len(xs) - 1 - i] for i in range(len(xs))], column: [grid[:, i] for i in range(3)],
-    scanned: scan s = 0.0 for i in range(1, 4) { s + xs[i] * xs[i - 1] }, ranges: range(2, 6)[1], enumerated: enumerate(xs)[1]
+    first: xs[0], last: xs[-1], at: xs[k], mid: xs[1:3], head: xs[:2], tail: xs[2:], most: xs[:-1],
+      none: xs[2:2],
+    cell: grid[1, 2], row: grid[2], col: grid[:, 1], cols: grid[:, 1:3], upper: grid[0:2],
+      dyn: grid[k, k],
+    dyncol: grid[:, k], many: xs[g], manyrows: grid[g], manycols: grid[:, g], field: rows[k].w[1],
+      fields: [r.w for r in rows[g]],
+    aligned: [xs[i] for i in range(len(xs))],
+      shifted: [xs[i + 1] - xs[i] for i in range(len(xs) - 1)],
+    offset: [xs[i] for i in range(1, 4)],
+      before: [if i > 0 { xs[i - 1] } else { -1.5 } for i in range(len(xs))],
+    gathered: [xs[j] for j in g], twice: [xs[i] * xs[k] for i in range(3)],
+      short: [xs[i] for i in range(2)],
+    both: [[grid[i, j] for j in range(3)] for i in range(3)], turned: [[grid[j,
+      i] for j in range(3)] for i in range(3)],
+    sum: [xs[i] + xs[len(xs) - 1 - i] for i in range(len(xs))], column: [grid[:,
+      i] for i in range(3)],
+    scanned: scan s = 0.0 for i in range(1, 4) { s + xs[i] * xs[i - 1] }, ranges: range(2, 6)[1],
+      enumerated: enumerate(xs)[1]
   }
 }"""
 

@@ -36,7 +36,8 @@ def test_draws_depend_on_the_path_and_not_on_the_order():
 STEPS = """
 model m(xs: [real]) {
   a ~ scan s = 0.0 for x in xs { e ~ normal(0, 1); return s + e }
-  b ~ scan s = 0.0 for x in xs { e ~ normal(0, 1); f ~ fold t = 0.0 for y in xs { g ~ normal(0, 1); return t + g }; return s + e }
+  b ~ scan s = 0.0 for x in xs { e ~ normal(0, 1); f ~ fold t = 0.0 for y in xs { g ~ normal(0, 1)
+    return t + g }; return s + e }
   c ~ for x in xs { scan s = 0.0 for y in xs { e ~ normal(0, 1); return s + e } }
   return a
 }"""
@@ -84,7 +85,8 @@ def test_paths_of_longer_and_wider_tapes():
     """More draws than a tape holds at first (16), and more options (4)."""
     source = """
 model m(xs: [nat]) {
-  s ~ fold s = 0 for x in xs { b ~ bernoulli(if s == x { 0.25 } else { 0.0 }); return if b { s + 1 } else { s } }
+  s ~ fold s = 0 for x in xs { b ~ bernoulli(if s == x { 0.25 } else { 0.0 })
+    return if b { s + 1 } else { s } }
   k ~ categorical([0.1, 0.2, 0.05, 0.15, 0.3, 0.2])
   return (s, k)
 }"""

@@ -8,12 +8,14 @@ import ppl
 from tests.semantics.xla.running import agrees, log_density, refused, result, target
 
 NESTED = """
-fn site(p: prob) -> measure[nat] { a ~ bernoulli(p); b ~ bernoulli(0.3); return if a { 2 } else if b { 1 } else { 0 } }
+fn site(p: prob) -> measure[nat] { a ~ bernoulli(p); b ~ bernoulli(0.3)
+  return if a { 2 } else if b { 1 } else { 0 } }
 model m(ps: [prob], rows: [{k: nat, p: prob}]) {
   z ~ bernoulli(0.4)
   xs ~ for (i, p) in enumerate(ps) {
     u ~ site(p)
-    vs ~ for r in rows { v ~ bernoulli(if z { r.p } else { p }); if v { factor log(0.5) }; return (v, r.k + i) }
+    vs ~ for r in rows { v ~ bernoulli(if z { r.p } else { p }); if v { factor log(0.5) }
+      return (v, r.k + i) }
     return {u, sum: sum([k for (v, k) in vs]), vs: [v for (v, k) in vs]}
   }
   return (z, [x.u for x in xs], [x.sum for x in xs], [x.vs for x in xs])
@@ -29,7 +31,8 @@ def test_nested_plates_of_calls_tuples_and_records():
 SHADOWED = """
 model m(xs: [nat], ys: [nat]) {
   a ~ for x in xs { c ~ bernoulli(0.3); return if c { x } else { 0 } }
-  b ~ for x in ys { d ~ for x in xs { e ~ bernoulli(0.6); return if e { x } else { 1 } }; return sum(d) + x }
+  b ~ for x in ys { d ~ for x in xs { e ~ bernoulli(0.6); return if e { x } else { 1 } }
+    return sum(d) + x }
   let c = [[x * y for y in [z + y for z in xs]] for (x, y) in zip(xs, ys)]
   let d = [x + y + z for (x, y, z) in zip(xs, ys, reverse(xs))]
   let e = [[u for u in xs if k > 0] for k in range(3) if k != 1]
@@ -47,7 +50,8 @@ def test_shadowing_siblings_zips_and_guards():
 EDGES = """
 model m(none: [real], one: [real], g: [nat], table: [real]) {
   mu ~ normal(0, 1)
-  a ~ for y in none { z ~ normal(mu, 1); w ~ fold w = z for v in none { return w + v }; observe y ~ normal(w, 1); return {z, k: table[g[0]]} }
+  a ~ for y in none { z ~ normal(mu, 1); w ~ fold w = z for v in none { return w + v }
+    observe y ~ normal(w, 1); return {z, k: table[g[0]]} }
   b ~ for y in one { z ~ normal(mu, 1); observe y ~ normal(z, 1); return z }
   c ~ for (y, k) in zip(none, g) { observe y ~ normal(table[k] + mu, 1); return table[k] }
   return (len(a), sum([r.z for r in a]), b[0], c)
@@ -67,7 +71,8 @@ def test_plates_of_no_element_and_of_one():
 CONSTANT = """
 model m(xs: [real], ys: [[real]]) {
   s ~ half_normal(1)
-  for x in xs { factor -0.5 * s; observe 0.3 ~ normal(s, 2); for y in xs { observe 1.5 ~ normal(0, s) } }
+  for x in xs { factor -0.5 * s; observe 0.3 ~ normal(s, 2); for y in xs { observe 1.5 ~ normal(0,
+    s) } }
   for r in ys { observe r ~ normal(s, 1); for v in r { observe v ~ normal(r[0], s) } }
   return s
 }"""
@@ -114,8 +119,10 @@ def test_sites_are_named_by_binders_callees_and_repeats():
 COMPREHENSIONS = """
 model m(xs: [real], n: nat, rows: [[real]]) {
   return {
-    a: [x * i for (i, x) in enumerate(xs) if i % 2 == 0], b: [[i * j for j in range(i)] for i in range(n) if i == 3],
-    c: [x for x in xs if x > 0], d: [sum(r) for r in rows], e: [(x, -x) for x in xs], f: [r[0] for r in rows if r[1] > 2],
+    a: [x * i for (i, x) in enumerate(xs) if i % 2 == 0],
+      b: [[i * j for j in range(i)] for i in range(n) if i == 3],
+    c: [x for x in xs if x > 0], d: [sum(r) for r in rows], e: [(x, -x) for x in xs],
+      f: [r[0] for r in rows if r[1] > 2],
     g: [i for i in range(2, 6)], h: [x for x in xs if false]
   }
 }"""

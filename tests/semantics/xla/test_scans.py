@@ -8,15 +8,18 @@ import ppl
 from tests.semantics.xla.running import agrees, law, log_density, refused, result, target
 
 THREADED = """
-fn step(s: nat, x: nat) -> measure[nat] { a ~ bernoulli(0.3); if a { factor log(0.5); return s + x } else { return s } }
+fn step(s: nat, x: nat) -> measure[nat] { a ~ bernoulli(0.3); if a { factor log(0.5)
+  return s + x } else { return s } }
 model m(xs: [nat]) {
   z ~ bernoulli(0.4)
   hs ~ scan (s, t) = (0, z) for (i, x) in enumerate(xs) {
     s ~ step(s, x)
-    u ~ fold u = 0 for j in range(2) { v ~ bernoulli(0.6); condition v or i < 2; return if v { u + j + 1 } else { u } }
+    u ~ fold u = 0 for j in range(2) { v ~ bernoulli(0.6); condition v or i < 2
+      return if v { u + j + 1 } else { u } }
     return (s + u, not t)
   }
-  ps ~ for x in xs[1:] { fold q = x for y in xs[1:] { w ~ bernoulli(0.25); return if w { q + y } else { q } } }
+  ps ~ for x in xs[1:] { fold q = x for y in xs[1:] { w ~ bernoulli(0.25)
+    return if w { q + y } else { q } } }
   return ([s for (s, t) in hs], [t for (s, t) in hs][-1], ps)
 }"""
 
@@ -47,7 +50,8 @@ def test_a_bounded_loop_has_a_density_where_steps_were_not_taken():
     """Coordinates of steps after the end have the reference density."""
     source = """
 model m(y: real) {
-  x ~ iterate s = 0.0 until s > 1 max 4 { e ~ normal(s + 0.5, 0.3); observe y ~ normal(e, 2); return e }
+  x ~ iterate s = 0.0 until s > 1 max 4 { e ~ normal(s + 0.5, 0.3); observe y ~ normal(e, 2)
+    return e }
   return x
 }"""
     e = np.array([0.4, 1.3, -0.2, 0.7])
@@ -61,12 +65,15 @@ model m(xs: [real], rows: [[real]], none: [real]) {
   let grow = scan s = 1 for x in xs { s * x }
   let last = fold (a, b) = (0, 1) for x in xs { (b, a + b + x) }
   let array = scan v = [1, 2, 3] for r in rows { [u * w for (u, w) in zip(v, r)] }
-  let record = fold r = {best: -100.0, at: 0} for (i, x) in enumerate(xs) { if x > r.best { {best: x, at: i} } else { r } }
+  let record = fold r = {best: -100.0, at: 0} for (i,
+    x) in enumerate(xs) { if x > r.best { {best: x, at: i} } else { r } }
   let inner = [fold t = 0 for x in r { t + x * y } for (r, y) in zip(rows, xs)]
   let nested = scan s = 0 for r in rows { fold t = s for x in r { t / 2 + x } }
   let back = scan s = 0 for i in range(len(xs)) { s + xs[len(xs) - 1 - i] }
-  return {grow, last, array, record, inner, nested, back, none: scan s = 1.5 for x in none { s + x },
-          start: fold s = (1.5, 2) for x in none { (s.0 + x, s.1) }, one: scan s = 2 for x in xs[0:1] { s - x },
+  return {grow, last, array, record, inner, nested, back,
+    none: scan s = 1.5 for x in none { s + x },
+          start: fold s = (1.5, 2) for x in none { (s.0 + x, s.1) },
+            one: scan s = 2 for x in xs[0:1] { s - x },
           fs: (fold f = (fn (x) => x) for x in xs { fn (y) => x * y })(3)}
 }"""
 
@@ -97,8 +104,10 @@ def test_pure_loops_against_python():
 DENSITY = """
 model m(ys: [real], groups: [[real]]) {
   s ~ half_normal(1)
-  hs ~ scan h = 0.0 for y in ys { h ~ normal(0.5 * h, s); for g in groups[0] { observe g ~ normal(h, 2) }; observe y ~ normal(h, 1); return h }
-  ks ~ for g in groups { scan k = hs[0] for y in g { j ~ normal(k, 1); observe y ~ normal(j, s); return (j + k) / 2 } }
+  hs ~ scan h = 0.0 for y in ys { h ~ normal(0.5 * h, s)
+    for g in groups[0] { observe g ~ normal(h, 2) }; observe y ~ normal(h, 1); return h }
+  ks ~ for g in groups { scan k = hs[0] for y in g { j ~ normal(k, 1); observe y ~ normal(j, s)
+    return (j + k) / 2 } }
   factor hs[1] * ks[1, 2]
   return ks
 }"""
@@ -127,7 +136,8 @@ def test_the_density_of_loops_in_loops():
 def test_histories_have_time_first_after_the_draws():
     source = """
 model m(xs: [real]) {
-  hs ~ scan h = 0.0 for x in xs { u ~ for k in range(2) { normal(h, 1) }; h ~ normal(u[0], 1); return h + x }
+  hs ~ scan h = 0.0 for x in xs { u ~ for k in range(2) { normal(h, 1) }; h ~ normal(u[0], 1)
+    return h + x }
   f ~ fold (a, b) = (0.0, 1) for x in xs { g ~ normal(a, 1); return (g, b + 1) }
   return (hs, f)
 }"""

@@ -43,7 +43,8 @@ model m(rows: [{x: real, k: nat}], grid: [[(real, nat)]], e: [real], er: [(real,
     same: rows[0:2] == rows[0:2], other: [(1, 2.5), (3, 4)] == [(1, 2.5), (3, 5)],
     sizes: rows == rows[1:], turned: transpose(grid), cell: grid[1][0], copies: repeat((1.5, 2), 3),
     numbers: concat(e, [1, 2]), none: concat([p for p in er if false], pairs),
-    nested: len(concat([], [[1.5, 2]])), joined: concat(e, e), total: sum(e), all: all([x > 0 for x in e]),
+    nested: len(concat([], [[1.5, 2]])), joined: concat(e, e), total: sum(e),
+      all: all([x > 0 for x in e]),
     flat: flatten([[1, 2, 3], [4, 5, 6]])
   }
 }"""
@@ -79,7 +80,8 @@ model m(a: text, n: nat) {
   xs ~ for i in range(3) { v ~ normal(0, 1); return {v, a} }
   s ~ scan s = (a, 0.0) for i in range(3) { v ~ normal(0, 1); return (s.0, v) }
   let f = fn (z) => if a == "u" { 10 * z } else { z }
-  return {a, xs, last: s[-1], f, w: f(2), same: a == "u", differs: a != "v", one: if b { a } else { "u" }}
+  return {a, xs, last: s[-1], f, w: f(2), same: a == "u", differs: a != "v",
+    one: if b { a } else { "u" }}
 }"""
 
 
