@@ -120,8 +120,8 @@ def _instance(settled: Settled) -> Instance:
                 types[p] = body.facts.annotations[p.type]
     calls = dict(settled.calls)
     for node in flows.types:
-        if isinstance(node, s.Call) and node.fn in calls:
-            calls[node] = calls[node.fn]
+        if isinstance(node, s.Call) and node.fn in settled.calls:  # the result may be called, too
+            calls[node] = settled.calls[node.fn]
     blocks = [n for n in flows.types if isinstance(n, s.Block)]
     measures = frozenset(
         b for b in blocks if b in body.facts.measure_blocks or b in body.unit_blocks
