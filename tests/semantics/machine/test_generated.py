@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -125,3 +127,21 @@ def test_deeply_nested_programs_compile(depth):
     first = machine.run(data, MachineKey(1))
     assert first.result == 1 + depth
     assert machine.start(data).finish(MachineKey(1)).log_weight == first.log_weight
+
+
+def test_the_machine_does_without_jax():
+    """Compiling, running, resuming and enumerating a program loads neither JAX nor SciPy."""
+    script = """
+import sys
+import ppl
+from ppl.semantics.engine import choose
+from ppl.semantics.machine import Machine, MachineKey, enumerate_paths
+model = ppl.compile("model main() { x ~ bernoulli(0.5); observe 0.3 ~ normal(x, 1); return x }").main
+assert choose(model.program).name == "xla"
+machine = Machine(model.program)
+machine.run({}, MachineKey(1))
+machine.start({}).finish(MachineKey(1))
+assert len(enumerate_paths(machine, {})) == 2
+assert not {"jax", "scipy", "numpyro"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
