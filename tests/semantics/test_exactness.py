@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 import ppl
 from ppl.inference.exact import Exact, Factored, enumerate_paths, run_exact
@@ -32,6 +32,8 @@ from tests.oracles.compare import distance, plain
 
 TOLERANCE = 1e-10
 DRAWS = 64
+#: without `explain`, which traces every line that runs
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def check_exactness(program: Any) -> None:
 
 
 @given(programs(paths=200))
-@settings(max_examples=40)
+@settings(max_examples=40, phases=PHASES)
 def test_the_engine_is_exact(program):
     check_exactness(program)
 
@@ -160,7 +162,7 @@ def test_sums_have_the_same_evidence():
     summed, refused = 0, 0
 
     @given(programs(paths=200))
-    @settings(max_examples=25)
+    @settings(max_examples=25, phases=PHASES)
     def check(program):
         nonlocal summed, refused
         module = parse(Source("generated.ppl", program.source))
@@ -185,6 +187,6 @@ def test_sums_have_the_same_evidence():
 
 @pytest.mark.soak
 @given(programs(paths=2_000, size=3))
-@settings(max_examples=1_000)
+@settings(max_examples=1_000, phases=PHASES)
 def test_the_engine_is_exact_on_many_programs(program):
     check_exactness(program)
