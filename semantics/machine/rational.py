@@ -167,6 +167,7 @@ class Rational(Family):
         return [(v, Fraction(p)) for v, p in self.base.support(*args)]
 
     def log_prob(self, x: Any, *args: Any) -> Any:
+        point: Any = x
         if type(x) is tuple and hasattr(self.base, "base"):
             out: Any = Log(Fraction(1))
             for i, v in enumerate(x):
@@ -175,7 +176,7 @@ class Rational(Family):
             return out
         if self.op == "geometric":
             (p,) = args
-            return Log(Fraction(p) * (1 - Fraction(p)) ** x if x >= 0 else Fraction(0))
+            return Log(Fraction(p) * (1 - Fraction(p)) ** point if point >= 0 else Fraction(0))
         return Log(sum((p for v, p in self.support(*args) if v == x), Fraction(0)))
 
 

@@ -141,7 +141,7 @@ def from_python(value: Any, t: T.Type, number: Callable[[Any], Any] | None = Non
 
 
 def _masked(value: Any) -> bool:
-    mask = getattr(value, "mask", False)
+    mask: Any = getattr(value, "mask", False)
     return bool(mask.any()) if hasattr(mask, "any") else bool(mask)
 
 
@@ -165,7 +165,8 @@ def _array(value: Any, item: T.Type, number: Any) -> tuple[Any, ...]:
         return _rows(columns, depth)
     if optional and _masked(value):
         raise fail("E606", "the machine does not draw missing data yet", hint="use engine='xla'")
-    rows = value.tolist() if hasattr(value, "tolist") else value
+    whole: Any = value
+    rows = whole.tolist() if hasattr(whole, "tolist") else whole
     return tuple(from_python(v, item, number) for v in rows)
 
 

@@ -9,7 +9,7 @@ which it is run again if its direct code is too deep.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ class Block(Direct):
     def later(
         self,
         key: Any,
-        nodes: list[ir.Node],
+        nodes: Sequence[ir.Node],
         bound: tuple[str, ...],
         path: Path,
         emit: Callable[[Block, Path], None],

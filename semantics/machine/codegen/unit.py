@@ -7,7 +7,7 @@ there are also blocks `b…`, in which only what may suspend is a frame, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +109,7 @@ class Unit:
             self.env[name] = new
         return new
 
-    def free(self, nodes: list[ir.Node], bound: frozenset[str] = frozenset()) -> set[str]:
+    def free(self, nodes: Sequence[ir.Node], bound: frozenset[str] = frozenset()) -> set[str]:
         """The local Python variables that code reads, through fused calls."""
         out: set[str] = set()
         todo = [n for node in nodes for n in node.free if n not in bound]

@@ -57,7 +57,7 @@ def resumed(machine: Machine, data: Any, omega: MachineKey) -> tuple[Execution, 
 
 
 @given(programs(features=FEATURES | MACHINE_FEATURES, paths=300), st.integers(0, 2**64 - 1))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_twins_agree(program, seed):
     target = ppl.compile(program.source)[program.model](**program.data)
     machine, omega = Machine(target.model.program), MachineKey(seed)
