@@ -185,7 +185,7 @@ def invert(
     high: float,
     discrete: bool,
 ) -> Any:
-    """The smallest x in [low, high] with P(X <= x) >= e^lp, by bisection to full precision."""
+    """The smallest x in (low, high] with P(X <= x) >= e^lp, by bisection to full precision."""
 
     def reached(x: float) -> bool:
         return log_cdf(x) >= lp if lp < lq else log_sf(x) <= lq

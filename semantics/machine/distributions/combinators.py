@@ -189,8 +189,8 @@ class Transform(Family):
 
 
 def _transform_density(y: float, d: Any, forward: Any, backward: Any) -> float:
-    """log density at backward(y) plus log |d backward / dy|, by Richardson's extrapolation of
-    central differences, to about ten digits."""
+    """log density at backward(y) plus log |d backward / dy|, by Ridders' method:
+    to about ten digits."""
     x = backward(y)
     slope = _derivative(backward, y)
     return log_prob(d, x) + special.safe_log(abs(slope))
@@ -251,7 +251,7 @@ def _tails(d: Any) -> tuple[Any, Any, Any]:
 
 def _finite(d: Any) -> bool:
     family = d[FAMILY]
-    if isinstance(family, (Mixture,)):
+    if isinstance(family, Mixture):
         return all(_finite(c) for c in d[ARGS][1])
     if isinstance(family, Truncate):
         return _finite(d[ARGS][0])
@@ -270,18 +270,19 @@ def _log_mass(d: Any, lo: Any, hi: Any) -> float:
     if _finite(d):
         return special.safe_log(sum(p for v, p in support(d) if lo <= v <= hi))
     family, cdf, sf = _tails(d)
-    low = lo - 1 if family.discrete and finite_number(lo) else lo
-    if family.discrete and finite_number(lo):
-        low = math.ceil(lo) - 1
-    high = math.floor(hi) if family.discrete and finite_number(hi) else hi
+    low, high = _ends(family, lo, hi)
     left, right = cdf(low), sf(low)
     if right < left:
         return special.log_diff_exp(right, sf(high))
     return special.log_diff_exp(cdf(high), left)
 
 
-def finite_number(x: Any) -> bool:
-    return -math.inf < x < math.inf
+def _ends(family: Family, lo: Any, hi: Any) -> tuple[Any, Any]:
+    """The bounds, such that P(lo <= X <= hi) is F(high) - F(low)."""
+    if not family.discrete:
+        return lo, hi
+    low = math.ceil(lo) - 1 if lo > -math.inf else lo
+    return low, math.floor(hi) if hi < math.inf else hi
 
 
 def _truncate_density(x: Any, d: Any, lo: Any, hi: Any) -> float:
@@ -321,8 +322,7 @@ def _truncate_draw(u: float, z: int, d: Any, lo: Any, hi: Any) -> Any:
     if mass == NEVER:
         raise Dead
     family, cdf, sf = _tails(d)
-    low = math.ceil(lo) - 1 if family.discrete and finite_number(lo) else lo
-    high = math.floor(hi) if family.discrete and finite_number(hi) else hi
+    low, high = _ends(family, lo, hi)
     lp = special.log_add_exp(cdf(low), math.log(u) + mass)
     lq = special.log_add_exp(sf(high), math.log1p(-u) + mass)
     if family.quantile is not None:
@@ -341,8 +341,10 @@ def _truncate_draw(u: float, z: int, d: Any, lo: Any, hi: Any) -> Any:
 
 
 def _end(family: Family, args: Any, low: float) -> float:
-    """The lower end of the support: 0, unless there are points below."""
-    return 0.0 if not family.inside(-1.0, *args) else low
+    """A point below the support, if it begins at 0; counts must leave 0 above it."""
+    if family.inside(-1.0, *args):
+        return low
+    return -1 if family.discrete else 0.0
 
 
 COMBINATORS: dict[str, Family] = {

@@ -221,6 +221,79 @@ def test_correlation_matrices():
     assert found == pytest.approx(expected + jacobian)
 
 
+def dist(name, *args):
+    """A distribution as a value, as programs make it."""
+    return (None, None, None, FAMILIES[name], args)
+
+
+NORMAL, POISSON = dist("normal", 0.4, 1.3), dist("poisson", 2.7)
+
+
+@pytest.mark.parametrize("bounds", [(-0.5, 1.0), (6.0, math.inf), (-math.inf, -9.0)])
+def test_truncated_normals(bounds):
+    a, b = ((x - 0.4) / 1.3 for x in bounds)
+    reference = stats.truncnorm(a, b, 0.4, 1.3)
+    args = (NORMAL, *bounds)
+    for q in (0.1, 0.6):
+        at = float(reference.ppf(q))
+        found = FAMILIES["truncate"].log_prob(at, *args)
+        assert found == pytest.approx(reference.logpdf(at), rel=1e-9)
+    assert stats.kstest(draws("truncate", args), reference.cdf).pvalue > 1e-5
+    assert FAMILIES["truncate"].log_prob(2.0, *args) == -math.inf
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta"])
+def test_truncation_without_a_quantile_inverts_the_distribution_function(name):
+    args, reference = LINE[name]
+    lo, hi = (float(reference.ppf(q)) for q in (0.3, 0.8))
+    x = draws("truncate", (dist(name, *args), lo, hi), 2_000)
+    assert stats.kstest(x, lambda v: (reference.cdf(v) - 0.3) / 0.5).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("bounds", [(1, 4), (0.5, math.inf), (-math.inf, 2.5)])
+def test_truncated_counts(bounds):
+    reference = stats.poisson(2.7)
+    inside = [k for k in range(60) if bounds[0] <= k <= bounds[1]]
+    mass = sum(float(reference.pmf(k)) for k in inside)
+    args = (POISSON, *bounds)
+    for k in range(8):
+        expected = float(reference.pmf(k)) / mass if k in inside else 0.0
+        found = math.exp(FAMILIES["truncate"].log_prob(k, *args))
+        assert found == pytest.approx(expected, abs=1e-12)
+    x = draws("truncate", args)
+    assert chi_square(x, lambda k: float(reference.pmf(k)) / mass if k in inside else 0) > 1e-5
+
+
+def test_mixtures_products_and_transforms():
+    other = dist("normal", 4.0, 0.5)
+    mixture = ((0.25, 0.75), (NORMAL, other))
+    first, second = stats.norm(0.4, 1.3), stats.norm(4.0, 0.5)
+    expected = math.log(0.25 * first.pdf(3.1) + 0.75 * second.pdf(3.1))
+    assert FAMILIES["mixture"].log_prob(3.1, *mixture) == pytest.approx(expected)
+    x = draws("mixture", mixture)
+    assert stats.kstest(x, lambda v: 0.25 * first.cdf(v) + 0.75 * second.cdf(v)).pvalue > 1e-5
+    mass = 0.25 * first.cdf(3) + 0.75 * second.cdf(3)
+    cut = (dist("mixture", *mixture), -math.inf, 3.0)
+    assert FAMILIES["truncate"].log_prob(2.1, *cut) == pytest.approx(
+        math.log(0.25 * first.pdf(2.1) + 0.75 * second.pdf(2.1)) - math.log(mass)
+    )
+    x = draws("truncate", cut)
+    below = lambda v: (0.25 * first.cdf(v) + 0.75 * second.cdf(v)) / mass  # noqa: E731
+    assert stats.kstest(x, below).pvalue > 1e-5
+    x = np.array(draws("iid", (3, NORMAL), 1_500))
+    assert x.shape == (1_500, 3)
+    assert all(stats.kstest(column, first.cdf).pvalue > 1e-5 for column in x.T)
+    assert stats.pearsonr(x[:, 0], x[:, 2]).pvalue > 1e-5
+    assert FAMILIES["iid"].log_prob((0.1, 0.2, 0.9), 3, NORMAL) == pytest.approx(
+        sum(first.logpdf([0.1, 0.2, 0.9]))
+    )
+    log_normal = (NORMAL, math.exp, math.log)
+    reference = stats.lognorm(1.3, scale=math.exp(0.4))
+    found = FAMILIES["transform"].log_prob(2.2, *log_normal)
+    assert found == pytest.approx(reference.logpdf(2.2), rel=1e-9)
+    assert stats.kstest(draws("transform", log_normal), reference.cdf).pvalue > 1e-5
+
+
 def test_every_row_has_a_family_and_is_tested():
     rows = {name for name, row in PRIMITIVES.items() if isinstance(row, Distribution)}
     assert rows == set(FAMILIES)
