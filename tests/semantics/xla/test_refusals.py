@@ -1,13 +1,19 @@
 """What the compiled evaluator cannot run is refused by code, at its place in the text, with a way
-out; an index or a cast that goes wrong in some runs is told with how many."""
+out; an index or a cast that goes wrong in some runs is told with how many.
+
+`ppl.infer` would send most of these programs to the machine, so they are given to XLA directly.
+"""
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 
 import ppl
 from ppl.semantics.diagnostics import Diagnostic
+from ppl.semantics.omega import Key
+from ppl.semantics.xla.program import particles
 
 Y = np.array([0.3, 1.2, -0.7])
 FEW = ppl.importance(particles=7)
@@ -68,7 +74,7 @@ REFUSED = {
 }
 
 
-def diagnostic(body: str, method: object) -> Diagnostic:
+def target_of(body: str) -> ppl.Target:
     source = f"""type chain = Leaf | Node(chain, real)
 fn walk(x: real) -> measure[real] {{
   e ~ normal(0, 1)
@@ -77,16 +83,22 @@ fn walk(x: real) -> measure[real] {{
 model m(ys: [real]) {{
 {body}
 }}"""
-    target = ppl.compile(source).m(ys=Y)
+    return ppl.compile(source).m(ys=Y)
+
+
+def diagnostic(body: str, method: object) -> Diagnostic:
     with pytest.raises(ppl.DiagnosticError) as error:
-        ppl.infer(target, method, progress=False)
+        ppl.infer(target_of(body), method, progress=False)
     (found,) = error.value.diagnostics
     return found
 
 
 @pytest.mark.parametrize(("code", "body", "place"), REFUSED.values(), ids=REFUSED)
 def test_what_does_not_compile_is_refused_at_its_place(code, body, place):
-    found = diagnostic(body, FEW)
+    target = target_of(body)
+    with pytest.raises(ppl.DiagnosticError) as error:
+        target.bound.forward(target.data, Key(jax.random.key(0)), (particles(7),))
+    (found,) = error.value.diagnostics
     assert found.code == code
     assert found.hint
     assert found.span is not None
