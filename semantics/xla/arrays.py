@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -66,7 +67,7 @@ def index(xs: RValue, i: RValue, span: Span | None = None) -> RValue:
                 span=span,
                 hint="indices start at 0; a literal negative index counts from the end",
             )
-        return map_leaves(lambda a: _take_static(a, i), elements(xs))
+        return _decided(map_leaves(lambda a: _take_static(a, i), elements(xs)))
     i = to_arr(i)
     if i.closed and i.event_rank == 1:  # element by element, in the plate that they belong to
         return close_array(index(xs, open_event(i, i.closed[0]), span), i.closed[0])
@@ -117,6 +118,16 @@ def _take_static(a: Arr, i: int) -> RValue:
     if isinstance(a.data, np.ndarray) and a.data.ndim == 1:
         return a.data[i].item()  # and one of data that are known while compiling
     return Arr(a.data[(slice(None),) * k + (i,)], a.axes)
+
+
+def _decided(value: RValue) -> RValue:
+    """Unions of which it is known while compiling which option they are, as that option."""
+
+    def one(v: RValue) -> RValue:
+        known = isinstance(v, Union) and isinstance(v.tag, int)
+        return _decided(v.options[v.tag]) if known else v
+
+    return jax.tree.map(one, value, is_leaf=lambda v: isinstance(v, (Arr, Union)))
 
 
 def slice_array(xs: RValue, lo: int, hi: int, span: Span | None = None) -> RValue:

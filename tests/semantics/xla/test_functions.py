@@ -53,6 +53,18 @@ def test_distributions_chosen_at_random_drawn_and_observed():
     assert len(agrees(DISTRIBUTIONS)) > 40
 
 
+def test_a_literal_index_takes_code_out_of_an_array():
+    assert agrees("""
+model m() {
+  let fs = [(fn (x) => x + 1, 5), (fn (x) => x * 2, 7)]
+  let families = [categorical([0.5, 0.25, 0.25]), binomial(2, 0.25), discrete_uniform(0, 2)]
+  x ~ families[1]
+  y ~ (if x > 0 { families } else { [families[2], families[0], families[1]] })[2]
+  observe y ~ families[0]
+  return (x, y, fs[1].0(x))
+}""")
+
+
 MEASURES = """
 fn pick(k: nat) -> measure[nat] { a ~ bernoulli(0.2); b ~ categorical([0.5, 0.3, 0.2])
   return if a { b } else { k } }
