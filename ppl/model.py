@@ -27,27 +27,29 @@ if TYPE_CHECKING:
     from ppl.semantics.xla.program import Bound
 
 
-def compile(text: str, *, name: str = "<text>") -> Models:
-    """The models of a program text.
+def compile(text: str, *, name: str = "<text>", folder: str | Path | None = None) -> Models:
+    """The models of a program text. It may import files if the `folder` they are in is given.
 
     Raises:
         DiagnosticError: the text is not a well-typed program.
     """
     from ppl.lang.compile import compile_source
+    from ppl.sources import Folder
 
-    return Models(compile_source(Source(name, text)))
+    files = None if folder is None else Folder(Path(folder))
+    return Models(compile_source(Source(name, text), files))
 
 
 def load(path: str | Path) -> Models:
-    """The models of a file.
+    """The models of a file, which may import files in its folder and below.
 
     Raises:
         DiagnosticError: E007 if the file cannot be read, or what is wrong with the program.
     """
     from ppl.lang.compile import compile_source
-    from ppl.sources import read_source
+    from ppl.sources import Folder, read_source
 
-    return Models(compile_source(read_source(path)))
+    return Models(compile_source(read_source(path), Folder.of(path)))
 
 
 class Models:

@@ -223,6 +223,109 @@ That is how a pattern tells a constructor from a name that it binds.
     x ~ normal(0, 1); return x
 """,
     ),
+    "E115": Code(
+        "an imported module's name is taken",
+        """
+An imported module goes by one name in the file, which nothing else at its top level may have.
+Variables inside functions may: they hide the module there.
+
+    import "shapes.ppl" as shapes
+    fn shapes(n) { … }
+    fn many_shapes(n) { … }
+""",
+    ),
+    "E116": Code(
+        "a module does not have that name",
+        """
+After the dot stands a function, a model, a type or a constructor of the imported file, as it is
+written there.
+
+    import lists
+    fn f(xs) { lists.size(xs) }
+    fn f(xs) { lists.length(xs) }
+""",
+    ),
+    "E117": Code(
+        "a module is no value",
+        """
+A module is a set of names, not a value: it cannot be passed, returned or kept. Its functions can.
+
+    import lists
+    fn f(xs) { lists }
+    fn f(xs) { lists.map(exp, xs) }
+""",
+    ),
+    "E118": Code(
+        "an unknown module",
+        """
+What stands before the dot of a type or pattern is the name of an imported module.
+
+    fn f(xs: list.list[real]) { … }
+
+    import lists
+    fn f(xs: lists.list[real]) { … }
+""",
+    ),
+    "E090": Code(
+        "an imported file that cannot be read",
+        """
+The path of an import is relative to the folder of the file that it stands in. The file is not
+there, may not be read, or is no regular file.
+
+    import "shape.ppl" as shapes
+    import "shapes.ppl" as shapes
+""",
+    ),
+    "E091": Code(
+        "an import that leads out of the program's folder",
+        """
+A program reads model files in the folder of its own file and below, and nothing else: paths are
+relative, written with `/`, end in `.ppl`, and neither `..` nor a symbolic link leads outside. So a
+program that came from somewhere can be run without reading first what it imports.
+
+    import "../../shared/shapes.ppl" as shapes
+    import "shared/shapes.ppl" as shapes         # with the file copied there
+""",
+    ),
+    "E092": Code(
+        "files that import each other",
+        """
+A file is checked after all that it imports, so no file may import itself, directly or through
+others. What two files need goes into a third.
+
+    import "b.ppl" as b                  # in a.ppl, while b.ppl imports a.ppl
+    import "common.ppl" as common        # in both
+""",
+    ),
+    "E093": Code(
+        "too much is imported",
+        """
+A program imports at most 100 files of 1,000,000 characters together. Programs are models, and
+models are short; data are read with `--data`.
+
+    import "generated/part_000.ppl" as part_000        # … and 999 more
+    import "parts.ppl" as parts
+""",
+    ),
+    "E094": Code(
+        "files imported by a text",
+        """
+A text given to `ppl.compile` has no folder, so that it can import modules of the standard library
+but no files, unless the folder is given.
+
+    ppl.compile('import "shapes.ppl" as shapes …')
+    ppl.compile('import "shapes.ppl" as shapes …', folder="models")
+""",
+    ),
+    "E095": Code(
+        "an unknown module of the standard library",
+        """
+An import without a path is a module of the standard library. Files are imported by their path.
+
+    import shapes
+    import "shapes.ppl" as shapes
+""",
+    ),
     "E080": Code(
         "the text of an intermediate program cannot be read",
         """

@@ -175,6 +175,8 @@ class TokenReader:
             self.expect("}")
             return self._options(Record(tuple(fields)))
         name = self.label()
+        while self.take("."):  # of a module
+            name += "." + self.label()
         args = []
         if self.take("["):
             while not self.sees("]"):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ppl.lang import syntax as s
+from ppl.lang.check.lookup import Names
 from ppl.lang.check.scope import DataDecl, Facts
+from ppl.lang.modules import Space
 from ppl.semantics import types as ty
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
 
@@ -21,31 +24,43 @@ _HABITS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Where:
+    """The module that a type is written in."""
+
+    names: Names
+    space: Space
+
+    @property
+    def types(self) -> list[str]:
+        """The types declared in it."""
+        return [n for n, full in self.space.own.items() if full in self.names.facts.data]
+
+
 def read_annotation(
     node: s.TypeExpr,
-    facts: Facts,
+    where: Where,
     report: Report,
     variables: frozenset[str],
     *,
     optional: bool = False,
 ) -> ty.Type:
     """The type that is written; `variables` are the type parameters in scope. Reports E203."""
-    if node in facts.annotations:
-        return facts.annotations[node]
-    t = _read(node, facts, report, variables, optional)
-    facts.annotations[node] = t
-    return t
+    annotations = where.names.facts.annotations
+    if node not in annotations:
+        annotations[node] = _read(node, where, report, variables, optional)
+    return annotations[node]
 
 
 def _read(
-    node: s.TypeExpr, facts: Facts, report: Report, variables: frozenset[str], optional: bool
+    node: s.TypeExpr, where: Where, report: Report, variables: frozenset[str], optional: bool
 ) -> ty.Type:
     def inner(e: s.TypeExpr) -> ty.Type:
-        return _read(e, facts, report, variables, optional)
+        return _read(e, where, report, variables, optional)
 
     match node:
         case s.TypeName(name=name, args=args):
-            return _named(node, name, [inner(a) for a in args], facts, report, variables)
+            return _named(node, name, [inner(a) for a in args], where, report, variables)
         case s.TypeArray(item=item):
             return ty.Array(inner(item))
         case s.TypeTuple(items=items):
@@ -78,12 +93,13 @@ def _named(
     node: s.TypeName,
     name: str,
     args: list[ty.Type],
-    facts: Facts,
+    where: Where,
     report: Report,
     variables: frozenset[str],
 ) -> ty.Type:
     arity = 0
     result: ty.Type
+    declared = None if name in variables else where.names.type(where.space, name)
     if name in variables:
         result = ty.Base(name)
     elif name in ("dist", "measure"):
@@ -91,13 +107,16 @@ def _named(
         result = UNKNOWN
         if len(args) == 1:
             result = ty.Dist(args[0]) if name == "dist" else ty.Measure(args[0])
-    elif name in facts.data:
-        arity = len(facts.data[name].params)
-        result = ty.Data(name, tuple(args))
+    elif declared is not None:
+        arity = len(where.names.facts.data[declared].params)
+        result = ty.Data(declared, tuple(args))
     elif name in ty.NAMED:
         result = ty.NAMED[name]
+    elif "." in name:
+        _unknown_member(node, name, where, report)
+        return UNKNOWN
     else:
-        known = [*ty.NAMED, "dist", "measure", *facts.data, *variables]
+        known = [*ty.NAMED, "dist", "measure", *where.types, *variables]
         hint = f"write `{_HABITS[name]}`" if name in _HABITS else suggest(name, known)
         report(Diagnostic("E203", f"there is no type `{name}`", node.span, (), hint))
         return UNKNOWN
@@ -108,12 +127,20 @@ def _named(
     return result
 
 
-def read_data(items: Sequence[s.Item], facts: Facts, report: Report) -> None:
+def _unknown_member(node: s.TypeName, name: str, where: Where, report: Report) -> None:
+    alias, _, member = name.rpartition(".")
+    module = where.space.modules.get(alias)
+    if module is None:
+        report(where.names.unknown_module(where.space, name, node))
+    elif not module.broken:
+        report(where.names.unknown_member(module, member, node, "type"))
+
+
+def read_data(decls: Sequence[tuple[s.TypeDecl, Where]], facts: Facts, report: Report) -> None:
     """Declared types: names first, so that they may be recursive, then constructors."""
-    decls = [i for i in items if isinstance(i, s.TypeDecl)]
-    for d in decls:
+    for d, _ in decls:
         facts.data[d.name] = DataDecl(d.name, d.type_params, {}, d.name_span)
-    for d in decls:
+    for d, where in decls:
         decl = facts.data[d.name]
         for c in d.constructors:
             if c.name in facts.constructors:
@@ -128,6 +155,6 @@ def read_data(items: Sequence[s.Item], facts: Facts, report: Report) -> None:
                     )
                 )
                 continue
-            fields = [read_annotation(f, facts, report, frozenset(d.type_params)) for f in c.fields]
+            fields = [read_annotation(f, where, report, frozenset(d.type_params)) for f in c.fields]
             decl.fields[c.name] = tuple(fields)
             facts.constructors[c.name] = decl

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def call(body: Body, e: s.Call) -> Term:
-    meaning = body.facts.meaning.get(e.fn) if isinstance(e.fn, s.Name) else None
+    meaning = body.facts.meaning.get(e.fn)
     if isinstance(meaning, Global):
         return _function(body, e, meaning.name)
     if isinstance(meaning, Builtin):

@@ -100,7 +100,7 @@ class _Matrix:
         if not columns:
             return None if rows else []
         first, rest = prune(columns[0]), columns[1:]
-        heads: list[object] = [h for r in rows if (h := _head(r[0])) is not None]
+        heads: list[object] = [h for r in rows if (h := self._head(r[0])) is not None]
         shapes = self._shapes(first)
         if shapes and isinstance(shapes[0], _Record) and "record" in heads:
             heads = [shapes[0].text]
@@ -111,7 +111,7 @@ class _Matrix:
                     n = len(shape.parts)
                     return [shape.write(found[:n]), *found[n:]]
             return None
-        found = self.missing([r[1:] for r in rows if _head(r[0]) is None], rest)
+        found = self.missing([r[1:] for r in rows if self._head(r[0]) is None], rest)
         if found is None:
             return None
         if shapes is None or not heads:
@@ -142,12 +142,15 @@ class _Matrix:
             return out
         return None
 
+    def _head(self, p: s.Pattern | None) -> object | None:
+        return self.facts.constructor(p) if isinstance(p, s.PCons) else _head(p)
+
     def _special(self, rows: list[Row], shape: _Shape, term: Term) -> list[Row]:
         """Rows that match values of a shape, with its parts spread out."""
         out: list[Row] = []
         for r in rows:
             p = r[0]
-            head = _head(p)
+            head = self._head(p)
             if head is None:
                 out.append([None] * len(shape.parts) + r[1:])
             elif isinstance(p, s.PRecord):
@@ -185,8 +188,6 @@ def _head(p: s.Pattern | None) -> object | None:
             return "()"
         case s.PLit(value=v):
             return ("literal", v)
-        case s.PCons(name=name):
-            return name
         case s.PTuple(items=items):
             return "" if items else "()"
         case s.PRecord():

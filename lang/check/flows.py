@@ -107,7 +107,8 @@ class Flows:
             case s.PRecord(fields=fields):
                 for k, q in fields:
                     self.bind(q, a.args[a.head[1].index(k)])
-            case s.PCons(name=name, args=args):
+            case s.PCons(args=args):
+                name = self.facts.constructor(p)
                 decl = self.facts.constructors[name]
                 of = dict(zip(decl.params, a.args, strict=True))
                 for q, f in zip(args, decl.of(name), strict=True):
@@ -128,7 +129,7 @@ class Flows:
             return self.graph.number(atoms.literal(v))
         return A(t.prune(self.shape(e)).head)  # type: ignore[union-attr]
 
-    def name(self, e: s.Name) -> A:
+    def name(self, e: s.Name | s.Field) -> A:
         meaning = self.facts.meaning[e]
         if type(meaning) is Local:
             return self.locals[meaning]
@@ -239,6 +240,8 @@ class Flows:
         return a
 
     def field(self, e: s.Field) -> A:
+        if e in self.facts.meaning:
+            return self.name(e)
         value = self.expr(e.value)
         if e in self.body.primitive:
             name = self.body.primitive[e]

@@ -146,7 +146,7 @@ class Body:
     def lit(self, e: s.Lit) -> Term:
         return _LITERALS[type(e.value)]
 
-    def name(self, e: s.Name) -> Term:
+    def name(self, e: s.Name | s.Field) -> Term:
         meaning = self.facts.meaning.get(e)
         if type(meaning) is Local:
             return self.locals.get(meaning, ERROR)
@@ -251,6 +251,8 @@ class Body:
                 )
 
     def field(self, e: s.Field) -> Term:
+        if e in self.facts.meaning:  # a name of a module
+            return self.name(e)
         value, result = self.expr(e.value), Meta()
         self.solver.add(HasField(Place(self, e), value, e.name, result, e.value))
         return prune(result)

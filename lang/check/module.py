@@ -15,20 +15,26 @@ from ppl.lang.check.numbers import Numbers, Settled
 from ppl.lang.check.result import Checked, Instance, InstanceKey
 from ppl.lang.check.scope import Facts
 from ppl.lang.check.templates import Functions
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.lang.modules import Linked, link
+from ppl.semantics.diagnostics import Diagnostic, Span
 
 
-def check(module: s.Module) -> Checked:
-    """All that is known about a module. Raises nothing: problems are in `diagnostics`."""
+def check(program: s.Module | Linked) -> Checked:
+    """All that is known about a program: a file, or a file linked with what it imports.
+
+    Raises nothing: problems are in `diagnostics`.
+    """
     found: dict[Diagnostic, None] = {}
 
     def report(d: Diagnostic) -> None:
         found[d] = None
 
+    linked = link(program, report) if isinstance(program, s.Module) else program
+    module = linked.main
     facts, entries = Facts(), dict[str, InstanceKey]()
     instances: Mapping[InstanceKey, Instance] = {}
     try:
-        resolve(module, facts, report)
+        resolve(linked, facts, report)
         functions = Functions(facts, report)
         functions.infer()
         numbers = Numbers(variances(facts), report)
@@ -58,12 +64,22 @@ def check(module: s.Module) -> Checked:
         )
     models = [i.name for i in module.items if isinstance(i, s.Function) and i.kind == "model"]
     guides = [i.name for i in module.items if isinstance(i, s.Guide)]
-    diagnostics = sorted(found, key=_place)
-    return Checked(module, tuple(diagnostics), tuple(models), tuple(guides), instances, entries)
+    diagnostics = sorted(found, key=lambda d: _place(d, module.span))
+    siblings = {
+        name: frozenset(decl.fields) for decl in facts.data.values() for name in decl.fields
+    }
+    return Checked(
+        module, tuple(diagnostics), tuple(models), tuple(guides), instances, entries, siblings
+    )
 
 
-def _place(d: Diagnostic) -> tuple[int, int, str]:
-    return (d.span.start, d.span.end, d.code) if d.span is not None else (0, 0, d.code)
+def _place(d: Diagnostic, main: Span) -> tuple[bool, str, int, int, str]:
+    """The program's own first, then by file."""
+    if d.span is None:
+        return (False, "", 0, 0, d.code)
+    source = d.span.source
+    own = source is main.source
+    return (not own, "" if own else source.name, d.span.start, d.span.end, d.code)
 
 
 def _is_entry(body: Body) -> bool:

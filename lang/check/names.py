@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ppl.lang import syntax as s
-from ppl.lang.check.annotations import read_annotation, read_data
+from ppl.lang.check.annotations import Where, read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
 from ppl.lang.check.guides import check_sites, check_strategy
 from ppl.lang.check.library import library
@@ -22,6 +22,7 @@ from ppl.lang.check.scope import (
     Role,
     Scope,
 )
+from ppl.lang.modules import Linked, Space
 from ppl.semantics.diagnostics import Diagnostic, Note, Span, suggest
 from ppl.semantics.signatures import ALIASES, CONSTANTS, OPERATORS, PRIMITIVES
 
@@ -36,19 +37,28 @@ def is_builtin(name: str) -> bool:
     return (name in PRIMITIVES and name not in _HIDDEN) or name in _ALIASES
 
 
-def resolve(module: s.Module, facts: Facts, report: Report) -> None:
-    """Fill `facts` for a module, reporting E2xx and the syntactic E5xx."""
-    _collect(module, facts, report)
-    for item in module.items:
+def resolve(linked: Linked, facts: Facts, report: Report) -> None:
+    """Fill `facts` for a program, reporting E2xx, E116 to E118 and the syntactic E5xx."""
+
+    def declare(item: s.Item, space: Space) -> None:
+        if isinstance(item, s.TypeDecl):
+            read_data([(item, Where(names, space))], facts, report)
+        elif isinstance(item, (s.Function, s.Guide)):
+            facts.functions[item.name] = item
+            facts.mentions[item.name] = []
+            _Resolver(Where(names, space), report, item).run()
+
+    names = Names(linked, facts, declare)
+    _collect(linked, names, report)
+    for item in linked.module.items:
         if isinstance(item, (s.Function, s.Guide)) and facts.functions.get(item.name) is item:
-            _Resolver(facts, report, item).run()
+            _Resolver(Where(names, linked.spaces[item]), report, item).run()
 
 
-def _collect(module: s.Module, facts: Facts, report: Report) -> None:
+def _collect(linked: Linked, names: Names, report: Report) -> None:
+    facts = names.facts
     seen: dict[str, s.Item] = {}
-    for item in module.items:
-        if isinstance(item, s.Import):
-            continue
+    for item in linked.module.items:
         if item.name in seen:
             report(
                 _twice(
@@ -63,14 +73,16 @@ def _collect(module: s.Module, facts: Facts, report: Report) -> None:
         if isinstance(item, (s.Function, s.Guide)):
             facts.functions[item.name] = item
             facts.mentions[item.name] = []
-    read_data([i for i in module.items if seen.get(i.name) is i], facts, report)
+    types = [i for i in seen.values() if isinstance(i, s.TypeDecl)]
+    read_data([(i, Where(names, linked.spaces[i])) for i in types], facts, report)
 
 
 class _Resolver:
     """One function's names. Recursion goes as deep as the syntax nests; blocks are loops."""
 
-    def __init__(self, facts: Facts, report: Report, item: s.Function | s.Guide):
-        self.facts, self.item = facts, item
+    def __init__(self, where: Where, report: Report, item: s.Function | s.Guide):
+        self.where, self.item = where, item
+        self.facts, self.names, self.space = where.names.facts, where.names, where.space
         self.emit = report
         self.mentioned: dict[str, None] = {}
         self.is_model = isinstance(item, s.Function) and item.kind == "model"
@@ -136,7 +148,7 @@ class _Resolver:
     # -------------------------------------------------------------------------- parts
 
     def annotation(self, t: s.TypeExpr, *, optional: bool = False) -> None:
-        read_annotation(t, self.facts, self.report, self.variables, optional=optional)
+        read_annotation(t, self.where, self.report, self.variables, optional=optional)
 
     def params(self, params: Iterable[s.ParamDecl], scope: Scope, role: Role) -> None:
         seen: dict[str, s.PName] = {}
@@ -171,19 +183,35 @@ class _Resolver:
                 case s.PRecord(fields=fields):
                     todo += [q for _, q in reversed(fields)]
                 case s.PCons(name=name, args=args):
-                    if name not in self.facts.constructors:
-                        self.unknown(
-                            "E204",
-                            "constructor",
-                            name,
-                            p,
-                            self.facts.constructors,
-                            "capitalised names in patterns are constructors: begin a variable with "
-                            "a small letter",
-                        )
+                    self.constructor(p, name)
                     todo += reversed(args)
                 case _:
                     pass
+
+    def constructor(self, p: s.PCons, name: str) -> None:
+        found = self.names.constructor(self.space, name)
+        if found is not None:
+            self.facts.meaning[p] = ConstructorRef(found)
+            return
+        alias, dot, member = name.rpartition(".")
+        if not dot:
+            known = [n for n, full in self.space.own.items() if full in self.facts.constructors]
+            hint = (
+                "capitalised names in patterns are constructors: begin a variable with a small "
+                "letter"
+            )
+            self.unknown("E204", "constructor", name, p, known, hint)
+        elif alias not in self.space.modules:
+            self.report(self.names.unknown_module(self.space, name, p))
+        else:
+            self.missing(self.space.modules[alias], member, p, "constructor")
+
+    def missing(self, module: Space, member: str, node: s.Node, what: str) -> None:
+        """What a module does not have; of one that could not be read, that was reported."""
+        if module.broken:
+            self.facts.broken.add(self.item.name)
+        else:
+            self.report(self.names.unknown_member(module, member, node, what))
 
     def unknown(
         self,
@@ -204,32 +232,47 @@ class _Resolver:
             local.uses += 1
             self.random = self.random or local.random
             facts.meaning[e] = local
-        elif name in facts.functions:
-            facts.meaning[e] = Global(name)
-            self.mentioned[name] = None
-        elif name in facts.constructors:
-            facts.meaning[e] = ConstructorRef(name)
+        elif (found := self.names.value(self.space, name)) is not None:
+            self.means(e, found)
+        elif name in self.space.modules:
+            self.report(
+                Diagnostic(
+                    "E117",
+                    f"`{name}` is a module, which is no value",
+                    e.span,
+                    (),
+                    f"its functions are written `{name}.…`",
+                )
+            )
         elif is_builtin(name):
             facts.meaning[e] = Builtin(name)
         elif name in CONSTANTS:
             facts.meaning[e] = Constant(name, CONSTANTS[name])
+        elif (found := self.names.open_value(name)) is not None:
+            self.means(e, found)
         else:
-            item = library().get(name)
-            if item is not None:
-                facts.functions[name] = item
-                facts.meaning[e] = Global(name)
-                self.mentioned[name] = None
-                _Resolver(facts, self.emit, item).run()
-                return
-            known = [
-                *scope.visible(),
-                *library(),
-                *facts.functions,
-                *facts.constructors,
-                *CONSTANTS,
-            ]
+            known = [*scope.visible(), *self.names.known(self.space), *CONSTANTS]
             known += [n for n in PRIMITIVES if n not in _HIDDEN] + sorted(_ALIASES)
             self.unknown("E201", "variable or function", name, e, known)
+
+    def means(self, e: s.Expr, found: Global | ConstructorRef) -> None:
+        self.facts.meaning[e] = found
+        if isinstance(found, Global):
+            self.mentioned[found.name] = None
+
+    def qualified(self, e: s.Field, scope: Scope) -> bool:
+        """Whether this is a name of an imported module, and what it means. Locals hide modules."""
+        if not isinstance(e.value, s.Name) or scope.find(e.value.name) is not None:
+            return False
+        module = self.space.modules.get(e.value.name)
+        if module is None:
+            return False
+        found = self.names.member(module, e.name)
+        if found is None:
+            self.missing(module, e.name, e, "function")
+        else:
+            self.means(e, found)
+        return True
 
     # --------------------------------------------------------------------- expressions
 
@@ -242,6 +285,8 @@ class _Resolver:
             case s.Binary(left=left, right=right):
                 self.expr(left, scope)
                 self.expr(right, scope)
+            case s.Field() if self.qualified(e, scope):
+                pass
             case s.Unary(value=value) | s.Field(value=value):
                 self.expr(value, scope)
             case s.Call(fn=fn, args=args, named=named):

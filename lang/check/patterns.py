@@ -56,8 +56,8 @@ def bind_pattern(body: Body, pattern: s.Pattern, term: Term) -> None:
         case s.PLit(value=value):
             kind = {bool: BOOL, str: TEXT, type(None): UNIT}.get(type(value), NUM)
             body.equal(term, kind, pattern, f"what is matched with `{pattern.span.text}`")
-        case s.PCons(name=name, args=args):
-            _constructor(body, pattern, name, args, term)
+        case s.PCons(args=args):
+            _constructor(body, pattern, body.facts.constructor(pattern), args, term)
         case _:
             pass
 

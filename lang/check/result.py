@@ -77,6 +77,8 @@ class Checked:
     guides: tuple[str, ...]
     instances: Mapping[InstanceKey, Instance]
     entries: Mapping[str, InstanceKey]
+    #: the constructors of each constructor's type
+    siblings: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

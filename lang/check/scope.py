@@ -107,3 +107,8 @@ class Facts:
     mentions: dict[str, list[str]] = field(default_factory=dict)
     #: functions whose own text has an error: they are not looked at any further
     broken: set[str] = field(default_factory=set)
+
+    def constructor(self, p: s.PCons) -> str:
+        """The program's name of the constructor that a pattern means."""
+        meaning = self.meaning.get(p)
+        return meaning.name if isinstance(meaning, ConstructorRef) else p.name

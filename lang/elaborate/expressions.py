@@ -117,7 +117,8 @@ class Expressions(Context):
                 parts = tuple(self.fit(self.value(i, scope), t.item, scope) for i in items)
                 return ir.MakeArray(t, parts, span=span)
             case s.Field():
-                return self.field(e, scope)
+                known = e in self.instance.calls or e in self.instance.constructors
+                return self.reference(e) if known else self.field(e, scope)
             case s.Index():
                 return indexed(self, e, scope)
             case s.Unary(op="-", value=s.Lit(value=int() | float() as number)):
@@ -138,8 +139,10 @@ class Expressions(Context):
 
     def name(self, e: s.Name, scope: Scope) -> ir.Value:
         known = scope.names.get(e.name)
-        if known is not None:
-            return known.value
+        return self.reference(e) if known is None else known.value
+
+    def reference(self, e: s.Name | s.Field) -> ir.Value:
+        """What is no local: a function, a constructor, a primitive or a constant."""
         if e in self.instance.calls:
             key = self.instance.calls[e]
             return ir.Global(key.type, self.function(key), span=e.span)

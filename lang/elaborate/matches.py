@@ -145,16 +145,29 @@ class _Compiler:
         for c in clauses:
             p = _test_of(c, value)
             if isinstance(p, s.PCons):
-                named.setdefault(p.name, p)
+                named.setdefault(self.cx.instance.constructors[p], p)
         cases = []
         for name, p in named.items():
             params = tuple(self.param(arg) for arg in p.args)
             fields = tuple(ir.Var(q.type, q.name, span=p.span) for q in params)
-            left = [_into(c, value, name, fields) for c in clauses]
+            left = [self.into(c, value, name, fields) for c in clauses]
             cases.append((name, params, self.tree([c for c in left if c is not None])))
         others = [c for c in clauses if _test_of(c, value) is None]
         complete = self.cx.siblings[next(iter(named))] <= named.keys()
         return Switch(value, tuple(cases), None if complete else self.tree(others))
+
+    def into(
+        self, c: Clause, value: ir.Value, name: str, fields: tuple[ir.Value, ...]
+    ) -> Clause | None:
+        """The clause inside one constructor's case, or None if it is for another constructor."""
+        p = _test_of(c, value)
+        if p is None:
+            return c
+        if not isinstance(p, s.PCons) or self.cx.instance.constructors[p] != name:
+            return None
+        inner = _settle(Clause(c.arm, tuple(zip(fields, p.args, strict=True))))
+        others = _drop(c, value)
+        return Clause(c.arm, inner.tests + others.tests, c.bound + inner.bound)
 
     def param(self, p: s.Pattern) -> ir.Param:
         name = p.name if isinstance(p, s.PName) else "field"
@@ -167,18 +180,6 @@ def _test_of(c: Clause, value: ir.Value) -> s.Pattern | None:
 
 def _drop(c: Clause, value: ir.Value) -> Clause:
     return replace(c, tests=tuple((v, p) for v, p in c.tests if v != value))
-
-
-def _into(c: Clause, value: ir.Value, name: str, fields: tuple[ir.Value, ...]) -> Clause | None:
-    """The clause inside one constructor's case, or None if it is for another constructor."""
-    p = _test_of(c, value)
-    if p is None:
-        return c
-    if not isinstance(p, s.PCons) or p.name != name:
-        return None
-    inner = _settle(Clause(c.arm, tuple(zip(fields, p.args, strict=True))))
-    others = _drop(c, value)
-    return Clause(c.arm, inner.tests + others.tests, c.bound + inner.bound)
 
 
 class _Emitter:
@@ -292,7 +293,7 @@ def step_of(pattern: s.Pattern) -> str:
     """The step that an arm adds to the path: its constructor or literal."""
     match pattern:
         case s.PCons(name=name):
-            return name
+            return name.rpartition(".")[2]
         case s.PLit(value=bool(value)):
             return "true" if value else "false"
         case s.PLit(value=value):

@@ -22,7 +22,7 @@ class _Elaborator:
     def __init__(self, checked: Checked):
         self.checked = checked
         self.namer, self.observations = Namer(), Counter()
-        self.siblings = _siblings(checked.module)
+        self.siblings = checked.siblings
         self.names: dict[InstanceKey, str] = {}
         self.todo: deque[InstanceKey] = deque()
         self.used = Counter()
@@ -68,13 +68,3 @@ def _trace_parameters(f: s.Function | s.Guide, scope: Scope) -> None:
     """Names that a pattern takes out of a model's parameter are data as well."""
     for name, local in scope.names.items():
         scope.define(name, Local(local.value, local.origin or name))
-
-
-def _siblings(module: s.Module) -> dict[str, frozenset[str]]:
-    """The constructors of each constructor's type."""
-    out: dict[str, frozenset[str]] = {}
-    for item in module.items:
-        if isinstance(item, s.TypeDecl):
-            names = frozenset(c.name for c in item.constructors)
-            out |= dict.fromkeys(names, names)
-    return out

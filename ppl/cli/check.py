@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def command(files: tuple[str, ...], engine: bool) -> None:
     """Check the types of model FILES; nothing is run."""
     from ppl.lang.compile import compile_source
-    from ppl.sources import read_source
+    from ppl.sources import Folder, read_source
 
     found: list[Diagnostic] = []
     signatures: list[str] = []
     for file in files:
         try:
-            compiled = compile_source(read_source(file))
+            compiled = compile_source(read_source(file), Folder.of(file))
         except DiagnosticError as error:
             found += error.diagnostics
             continue

@@ -17,9 +17,9 @@ def command(file: str, model: str | None, after: str | None) -> None:
     """Print the intermediate program of MODEL in FILE (of its only model by default)."""
     from ppl.lang.compile import compile_source
     from ppl.semantics.ir_print import show
-    from ppl.sources import read_source
+    from ppl.sources import Folder, read_source
 
-    compiled = compile_source(read_source(file))
+    compiled = compile_source(read_source(file), Folder.of(file))
     models = {name: name for name in compiled.models}
     program = compiled.program(choose("model", model, models) if model else only(file, models))
     if after is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ppl.lang.check.library import library
+from ppl.lang import stdlib
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from ppl.lang.check.library import library
         ("center(xs)", "[real]"),
         ("standardize(ks)", "[real]"),
         ("gram(fn (a, b) => exp(-(a - b)^2), xs, ks)", "[[prob]]"),
+        ("Some(xs)", "option[[real]]"),
+        ("or_else(Some(2), 0)", "nat"),
     ],
 )
 def test_types(checked, expression: str, type_: str):
@@ -29,14 +31,25 @@ def test_types(checked, expression: str, type_: str):
 
 
 def test_each_function_is_tested():
-    assert set(library()) == {
-        "map", "filter", "reduce", "compose", "center", "standardize", "gram"
+    assert {i.name for i in stdlib.tree(stdlib.PRELUDE).items} == {
+        "map", "filter", "reduce", "compose", "center", "standardize", "gram", "option", "or_else"
     }  # fmt: skip
 
 
 def test_a_program_may_have_its_own(checked):
     c = checked("fn map(x) { x + 1 }\nmodel m(x: pos) { return map(x) }")
     assert c.diagnostics == () and str(c.entry("m").result) == "measure[pos]"
+
+
+def test_a_program_may_have_its_own_types(checked):
+    """Its constructors hide the prelude's, whose functions go on meaning their own."""
+    c = checked("""
+type option[a] = Nothing | Some(a, a)
+fn compose(x) { x }
+model m(x: real) { return (Some(x, 1), or_else(compose(None), x), center([x])) }
+""")
+    assert c.diagnostics == ()
+    assert str(c.entry("m").result) == "measure[(option[real], real, [real])]"
 
 
 def test_errors_inside_are_shown_where_they_are_caused(checked):
