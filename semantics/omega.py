@@ -39,6 +39,9 @@ class Omega(Protocol):
 
     def foreign_key(self, path: Path) -> Array: ...
 
+    @property
+    def has_room(self) -> Any: ...
+
 
 def path_hash(path: Path) -> int:
     """32 bits of the path, the same on every machine and in every version."""
@@ -64,6 +67,11 @@ class Key:
 
     def leave(self, inner: Any) -> Key:
         return self
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a loop need not stop: keys never run out."""
+        return True
 
     def foreign_key(self, path: Path) -> Array:
         """A key for code that draws by itself."""
@@ -145,6 +153,11 @@ class Tape:
 
     def leave(self, inner: Tape) -> Tape:
         return inner
+
+    @property
+    def has_room(self) -> Array:
+        """False where the run will be repeated with a longer tape, so that a loop may stop."""
+        return self.used <= self.choices.shape[-1]
 
     def foreign_key(self, path: Path) -> Array:
         raise fail(

@@ -1,0 +1,149 @@
+"""Which variables are known while a program is compiled, whatever is drawn, and which recursion is.
+
+XLA unrolls recursion that ends by what is known, and runs tail recursion that does not as a loop,
+whose arguments are then not known: the two are decided together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ppl.semantics import ir
+from ppl.semantics.analysis.calls import components
+from ppl.semantics.analysis.shapes import static_params
+from ppl.semantics.analysis.tails import TailRecursion, tail_recursion
+from ppl.semantics.ir_map import nodes
+
+#: primitives whose result is known while compiling if their arguments are
+_FOLDED = frozenset(
+    "add sub mul div floordiv mod pow neg lt gt le ge eq ne and or not min max abs square "
+    "indicator exp log sqrt to_real checked_nat checked_pos checked_prob checked_int "
+    "checked_bool".split()
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """variables: those known while compiling. loops: the functions whose tail recursion ends by
+    what is not known. deep: calls of other recursion that does, by function."""
+
+    variables: frozenset[str]
+    loops: tuple[TailRecursion, ...]
+    deep: tuple[tuple[str, ir.Node], ...]
+
+    def value(self, v: ir.Node | None, more: frozenset[str] = frozenset()) -> bool:
+        """Whether a value is known, if the variables in `more` are."""
+        return _known(v, self.variables | more)
+
+
+def what_is_known(program: ir.Program) -> Known:
+    """Decided on the IR alone; linear in its size, times the depth of its calls."""
+    groups = {name: frozenset(group) for group in components(program) for name in group}
+    tails = {f.name: t for f in program.functions if (t := tail_recursion(f)) is not None}
+    loops: dict[str, TailRecursion] = {}
+    while True:
+        carried = {p.name for name in loops for p in program.by_name[name].params}
+        variables = _variables(program, carried)
+        deep = [
+            (f.name, call)
+            for f in program.functions
+            for call in _undecided(f, groups[f.name] - loops.keys(), variables)
+        ]
+        more = {name: tails[name] for name, _ in deep if name in tails}
+        if not more:
+            return Known(variables, tuple(loops.values()), tuple(deep))
+        loops |= more
+
+
+def _variables(program: ir.Program, carried: set[str]) -> frozenset[str]:
+    """The greatest set of variables whose definitions are known if those in it are."""
+    defined = list(_definitions(program))
+    fixed = static_params(program)
+    known = {name for name, _ in defined} | fixed
+    for f in program.functions:
+        known |= {p.name for p in f.params}
+    entry = {p.name for p in program.entry.params} - fixed
+    known -= entry | carried | set(_called_from_anywhere(program))
+    while True:
+        fewer = {name for name, v in defined if name in known and not _known(v, known)}
+        if not fewer:
+            return frozenset(known)
+        known -= fewer
+
+
+def _definitions(program: ir.Program) -> Iterator[tuple[str, ir.Node | None]]:
+    """(variable, what it is bound to), several for a parameter; None for what is not known."""
+    for f in program.functions:
+        for n in nodes(f.body):
+            match n:
+                case ir.Block(binds=binds):
+                    yield from ((b.name, b.comp) for b in binds)
+                case ir.Call(fn=ir.Global(name=name), args=args):
+                    params = program.by_name[name].params
+                    yield from zip((p.name for p in params), args, strict=True)
+                case ir.Lam(params=params):
+                    yield from ((p.name, None) for p in params)
+                case ir.For(param=p):
+                    yield p.name, None
+                case ir.Scan(carry=c, param=p):
+                    yield from ((c.name, None), (p.name, None))
+                case ir.Iterate(carry=c):
+                    yield c.name, None
+                case ir.Match(arms=arms):
+                    yield from ((p.name, None) for a in arms for p in a.params)
+
+
+def _called_from_anywhere(program: ir.Program) -> Iterator[str]:
+    """Parameters of functions that are used as values."""
+    for f in program.functions:
+        for n in nodes(f.body):
+            called = n.fn if isinstance(n, ir.Call) else None
+            for child in ir.children(n):
+                if isinstance(child, ir.Global) and child is not called:
+                    yield from (p.name for p in program.by_name[child.name].params)
+
+
+def _known(v: ir.Node | None, known: frozenset[str] | set[str]) -> bool:
+    match v:
+        case ir.Lit():
+            return True
+        case ir.Var(name=name):
+            return name in known
+        case ir.Return(value=value) | ir.At(body=ir.Return(value=value)):
+            return _known(value, known)
+        case ir.Op(op="len"):
+            return True
+        case ir.Op(op=op, args=args):
+            return op in _FOLDED and all(_known(a, known) for a in args)
+        case ir.Block(result=result):
+            return _known(result, known)
+        case ir.If(cond=cond, then=then, other=other):
+            return all(_known(x, known) for x in (cond, then, other))
+        case ir.MakeTuple(items=items) | ir.MakeRecord(items=items):
+            return all(_known(x, known) for x in items)
+        case ir.Proj(value=value) | ir.Get(value=value):
+            return _known(value, known)
+        case _:
+            return False
+
+
+def _undecided(
+    f: ir.Function, recursive: frozenset[str], known: frozenset[str]
+) -> Iterator[ir.Node]:
+    """Mentions of what is recursive with a function that no known condition guards."""
+    todo: list[tuple[ir.Node, bool]] = [(f.body, False)]
+    while todo:
+        n, decided = todo.pop()
+        match n:
+            case ir.Call(fn=ir.Global(name=name), args=args) if name in recursive:
+                if not decided:
+                    yield n
+                todo += [(a, decided) for a in args]
+            case ir.Global(name=name) if name in recursive and not decided:
+                yield n
+            case ir.If(cond=cond, then=then, other=other):
+                inner = decided or _known(cond, known)
+                todo += [(cond, decided), (then, inner), (other, inner)]
+            case _:
+                todo += [(child, decided) for child in ir.children(n)]

@@ -1,0 +1,96 @@
+"""Tail recursion: a function whose calls of itself are all the last thing that it runs.
+
+A pure function calls itself in tail position. One that gives a measure is `return thunk body`, and
+every call of itself is bound to a variable that `body` only runs, in tail position:
+
+    def walk(n) = return thunk { x <- …; if x then return n else { w <- call @walk(n + 1); run w } }
+
+One step of the loop it stands for runs the body once: it ends in a result or in new arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ppl.semantics import ir
+from ppl.semantics.ir_map import nodes
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TailRecursion:
+    """`body` is run once a step. `calls`: variables bound to a call of itself (measures only).
+    `places`: the paths, seen from the body's, at which it runs itself."""
+
+    function: ir.Function
+    body: ir.Comp
+    calls: frozenset[str]
+    places: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """As the user wrote it."""
+        return self.function.name.partition("#")[0]
+
+    @property
+    def measure(self) -> bool:
+        """Whether it is what the function returns that repeats itself."""
+        return self.body is not self.function.body
+
+
+def tail_recursion(f: ir.Function) -> TailRecursion | None:
+    """The loop that a function is, if it calls itself, in tail position only."""
+    found = list(nodes(f.body))
+    mentions = sum(isinstance(n, ir.Global) and n.name == f.name for n in found)
+    if not mentions:
+        return None
+    match f.body:
+        case ir.Return(value=ir.Thunk(body=body)):
+            calls = frozenset(
+                b.name
+                for n in found
+                if isinstance(n, ir.Block)
+                for b in n.binds
+                if calls_itself(b.comp, f.name)
+            )
+            uses = sum(isinstance(n, ir.Var) and n.name in calls for n in found)
+            if not calls:
+                return None
+        case body:
+            calls, uses = frozenset(), mentions
+    ends = list(_ends(body, (), f.name, calls))
+    if len(ends) != uses or (calls and len(calls) != mentions):
+        return None
+    return TailRecursion(f, body, calls, tuple(dict.fromkeys(ends)))
+
+
+def calls_itself(comp: ir.Comp, name: str) -> bool:
+    """Whether a computation is a call of the top-level function `name`."""
+    return isinstance(comp, ir.Call) and isinstance(comp.fn, ir.Global) and comp.fn.name == name
+
+
+def last(block: ir.Block) -> tuple[tuple[ir.Bind, ...], ir.Comp]:
+    """The bindings of a block before what it runs last, and that: `x <- c; return x` runs c."""
+    *before, end = block.binds or (None,)
+    match block.result:
+        case ir.Return(value=ir.Var(name=name)) if end is not None and end.name == name:
+            return tuple(before), end.comp  # type: ignore[arg-type]
+    return block.binds, block.result
+
+
+def _ends(comp: ir.Comp, path: Path, name: str, calls: frozenset[str]) -> Iterator[Path]:
+    """Where a computation ends in running the function again."""
+    match comp:
+        case ir.Block():
+            yield from _ends(last(comp)[1], path, name, calls)
+        case ir.At(step=step, body=body, keep=False):
+            yield from _ends(body, (*path, step), name, calls)
+        case ir.If(then=then, other=other):
+            yield from _ends(then, path, name, calls)
+            yield from _ends(other, path, name, calls)
+        case ir.Run(measure=ir.Var(name=variable)) if variable in calls:
+            yield path
+        case _ if not calls and calls_itself(comp, name):
+            yield path
