@@ -11,7 +11,7 @@ from ppl.lang import syntax as s
 from ppl.lang.check.annotations import Where, read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
 from ppl.lang.check.guides import check_sites, check_strategy
-from ppl.lang.check.library import library
+from ppl.lang.check.lookup import Names
 from ppl.lang.check.scope import (
     Builtin,
     Constant,
