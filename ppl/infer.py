@@ -61,7 +61,7 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
     settings = {k: v for k, v in asdict(method).items() if v is not None}
     return {
-        "model": target.model.name,
+        "model": target.name,
         "method": name_of(method),
         "settings": settings,
         "seed": seed,

@@ -9,12 +9,13 @@ A `Target` is a measure: a program bound to its data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppl.data import bind
+from ppl.interventions import Named, Setting, setting, shown, together
 from ppl.places import Parameter
 from ppl.semantics.diagnostics import Diagnostic, Source, fail, suggest
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ppl.semantics.density import Density
     from ppl.semantics.engine import Engine
     from ppl.semantics.machine import Machine
+    from ppl.semantics.xla.fixed import Fixed
     from ppl.semantics.xla.program import Bound
 
 
@@ -98,6 +100,7 @@ class Model:
         self.name = name
         self._compiled = compiled
         self._bounds: dict[Any, Any] = {}
+        self._outlines: dict[Any, Mapping[str, Named]] = {}
 
     @cached_property
     def program(self) -> ir.Program:
@@ -141,14 +144,26 @@ class Model:
         values, warnings = bind(self.parameters, data)
         return Target(self, values, warnings)
 
-    def _bound(self, static: tuple[tuple[str, Any], ...]) -> Bound:
+    def _bound(self, static: tuple[tuple[str, Any], ...], fixed: tuple[Fixed, ...] = ()) -> Bound:
         from ppl.semantics.xla.data import fingerprint
         from ppl.semantics.xla.program import Bound
 
-        key = tuple((name, fingerprint(v)) for name, v in static)
+        key = tuple((name, fingerprint(v)) for name, v in static), fixed
         if key not in self._bounds:
-            self._bounds[key] = Bound(self.program, static)
+            self._bounds[key] = Bound(self.program, static, fixed)
         return self._bounds[key]
+
+    def _outline(self, bound: Bound, data: Mapping[str, Any]) -> Mapping[str, Named]:
+        """The names of the program with data of these sizes."""
+        import jax
+
+        from ppl.semantics.xla.outline import outline
+
+        flat, tree = jax.tree.flatten(dict(data))
+        key = bound, tree, tuple(x.shape for x in flat)
+        if key not in self._outlines:
+            self._outlines[key] = outline(bound, data)
+        return self._outlines[key]
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{p.name}: {p.type}" for p in self.parameters)
@@ -157,23 +172,74 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A model and its data: an unnormalised measure over the model's result."""
+    """A model and its data: an unnormalised measure over the model's result.
+
+    settings: names whose values are set from outside, in the order in which they were.
+    """
 
     model: Model
     values: Mapping[str, Any] = field(repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), repr=False)
+    settings: tuple[Setting, ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """The model's name and what was set: `triangle.do(x=1)`."""
+        return shown(self.model.name, self.settings)
+
+    def do(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Target:
+        """The target in which names have these values whatever was drawn before: interventions.
+
+        What a name's binder would run is skipped, and nothing is scored: the truncated product of
+        Pearl (Causality, 2009). Names are paths as results show them, so elements can be set:
+        `target.do({"theta[3]": 2.0})`; a number sets all elements.
+
+        Raises:
+            DiagnosticError: E855, there is no such name; E856, the value is of another kind or
+                shape; E857, it is outside the range of the name's type; E858, elements that are
+                drawn together.
+        """
+        return self._set({**(values or {}), **more}, scored=False)
+
+    def given(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Target:
+        """The target in which sites are seen to have these values: conditioning.
+
+        Each is scored by its density, as if the model had observed it.
+
+        Raises:
+            DiagnosticError: as `do`, and E858 for a name that has no density.
+        """
+        return self._set({**(values or {}), **more}, scored=True)
+
+    def _set(self, values: Mapping[str, Any], *, scored: bool) -> Target:
+        known, data = self.names, [p.name for p in self.model.parameters]
+        new = [setting(k, v, known, data, scored=scored) for k, v in values.items()]
+        settings = (*self.settings, *new)
+        together(settings)
+        return replace(self, settings=settings)
+
+    @cached_property
+    def names(self) -> Mapping[str, Named]:
+        """The names that can be set, by path."""
+        from ppl.semantics.precision import precision
+
+        bare = self if not self.settings else replace(self, settings=())
+        with precision():
+            return self.model._outline(*bare._split)
 
     @cached_property
     def _split(self) -> tuple[Bound, dict[str, Any]]:
         from ppl.semantics.analysis import static_params
         from ppl.semantics.precision import precision
         from ppl.semantics.xla.data import split_static
+        from ppl.semantics.xla.fixed import as_data
 
         program = self.model.program
         types = {p.name: p.type for p in program.entry.params}
         with precision():
-            fixed, data = split_static(self.values, types, static_params(program))
-        return self.model._bound(fixed), data
+            static, data = split_static(self.values, types, static_params(program))
+            fixed, values = as_data(together(self.settings))
+        return self.model._bound(static, fixed), data | values
 
     @property
     def bound(self) -> Bound:

@@ -62,7 +62,7 @@ def _simulate(
         raise_faults(faults)
         drawn = {k: v for k, v in known.items() if not _is_observation(k)}
         values = {**drawn, **observed} if method == "prior" else observed
-        about = {"model": target.model.name, "method": method, "settings": {}, "seed": seed}
+        about = {"model": target.name, "method": method, "settings": {}, "seed": seed}
         return posterior_of(target, values, result, n, shape, **about)
 
 

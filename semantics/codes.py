@@ -1332,6 +1332,56 @@ conditions.
     x ~ normalize({ a ~ bernoulli(0.3); condition a or not a; return a }, exact)
 """,
     ),
+    "E855": Code(
+        "no site of that name to set",
+        """
+`target.do` and `target.given` set names by their paths, as results show them: the names that `~`
+binds on the way, then the site's own. Elements stand in brackets. Data are no sites: give the model
+other data.
+
+    model(y=y).do(thetta=1)            # wrong
+    model(y=y).do(y=1)                 # wrong: y is data
+    model(y=y).do({"theta[3]": 1})     # right
+""",
+    ),
+    "E856": Code(
+        "a value that does not fit the name that it is given to",
+        """
+A value that is set has the kind and the shape of what its name holds; one number stands for every
+element of an array. Of records and functions, the names inside are set.
+
+    target.do(tau="large")               # wrong
+    target.do(theta=[1, 2])              # wrong, if theta has three elements
+    target.do(tau=2, theta=[1, 2, 3])    # right
+    target.do(theta=0)                   # right: all three
+""",
+    ),
+    "E857": Code(
+        "a value outside the range of the name that it is given to",
+        """
+Interventions and conditions keep to what a name can hold: its type (`pos` is at least 0, `prob`
+between 0 and 1), and the values of a discrete law.
+
+    tau ~ half_normal(1)
+    target.do(tau=-1)     # wrong
+    target.do(tau=2)      # right
+""",
+    ),
+    "E858": Code(
+        "a name that cannot be set in this way",
+        """
+Conditioning scores a value by the density of its site, which names that are computed do not have.
+Elements can be set one by one where they are drawn independently (`for`, `iid`, `normal(a, b)` of
+arrays), not where one law draws them together. A name is conditioned or intervened on, not both.
+
+    a ~ { z ~ normal(0, 1); return 2 * z }
+    x ~ multi_normal(m, s)
+    target.given(a=1)                  # wrong: its density is not known
+    target.given({"a/z": 0.5})         # right
+    target.do({"x[0]": 1})             # wrong
+    target.do(x=[1, 0.3])              # right: all of it
+""",
+    ),
     "E891": Code(
         "a posterior has no draws of that name",
         """

@@ -18,6 +18,7 @@ from ppl.semantics import ir
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, position, spread, union
 from ppl.semantics.xla.elimination import Chain, Link
+from ppl.semantics.xla.fixed import at_binder
 from ppl.semantics.xla.state import Env, Scope, State
 from ppl.semantics.xla.summing import Summed, plates_of
 from ppl.semantics.xla.values import (
@@ -52,7 +53,8 @@ class _Loop:
         carry = jax.tree.unflatten(self.tree, parts)
         local = {**self.env, self.node.carry.name: carry, self.node.param.name: item}
         unchecked = replace(scope, faults=None)
-        out, end = run(self.node.body, local, State(extra=self.summed), unchecked)
+        begin = State(extra=self.summed)
+        out, end = at_binder(lambda s, sc: run(self.node.body, local, s, sc), begin, unchecked)
         after, tree = _parts(out)
         return after if tree == self.tree else None, end
 

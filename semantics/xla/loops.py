@@ -17,8 +17,18 @@ import jax.numpy as jnp
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.xla.arrays import static_int
-from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, spread, sum_axis, union
+from ppl.semantics.xla.axes import Arr, Axis, elementwise, sum_axis
+from ppl.semantics.xla.carries import (
+    carried,
+    carry_axes,
+    closed_form,
+    holds_code,
+    moved_on,
+    time_event,
+    time_first,
+)
 from ppl.semantics.xla.faults import over_axis, over_time
+from ppl.semantics.xla.fixed import at_binder, without_elements
 from ppl.semantics.xla.join import join
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.state import Env, Factor, Scope, State
@@ -35,7 +45,6 @@ from ppl.semantics.xla.values import (
     map_leaves,
     open_array,
     to_arr,
-    varies_along,
 )
 
 Result = tuple[RValue, State]
@@ -68,7 +77,7 @@ def side_by_side(
     """The array of the results of independent runs of `body`, one for each element of `axis`."""
     given = {k: open_array(v, axis) for k, v in _owned(scope, axis.size).items()}
     inner = replace(scope.along(axis), given=given, faults=_region(scope))
-    out, end = body(State(omega=state.omega, extra=state.extra), inner)
+    out, end = at_binder(body, State(omega=state.omega, extra=state.extra), inner)
     if scope.faults is not None:
         scope.faults.extend(over_axis(inner.faults or (), axis))
     done = closed_tables(replace(state, omega=end.omega, extra=end.extra), end, axis)
@@ -149,20 +158,14 @@ def _filtered(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
 # ---------------------------------------------------------------------------------------- scans
 
 
-def _time_first(a: Arr) -> Arr:
-    return Arr(jnp.moveaxis(a.data, len(a.axes), 0), a.axes)
-
-
-def _time_event(a: Arr) -> Arr:
-    return Arr(jnp.moveaxis(a.data, 0, len(a.axes)), a.axes)
-
-
 def _history(v: RValue, n: int) -> RValue:
-    return as_array(map_leaves(_time_event, v), n)
+    return as_array(map_leaves(time_event, v), n)
 
 
 def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
     """`scan` and `fold`: a state threaded through the elements in order."""
+    if node.keep == "last":
+        scope = without_elements(scope)
     over = value(node.over, env, scope)
     n = length(over)
     owned = _owned(scope, n)
@@ -176,24 +179,24 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
     read = node.body.free - {node.carry.name, node.param.name}
     axes = carry_axes(read, (over, start), node.body.effectful, env, scope)
     init = carried(start, axes)
-    steps = map_leaves(_time_first, elements(over))
-    given = {k: map_leaves(_time_first, elements(v)) for k, v in owned.items()}
+    steps = map_leaves(time_first, elements(over))
+    given = {k: map_leaves(time_first, elements(v)) for k, v in owned.items()}
 
     def step(carry: tuple[RValue, Any], x: tuple[Any, RValue, Mapping[str, RValue]]) -> Any:
         (current, omega), (t, item, now) = carry, x
         local = {**env, node.carry.name: current, node.param.name: item}
         begin = State(omega=omega.enter(t) if omega is not None else None, extra=state.extra)
         inner = replace(scope, given=now, faults=_region(scope))
-        out, end = _run(node.body, local, begin, inner)
-        moved = moved_on(out, current, axes, node)
+        out, end = at_binder(lambda s, sc: _run(node.body, local, s, sc), begin, inner)
+        moved = moved_on(out, current, axes, node.carry.type, node.span)
         left = omega.leave(end.omega) if omega is not None else None
         kept = moved if node.keep == "all" else None
         return (moved, left), (kept, end.sites, end.kept, end.observed, end.scores, inner.faults)
 
     inputs = (jnp.arange(n), steps, given)
-    if n and _holds_code(node.carry.type):
+    if n and holds_code(node.carry.type):
         first = jax.tree.map(lambda x: x[0], inputs)
-        init = _closed_form(lambda v: step((v, state.omega), first)[0][0], init, node)
+        init = closed_form(lambda v: step((v, state.omega), first)[0][0], init, node.span)
     (last, omega), happened = jax.lax.scan(step, (init, state.omega), inputs, length=n)
     done = _merged(replace(state, omega=omega), happened, n, scope)
     return (_history(happened[0], n) if node.keep == "all" else last), done
@@ -216,112 +219,17 @@ def _merged(state: State, happened: Any, n: int, scope: Scope) -> State:
     return state
 
 
-def carry_axes(
-    read: frozenset[str], inputs: tuple[RValue, ...], effectful: bool, env: Env, scope: Scope
-) -> Axes:
-    """Axes a carry may come to vary along: those of everything the body reads, and, when it
-    draws, the open ones. Decided before tracing, so that the body is traced once."""
-    found = [varies_along(env[name]) for name in sorted(read) if name in env]
-    found += map(varies_along, inputs)
-    found += [varies_along(v) for k, v in scope.given.items() if scope.owns(k)]
-    if effectful:
-        found.append(scope.axes)
-    return union(*found)
-
-
-def carried(v: RValue, axes: Axes) -> RValue:
-    """A value in the form that a loop carries: numbers as arrays along `axes`."""
-    return map_leaves(lambda a: replace(spread(a, axes), index=None), v)
-
-
-def moved_on(v: RValue, current: RValue, axes: Axes, node: ir.Scan | ir.Iterate) -> RValue:
-    """The state after a step in the form of the one before it, if it has that form."""
-    out = carried(v, axes)
-    if jax.tree.structure(out) != jax.tree.structure(current) and _holds_code(node.carry.type):
-        # the new state's code is one of several
-        out = carried(join(to_arr(False), current, out, node.span), axes)
-    before, after = (
-        jax.tree.leaves(x, is_leaf=lambda a: isinstance(a, Arr)) for x in (current, out)
-    )
-    for a, b in zip(before, after, strict=False):
-        if isinstance(a, Arr) and isinstance(b, Arr) and a.event_shape != b.event_shape:
-            raise fail(
-                "E704",
-                "the state carried by this loop changes its size: one step makes an array of shape "
-                f"{a.event_shape} one of shape {b.event_shape}",
-                span=node.span,
-                hint="give the state its final size before the loop, and fill it in",
-            )
-    if jax.tree.structure(out) != jax.tree.structure(current):
-        if _holds_code(node.carry.type):
-            return out  # not closed under the body yet
-        raise fail(
-            "E701",
-            "the state carried by this loop changes its form from step to step",
-            span=node.span,
-            hint="carry values of one form (texts cannot change), or run with engine='machine'",
-        )
-    return jax.tree.map(
-        lambda a, b: (
-            replace(a, data=jnp.asarray(a.data, b.data.dtype)) if isinstance(a, Arr) else a
-        ),
-        out,
-        current,
-        is_leaf=lambda x: isinstance(x, Arr),
-    )
-
-
-def _holds_code(t: Any) -> bool:
-    from ppl.semantics import types as T
-
-    match t:
-        case T.Fun() | T.Dist() | T.Measure():
-            return True
-        case T.Tuple(items=items):
-            return any(map(_holds_code, items))
-        case T.Record(fields=fields):
-            return any(_holds_code(f) for _, f in fields)
-        case T.Array(item=item):
-            return _holds_code(item)
-    return False
-
-
-#: steps after which the codes that a loop carries should all have been met
-_FORMS = 8
-
-
-def _closed_form(
-    step: Callable[[RValue], RValue], init: RValue, node: ir.Scan | ir.Iterate
-) -> RValue:
-    """A carry of functions in a form that the body maps to itself: the union of all codes met."""
-    for _ in range(_FORMS):
-        out = jax.eval_shape(step, init)
-        if jax.tree.structure(init) == jax.tree.structure(out):
-            return init
-        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), out)
-        init = join(to_arr(True), init, zeros, node.span)
-    raise fail(
-        "E701",
-        "the function carried by this loop grows with every step",
-        span=node.span,
-        hint="run with engine='machine'",
-    )
-
-
 def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
     """`iterate … max n`: a scan of n steps, each for the lanes that have not stopped."""
     if node.limit is None:
-        raise fail(
-            "E706",
-            "a loop without a bound does not run on XLA",
-            span=node.span,
-            hint="give it one, `iterate … until … max 100`, or run with engine='machine'",
-        )
+        from ppl.semantics.xla import unbounded
+
+        return unbounded.iterate(node, env, state, scope)
     n = static_int(value(node.limit, env, scope), "the limit of a loop", node.span)
     read = (node.body.free | node.until.free) - {node.carry.name}
     start = value(node.init, env, scope)
     axes = carry_axes(read, (start,), node.body.effectful, env, scope)
-    given = {k: map_leaves(_time_first, elements(v)) for k, v in _owned(scope, n).items()}
+    given = {k: map_leaves(time_first, elements(v)) for k, v in _owned(scope, n).items()}
 
     def step(carry: tuple[RValue, Arr, Any], x: tuple[Any, Mapping[str, RValue]]) -> Any:
         (current, alive, omega), (t, now) = carry, x
@@ -336,7 +244,9 @@ def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
         out, end = _run(node.body, local, begin, inner)
         if end.extra != state.extra:
             raise _summed_inside(node)
-        moved = moved_on(join(alive, out, current, node.span), current, axes, node)
+        moved = moved_on(
+            join(alive, out, current, node.span), current, axes, node.carry.type, node.span
+        )
         left = omega.leave(end.omega) if omega is not None else None
         return (moved, alive, left), (
             None,
@@ -349,10 +259,10 @@ def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
 
     init = carried(start, axes)
     steps = (jnp.arange(n), given)
-    if n and _holds_code(node.carry.type):
+    if n and holds_code(node.carry.type):
         alive = carried(to_arr(True), axes)
         first = jax.tree.map(lambda x: x[0], steps)
-        init = _closed_form(lambda v: step((v, alive, state.omega), first)[0][0], init, node)
+        init = closed_form(lambda v: step((v, alive, state.omega), first)[0][0], init, node.span)
     begin = (init, carried(to_arr(True), axes), state.omega)
     (last, _, omega), happened = jax.lax.scan(step, begin, steps, length=n)
     return last, _merged(replace(state, omega=omega), happened, n, scope)

@@ -7,7 +7,8 @@ program, the static values of its parameters and the number of lanes are fixed w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -19,9 +20,11 @@ from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
+from ppl.semantics.xla.fixed import Fixed, values_of
+from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
 from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, unlisted
-from ppl.semantics.xla.state import Scope, SiteRule, State, total
+from ppl.semantics.xla.state import Path, Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import NUDGE, Summed, Summing
 from ppl.semantics.xla.values import RValue, Seq
 
@@ -68,11 +71,31 @@ def particles(n: int) -> Axis:
 class Bound:
     """A program and the values of its parameters that are part of the code (sizes, texts).
 
+    rooms: how many steps to record of loops without a bound, by path, where not the usual number.
+    limit: the number of steps after which such a loop is given up.
+
     Compared by identity, so that it can key caches of compiled code.
     """
 
     program: ir.Program
     static: tuple[tuple[str, Any], ...] = ()
+    #: the paths that are set from outside; their values are among the data
+    fixed: tuple[Fixed, ...] = ()
+    rooms: tuple[tuple[Path, int], ...] = ()
+    limit: int = 1_000_000
+    _larger: dict[Any, Bound] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def tails(self) -> Tails:
+        """The recursion that runs as loops."""
+        return tails(self.program)
+
+    def with_room(self, needed: Mapping[Path, int]) -> Bound:
+        """The same, with more room for the steps of loops."""
+        rooms = tuple(sorted({**dict(self.rooms), **needed}.items()))
+        if rooms not in self._larger:
+            self._larger[rooms] = replace(self, rooms=rooms)
+        return self._larger[rooms]
 
     def execute(
         self,
@@ -85,6 +108,7 @@ class Bound:
         record: frozenset[str] = NOTHING,
         smooth: bool = False,
         predict: bool = False,
+        outline: dict[str, ir.At] | None = None,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`."""
         env = {**dict(self.static), **_in_this_precision(dict(data))}
@@ -93,11 +117,16 @@ class Bound:
             self.program,
             rule,
             axes=axes,
-            given=_in_this_precision(dict(given or {})),
+            given=_in_this_precision(dict(given or {})) | values_of(self.fixed, env),
+            fixed={f.path: f for f in self.fixed},
             record=record,
             smooth=smooth,
             predict=predict,
             faults=[] if "faults" in record else None,
+            tails=self.tails,
+            rooms=dict(self.rooms),
+            limit=self.limit,
+            outline=outline,
         )
         state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
         local = {p.name: env[p.name] for p in entry.params}
@@ -132,6 +161,7 @@ class Bound:
         return tuple(
             SiteInfo(path, x.data.shape, u.data.shape, found.span, found.family)
             for path, pair in shapes.items()
+            if path in discover.found  # a value that is set is no coordinate
             for (x, u), found in ((_inside_loops(pair), discover.found[path]),)
         )
 

@@ -17,12 +17,21 @@ from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.signatures import PRIMITIVES
 from ppl.semantics.xla.axes import Arr, Axes, Coupled, elementwise, open_event
 from ppl.semantics.xla.dists import log_prob
+from ppl.semantics.xla.fixed import at_binder, at_site
 from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
 from ppl.semantics.xla.pure import apply_primitive, coupled, equal, value
 from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.sizes import check_observed, sized_as
-from ppl.semantics.xla.state import Env, Scope, Site, State, masked, missing_where_dead
+from ppl.semantics.xla.state import (
+    Env,
+    Scope,
+    Site,
+    State,
+    masked,
+    missing_where_dead,
+    path_name,
+)
 from ppl.semantics.xla.values import (
     Closure,
     Dist,
@@ -84,6 +93,10 @@ def apply(fn: RValue, args: tuple[RValue, ...], scope: Scope, span: Span | None 
         case GlobalFn(name=name):
             function = scope.program.by_name[name]
             env = dict(zip((p.name for p in function.params), args, strict=True))
+            if name in scope.tails:
+                from ppl.semantics.xla import recursion
+
+                return recursion.loop(scope.tails[name], env, State(), scope, span)[0]
             return _body(function.body, env, scope, span)
         case Union():
 
@@ -100,11 +113,12 @@ def apply(fn: RValue, args: tuple[RValue, ...], scope: Scope, span: Span | None 
 
 
 def _body(body: ir.Comp, env: Env, scope: Scope, span: Span | None) -> RValue:
-    out, _ = run(body, env, State(), _deeper(scope, span))
+    out, _ = run(body, env, State(), deeper(scope, span))
     return out
 
 
-def _deeper(scope: Scope, span: Span | None) -> Scope:
+def deeper(scope: Scope, span: Span | None) -> Scope:
+    """The scope inside a call. Raises E707 if calls nest too deeply."""
     if scope.depth > CALL_LIMIT:
         raise unbounded(span)
     return replace(scope, depth=scope.depth + 1)
@@ -139,10 +153,15 @@ def run_measure(measure: RValue, state: State, scope: Scope, span: Span | None) 
             axis = scope.fresh_plate("/".join(scope.path), n.value)
             return side_by_side(axis, lambda s, sc: run_measure(each, s, sc, span), state, scope)
         case Dist():
-            return scope.site(Site(scope.path, measure, span), scope, state)
+            return at_site(Site(scope.path, measure, span), scope, state)
         case Suspension(code=code, names=names, values=values):
             assert isinstance(code.node, ir.Comp)
-            return run(code.node, environment(names, values), state, _deeper(scope, span))
+            if code in scope.tails:
+                from ppl.semantics.xla import recursion
+
+                args = environment(names, values)
+                return recursion.loop(scope.tails[code], args, state, scope, span)
+            return run(code.node, environment(names, values), state, deeper(scope, span))
         case Union(tag=tag, options=options):
             out: RValue = None
             for k, option in enumerate(options):
@@ -170,25 +189,30 @@ def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
         drawing = replace(scope.at(f"predict {node.name}"), site=draw)
         drawn, state = run_measure(sized_as(dist, x), state, drawing, node.span)
         return None, state.observing(node.name, drawn)
-    dist, x, pending = _by_element(dist, x)
-
-    def density(d: RValue, at: RValue) -> Arr:
-        if isinstance(d, Dist) and d.name == "dirac" and isinstance(at, (tuple, Rec, Seq)):
-            same = to_arr(equal(d.args[0], at, node.span))
-            return elementwise(lambda c: jnp.where(c, 0.0, -jnp.inf), same)
-        check_observed(d, at, node.span)
-        checks = "support" if scope.smooth else "all"
-        return log_prob(d, at, lambda f, *a: apply(f, a, scope), node.span, checks=checks)
-
-    if isinstance(dist, Union):
-        one = lambda d, mask: density(*_within((d, x), mask, scope))  # noqa: E731
-        score = to_arr(choose(dist, one, node.span))
-    else:
-        score = density(dist, x)
-    score = masked(scope, score)
+    score, pending = density(dist, x, scope, node.span)
     if "observed" in scope.record:
         state = state.observing(node.name, score)
     return None, state.scored(score, pending)
+
+
+def density(dist: RValue, x: RValue, scope: Scope, span: Span | None) -> tuple[Arr, Axes]:
+    """The log density of `dist` at `x` in live lanes, and the plates that its factor waits for."""
+    dist, x, pending = _by_element(dist, x)
+
+    def of_one(d: RValue, at: RValue) -> Arr:
+        if isinstance(d, Dist) and d.name == "dirac" and isinstance(at, (tuple, Rec, Seq)):
+            same = to_arr(equal(d.args[0], at, span))
+            return elementwise(lambda c: jnp.where(c, 0.0, -jnp.inf), same)
+        check_observed(d, at, span)
+        checks = "support" if scope.smooth else "all"
+        return log_prob(d, at, lambda f, *a: apply(f, a, scope), span, checks=checks)
+
+    if isinstance(dist, Union):
+        one = lambda d, mask: of_one(*_within((d, x), mask, scope))  # noqa: E731
+        score = to_arr(choose(dist, one, span))
+    else:
+        score = of_one(dist, x)
+    return masked(scope, score), pending
 
 
 def _by_element(dist: RValue, x: RValue) -> tuple[RValue, RValue, Axes]:
@@ -213,7 +237,9 @@ def _score(node: ir.Score, env: Env, state: State, scope: Scope) -> Result:
 
 def _at(node: ir.At, env: Env, state: State, scope: Scope) -> Result:
     inner = scope.at(node.step)
-    out, state = run(node.body, env, state, inner)
+    if scope.outline is not None:
+        scope.outline.setdefault(path_name(inner.path), node)
+    out, state = at_binder(lambda s, sc: run(node.body, env, s, sc), state, inner)
     if node.keep and "kept" in scope.record:
         state = state.keeping(inner.path, missing_where_dead(out, scope))
     return out, state
@@ -226,12 +252,12 @@ def _if(node: ir.If, env: Env, state: State, scope: Scope) -> Result:
     cond = to_arr(cond)
     negated = elementwise(jnp.logical_not, cond)
     yes, no = scope.under(cond), scope.under(negated)
-    a, state = run(node.then, _guarded(env, node.then, cond, scope), state, yes)
-    b, state = run(node.other, _guarded(env, node.other, negated, scope), state, no)
+    a, state = run(node.then, guarded(env, node.then, cond, scope), state, yes)
+    b, state = run(node.other, guarded(env, node.other, negated, scope), state, no)
     return join(cond, a, b, node.span), state
 
 
-def _guarded(env: Env, arm: ir.Comp, mask: Arr, scope: Scope) -> Env:
+def guarded(env: Env, arm: ir.Comp, mask: Arr, scope: Scope) -> Env:
     """Captured values as the lanes that take the arm see them."""
     return {**env, **{name: _within(env[name], mask, scope) for name in arm.free & env.keys()}}
 

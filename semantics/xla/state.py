@@ -118,6 +118,7 @@ class Scope:
     axes: the open independent axes (particles, plates): what a draw varies along.
     mask: the lanes that are alive (None: all).
     given: values supplied from outside by path, already opened along the enclosing loops.
+    fixed: the paths whose values are set from outside (`fixed.Fixed`), values being in `given`.
     record: which of State's tables to fill; what is not asked for costs nothing.
     """
 
@@ -127,10 +128,15 @@ class Scope:
     axes: Axes = ()
     mask: Arr | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     record: frozenset[str] = frozenset(("sites", "kept", "observed"))
     predict: bool = False  # observations are drawn instead of scored
     smooth: bool = False  # the run will be differentiated: guard values captured by branches
     faults: list[Any] | None = None  # collects `faults.Fault`s of this region, if wanted
+    tails: Mapping[Any, Any] = field(default_factory=dict)  # what `recursion.tails` found
+    rooms: Mapping[Path, int] = field(default_factory=dict)  # steps to record, by unbounded loop
+    limit: int = 1_000_000  # steps after which an unbounded loop is given up
+    outline: dict[str, ir.At] | None = None  # collects the binders that are met, if wanted
     depth: int = 0  # of calls, to stop runaway recursion
 
     def at(self, step: str) -> Scope:

@@ -1,0 +1,302 @@
+"""Names of a model set from outside: `target.do(x=1)`, `target.given(x=1)`.
+
+A name is set by its path, as results name it: `tau`, `theta/z`; of an array, an element, a slice or
+all of it: `theta[3]`, `theta[1:]`, `theta[:, 0]`, `theta`. A number sets every element.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ppl.leaves import leaf
+from ppl.places import Parameter, Place, by, describe
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, Span, fail, suggest
+
+Index = tuple[int | slice, ...]
+
+
+class Choice(Protocol):
+    """A random choice: see `semantics.xla.outline`."""
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def type(self) -> T.Type: ...
+    @property
+    def free(self) -> int: ...
+    @property
+    def count(self) -> int | None: ...
+
+
+class Named(Protocol):
+    """What is known of a name: see `semantics.xla.outline`."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def type(self) -> T.Type: ...
+    @property
+    def shape(self) -> tuple[int, ...] | None: ...
+    @property
+    def span(self) -> Span | None: ...
+    @property
+    def choice(self) -> Choice | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A value for a name, or for elements of it.
+
+    address: as it was written. index: without what selects everything. value: a number, or an array
+    of the shape of what is addressed. scored: conditioned on, rather than intervened on. shape: of
+    the whole name, None if it is not known before the program runs.
+    """
+
+    address: str
+    path: str
+    index: Index
+    value: Any
+    scored: bool
+    shape: tuple[int, ...] | None
+
+
+_PART = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+
+
+def read_address(address: str) -> tuple[str, Index]:
+    """The path of an address without indices, and its indices: `hs[2]/h` is `hs/h`, (2,).
+
+    Raises:
+        DiagnosticError: E855, it is no address.
+    """
+    names, index = [], []
+    for part in address.split("/"):
+        found = _PART.fullmatch(part.strip())
+        if found is None:
+            raise _no_address(address)
+        names.append(found[1].strip())
+        for inside in re.findall(r"\[([^\]]*)\]", found[2]):
+            try:
+                index += [_one_index(text.strip()) for text in inside.split(",")]
+            except ValueError:
+                raise _no_address(address) from None
+    while index and index[-1] == slice(None):
+        index.pop()
+    return "/".join(names), tuple(index)
+
+
+def _one_index(text: str) -> int | slice:
+    if ":" not in text:
+        return int(text)
+    low, high = (int(end) if end.strip() else None for end in text.split(":"))
+    return slice(low, high)
+
+
+def _no_address(address: str) -> DiagnosticError:
+    return fail(
+        "E855",
+        f"`{address}` is no name of a site",
+        hint="write a path as results show it: `theta`, `theta[3]`, `theta[1:]`, `step/x`",
+    )
+
+
+def setting(
+    address: str,
+    value: Any,
+    known: Mapping[str, Named],
+    parameters: Iterable[str],
+    *,
+    scored: bool,
+) -> Setting:
+    """A value for a name among `known`, checked.
+
+    Raises:
+        DiagnosticError: E855, there is no such name or element; E856, the value is of another kind
+            or shape; E857, it is outside the type's range or the law's values; E858, the name has
+            no density to condition on, or its elements are drawn together.
+    """
+    path, index = read_address(address)
+    if path not in known:
+        raise unknown(path, known, parameters)
+    at = known[path]
+    if at.shape is None:
+        raise fail(
+            "E856",
+            f"`{path}` is a value of type `{at.type}`, and only numbers and arrays can be set",
+            span=at.span,
+            hint=_inside(path, known, "set what it is made of"),
+        )
+    if scored and at.choice is None:
+        raise fail(
+            "E858",
+            f"`{path}` is computed, so it has no density to condition on",
+            span=at.span,
+            hint=_inside(path, known, "condition on the random choices it is made of")
+            or "observe it in the model: `observe y ~ …`",
+        )
+    whole = np.empty(at.shape, np.int8)
+    _check_index(address, path, index, at)
+    shape = whole[index].shape
+    item = _innermost(at.choice.type if scored and at.choice is not None else at.type)
+    out = checked(address, value, shape, item, at.span)
+    _check_values(address, out, at)
+    return Setting(address, path, index, out, scored, at.shape)
+
+
+def unknown(path: str, known: Iterable[str], parameters: Iterable[str]) -> DiagnosticError:
+    """What to say of a name that is not there."""
+    names = list(known)
+    if path in parameters:
+        return fail(
+            "E855",
+            f"`{path}` is data, not a site that the model draws",
+            hint=f"give the model other data: `model({path}=…)`",
+        )
+    shown = ", ".join(f"`{n}`" for n in names[:12]) + (", …" if len(names) > 12 else "")
+    ends = [n for n in names if n.rpartition("/")[2] == path]
+    hint = f"did you mean `{ends[0]}`?" if ends else suggest(path, names)
+    return fail("E855", f"there is no site `{path}` (there is: {shown or 'none'})", hint=hint)
+
+
+def _inside(path: str, known: Mapping[str, Named], what: str) -> str | None:
+    inner = [n for n, at in known.items() if n.startswith(path + "/") and at.choice is not None]
+    return f"{what}: {', '.join(f'`{n}`' for n in inner[:4])}" if inner else None
+
+
+def _check_index(address: str, path: str, index: Index, at: Named) -> None:
+    shape = at.shape or ()
+    for i, k in enumerate(index):
+        if i < len(shape) and (isinstance(k, slice) or -shape[i] <= k < shape[i]):
+            continue
+        what = f"an array of {by(shape)}" if shape else "a single value"
+        raise fail("E855", f"there is no `{address}`: `{path}` is {what}", span=at.span)
+    choice = at.choice
+    if choice is None:
+        return
+    free = len(shape) - T.rank(choice.type) + choice.free
+    if len(index) > free:
+        raise fail(
+            "E858",
+            f"elements of `{path}` cannot be set one by one: `{choice.family}` draws them together",
+            span=at.span,
+            hint=f"set all of a draw: `{path}{_first(free)}`",
+        )
+
+
+def _first(n: int) -> str:
+    return f"[{', '.join('i' * n)}]" if n else ""
+
+
+def checked(
+    address: str, value: Any, shape: tuple[int, ...] | None, item: T.Type, span: Span | None
+) -> Any:
+    """The value as numbers of a type: one number, or an array (of `shape`, if that is known)."""
+    if not (T.is_number(item) or item == T.BOOL):
+        raise fail(
+            "E856",
+            f"`{address}` holds values of type `{item}`, and only numbers can be set",
+            span=span,
+        )
+    place = _Binder(Parameter(address, item, span), "call", ((address, 0),))
+    given = value if hasattr(value, "__array__") else np.array(value, object)
+    dims = np.ndim(given)
+    if shape is not None and dims and np.shape(given) != shape:
+        wanted = f"an array of {by(shape)}" if shape else "a single value"
+        raise place.error("E604", f"must be {wanted}, and is {describe(value)}")
+    return leaf(item, dims, False, value, place)
+
+
+def _check_values(address: str, value: Any, at: Named) -> None:
+    choice = at.choice
+    if choice is None or choice.count is None:
+        return
+    bad = np.asarray(value)[np.asarray(value) >= choice.count]
+    if bad.size:
+        raise fail(
+            "E857",
+            f"`{address}` is drawn from `{choice.family}`, whose values are 0 to "
+            f"{choice.count - 1}; {bad.flat[0]} is none of them",
+            span=at.span,
+        )
+
+
+def _innermost(t: T.Type) -> T.Type:
+    while isinstance(t, T.Array):
+        t = t.item
+    return t
+
+
+class _Binder(Place):
+    """Where a value that is set stands, in messages."""
+
+    def error(
+        self, code: str, message: str, *, index: Iterable[int] = (), hint: str | None = None
+    ) -> DiagnosticError:
+        p = self.parameter
+        note = Note(f"`{p.name}` has the type `{p.type}`", p.span)
+        code = "E857" if code == "E605" else "E856"
+        hint = "a value that is set keeps to the type of the name" if code == "E857" else None
+        message = f"the value for `{p.name}` {message}"
+        return DiagnosticError(Diagnostic(code, message, p.span, (note,), hint))
+
+
+# ------------------------------------------------------------------------------------- together
+
+
+def together(settings: Sequence[Setting]) -> dict[str, tuple[bool, np.ndarray, np.ndarray | None]]:
+    """For every path: whether it is scored, its value, and a mask of what is set if that is not
+    all. Later settings win. The shapes are known.
+
+    Raises:
+        DiagnosticError: E858, a name is both conditioned and intervened on.
+    """
+    out: dict[str, tuple[bool, np.ndarray, np.ndarray | None]] = {}
+    for path in dict.fromkeys(s.path for s in settings):
+        own = one_kind(path, settings)
+        shape = own[0].shape
+        assert shape is not None
+        value = np.zeros(shape, np.result_type(*(np.asarray(s.value).dtype for s in own)))
+        mask = np.zeros(shape[: max(len(s.index) for s in own)], bool)
+        for s in own:
+            value[s.index] = s.value
+            mask[s.index] = True
+        everything = any(not s.index for s in own)
+        out[path] = own[0].scored, value, None if everything else mask
+    return out
+
+
+def one_kind(path: str, settings: Sequence[Setting]) -> list[Setting]:
+    """The settings of a path, which must all be of one kind."""
+    own = [s for s in settings if s.path == path]
+    if len({s.scored for s in own}) > 1:
+        raise fail(
+            "E858",
+            f"`{path}` is both conditioned and intervened on",
+            hint="an intervention makes the law of the name irrelevant: leave the condition out",
+        )
+    return own
+
+
+def shown(name: str, settings: Sequence[Setting]) -> str:
+    """The name of a target as results show it: `triangle.do(x=1)`."""
+    out, k = name, 0
+    while k < len(settings):
+        kind, parts = settings[k].scored, []
+        while k < len(settings) and settings[k].scored == kind:
+            parts.append(f"{settings[k].address}={_short(settings[k].value)}")
+            k += 1
+        out += f".{'given' if kind else 'do'}({', '.join(parts)})"
+    return out
+
+
+def _short(value: Any) -> str:
+    array = np.asarray(value)
+    if array.size > 4:
+        return "…"
+    return np.array2string(array, separator=", ", precision=4)
