@@ -221,6 +221,7 @@ def _merged(state: State, happened: Any, n: int, scope: Scope) -> State:
 
 def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
     """`iterate … max n`: a scan of n steps, each for the lanes that have not stopped."""
+    scope = without_elements(scope)
     if node.limit is None:
         from ppl.semantics.xla import unbounded
 
