@@ -38,7 +38,8 @@ there are several signatures, the first that fits the arguments gives the type.
 
 #: rows that are written as operators or statements, or that wait for an engine that runs them
 HIDDEN = {*OPERATORS.values(), "neg", "not", "slice", "columns", "columns_slice", "index",
-          "range_from", "score_if", "checkpoint", "mem", "lazy", "normalize"}  # fmt: skip
+          "range_from", "score_if", "checkpoint", "mem", "lazy", "normalize",
+          "normalize_importance", "normalize_rejection"}  # fmt: skip
 
 
 def page() -> str:

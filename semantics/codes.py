@@ -619,11 +619,13 @@ array is an error at once, elsewhere when the program runs.
     "E320": Code(
         "an unknown way to normalise",
         """
-`normalize(m, exact)` enumerates the paths of a finite measure; the result is a distribution,
-which can be observed. `normalize(m)` is a measure, and the method is chosen where it is run.
+`normalize(m, exact)` runs all paths of a finite measure; the result is a distribution, which can be
+observed. `normalize(m, importance(n))` is one of n executions, chosen by weight, and
+`normalize(m, rejection)` the first that is accepted: they are measures, and can be drawn from.
 
     p ~ normalize(m, exactly)
     p ~ normalize(m, exact)
+    p ~ normalize(m, importance(100))
 """,
     ),
     "E390": Code(
@@ -1299,7 +1301,8 @@ Other programs are enumerated in floating point.
         "a random function from outside `normalize`",
         """
 What `normalize` sums over is drawn inside it. A function made by `mem` outside may be asked inside
-only for values that it already has.
+only for values that it already has, and a `lazy` value only if it is known. The values of one that
+is drawn inside are asked for inside as well: `exact` cannot list the paths of those to come.
 
     f ~ mem(fn (k: nat) => bernoulli(0.3));  x ~ normalize({ return f(0) }, exact)
     x ~ normalize({ f ~ mem(fn (k: nat) => bernoulli(0.3)); return f(0) }, exact)
@@ -1330,6 +1333,27 @@ conditions.
 
     x ~ normalize({ a ~ bernoulli(0.3); condition a and not a; return a }, exact)
     x ~ normalize({ a ~ bernoulli(0.3); condition a or not a; return a }, exact)
+""",
+    ),
+    "E845": Code(
+        "a score above 0 under `rejection`",
+        """
+`normalize(m, rejection)` accepts an execution with probability exp(its scores), and so no score may
+be above 0: no density above 1, no positive `factor`. Subtract a bound of the score, which changes
+nothing after normalising, or weigh executions with `importance(n)` instead of rejecting them.
+
+    x ~ normalize({ a ~ normal(0, 1); factor 3 - a^2; return a }, rejection)
+    x ~ normalize({ a ~ normal(0, 1); factor -a^2; return a }, rejection)
+""",
+    ),
+    "E846": Code(
+        "`rejection` gave up",
+        """
+No execution was accepted in the number of tries allowed, a million if `rejection(tries)` says
+nothing else. To go on without a value would change the law.
+
+    x ~ normalize({ a ~ normal(0, 1); condition a > 9; return a }, rejection(1_000))
+    x ~ normalize({ a ~ truncate(normal(0, 1), 9); return a }, rejection(1_000))
 """,
     ),
     "E855": Code(

@@ -22,6 +22,8 @@ _MACHINE_OPS = {
     "mem": "`mem` draws values when they are asked for",
     "lazy": "`lazy` draws a value only if it is used",
     "normalize": "`normalize` is inference inside the program",
+    "normalize_importance": "`normalize` is inference inside the program",
+    "normalize_rejection": "`normalize` is inference inside the program",
 }
 #: primitives whose result is known while compiling if their arguments are
 _FOLDED = frozenset(

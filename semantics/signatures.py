@@ -244,7 +244,9 @@ _HIGHER_ORDER = [
            "as ode, for stiff systems (Kvaerno5)"),
     _plain("mem", "f", "(k -> measure[a]) -> measure[k -> a]", "a lazy random function: each value is drawn once, when asked"),
     _plain("lazy", "m", "(measure[a]) -> measure[a]", "a draw that is made only if its value is used"),
-    _plain("normalize", "m", "(measure[a]) -> measure[a]", "the measure divided by its mass; the method is chosen where it is run"),
+    _plain("normalize", "m", "(measure[a]) -> dist[a]", "the measure divided by its mass, by running all its paths"),
+    _plain("normalize_importance", "m,n", "(measure[a], nat) -> measure[a]", "one of n executions of m, chosen by weight"),
+    _plain("normalize_rejection", "m,tries=1000000", "(measure[a], nat) -> measure[a]", "the first execution of m that is accepted, among so many"),
     _plain("checkpoint", "", "() -> real", "0: scored where the program says `checkpoint`, a suspension point"),
     _plain("score_if", "c", "(bool) -> real", "0 if c, else -infinity: what `condition` scores"),
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ppl.lang import syntax as s
 from ppl.lang.check import atoms
 from ppl.lang.check.graph import A, Apply, leaf
-from ppl.lang.check.primitives import is_exact
+from ppl.lang.check.nested import is_exact, way
 from ppl.lang.check.report import quote
 from ppl.lang.check.schemes import is_distribution, row, signatures
 from ppl.semantics import types as ty
@@ -25,8 +25,10 @@ def primitive_call(flows: Flows, e: s.Call, r: Primitive) -> A:
     shape = flows.shape(e)
     if r.name == "zip":
         return A("array", (A("tuple", tuple([a.args[0] for a, _, _ in written])),))
-    if r.name == "normalize":
+    if r.name.startswith("normalize"):
         atom = atoms.DIST if is_exact(e) else atoms.MEASURE
+        for a, x, _ in written[1:]:
+            flows.flow(a, flows.graph.of_type(ty.NAT, {}), str(way(e).takes), x)
         return A("measure", (written[0][0].args[0],), flows.graph.constant(atom, True))
     if r.kind in ("elementwise", "reduction"):
         given = [a for a, _, _ in written]

@@ -12,6 +12,7 @@ from ppl.lang.check.annotations import Where, read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
 from ppl.lang.check.guides import check_sites, check_strategy
 from ppl.lang.check.lookup import Names
+from ppl.lang.check.nested import settings
 from ppl.lang.check.scope import (
     Builtin,
     Constant,
@@ -27,7 +28,10 @@ from ppl.semantics.diagnostics import Diagnostic, Note, Span, suggest
 from ppl.semantics.signatures import ALIASES, CONSTANTS, OPERATORS, PRIMITIVES
 
 #: operators are written as such; their rows have no names of their own in the language
-_HIDDEN = frozenset(OPERATORS.values()) | {"neg", "not", "index", "slice", "columns", "score_if"}
+_HIDDEN = frozenset(OPERATORS.values()) | {
+    "neg", "not", "index", "slice", "columns", "score_if",
+    "normalize_importance", "normalize_rejection",
+}  # fmt: skip
 _ALIASES = frozenset(name for name, _ in ALIASES)
 
 Report = Callable[[Diagnostic], None]
@@ -292,7 +296,7 @@ class _Resolver:
             case s.Call(fn=fn, args=args, named=named):
                 self.expr(fn, scope)
                 if isinstance(self.facts.meaning.get(fn), Builtin) and fn.span.text == "normalize":
-                    args = args[:1]  # the second is the name of a method
+                    args = (*args[:1], *settings(e))  # the second is the name of a method
                 for a in args:
                     self.expr(a, scope)
                 self.unique([(k, v) for k, v in named], "argument")

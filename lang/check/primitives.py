@@ -8,7 +8,8 @@ from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
 from ppl.lang.check.arguments import all_arguments, arrange, wrong_count
 from ppl.lang.check.broadcast import Each, Reduce
-from ppl.lang.check.report import Place, quote
+from ppl.lang.check.nested import problem, settings, way
+from ppl.lang.check.report import Place
 from ppl.lang.check.schemes import is_distribution, signatures
 from ppl.lang.check.scope import Builtin
 from ppl.lang.check.terms import ERROR, Con, Meta, Term, prune
@@ -189,30 +190,25 @@ def _zip(body: Body, e: s.Call) -> Term:
 
 
 def _normalize(body: Body, e: s.Call) -> Term:
-    """`normalize(m)`, a measure; `normalize(m, exact)`, a distribution: its density is known."""
+    """`normalize(m, exact)`, a distribution, since its density is known; with a method that draws,
+    a measure; `normalize(m)` a measure as well, so that a method may be chosen later."""
     measure = e.args[0] if e.args else None
     if measure is None or len(e.args) > 2 or e.named:
         all_arguments(body, e)
         body.report(wrong_count(e, "normalize", 1, len(e.args) + len(e.named), None))
         return ERROR
-    method = e.args[1:]
-    body.arguments[e] = (measure,)
-    if method and not is_exact(e):
-        body.report(
-            Diagnostic(
-                "E320",
-                f"`normalize` has no method `{quote(method[0])}`",
-                method[0].span,
-                (),
-                "`normalize(m, exact)` sums over all paths; `normalize(m)` leaves the method to "
-                "inference",
-            )
-        )
+    chosen, given = way(e), settings(e)
+    fault = problem(e) if len(e.args) == 2 else None
+    if fault is not None:
+        body.report(fault)
+        given = ()
+    elif len(given) < (chosen.takes is not None):
+        body.arguments[e] = (measure, None)
+    else:
+        body.arguments[e] = (measure, *given)
+    body.primitive[e] = body.primitive[e.fn] = chosen.op
     term = body.expr(measure)
+    for size in given:
+        body.equal(body.expr(size), t.NUM, size, str(chosen.takes))
     item = body.solver.measured(term, Place(body, e), measure, "argument 1 of `normalize`", "E509")
     return t.measure(item)
-
-
-def is_exact(e: s.Call) -> bool:
-    """Whether the second argument of `normalize` is the word `exact`."""
-    return len(e.args) == 2 and isinstance(e.args[1], s.Name) and e.args[1].name == "exact"

@@ -48,6 +48,8 @@ class Expressions(Context):
         wanted = self.type(e)
         if cast is not None:
             v = self.named(comp, e, scope)
+            if cast == "checked_nat" and is_real(_element(v.type)):  # a whole number first
+                v = ir.Op(cast_type("checked_int", v.type), "checked_int", (v,), span=e.span)
             return self.returned(ir.Op(cast_type(cast, v.type), cast, (v,), span=e.span))
         if isinstance(comp, ir.Return):
             return self.returned(self.fit(comp.value, wanted, scope))
@@ -233,8 +235,9 @@ class Expressions(Context):
             if a is not None:
                 args.append(self.value(a, scope))
             else:
-                default = float(known.defaults[known.params[i]])
-                args.append(literal(default, None, e))
+                default = known.defaults[known.params[i]]
+                whole = known.kind == "plain" and signatures(op)[0].params[i] == NUMBERS["nat"]
+                args.append(literal(int(default) if whole else float(default), None, e))
         if known.kind == "plain":
             variables = _variables(op, tuple(a.type for a in args), self.type(e))
             for i, (a, p) in enumerate(zip(args, signatures(op)[0].params, strict=True)):
@@ -266,6 +269,12 @@ def _literal_type(value: None | bool | int | float | str) -> Type:
             return NUMBERS["bit" if value in (0, 1) else "nat" if value > 0 else "int"]
         case _:
             return NUMBERS["prob" if 0 <= value <= 1 else "pos" if value >= 0 else "real"]
+
+
+def _element(t: Type) -> Type:
+    while isinstance(t, Array):
+        t = t.item
+    return t
 
 
 def cast_type(cast: str, t: Type) -> Type:

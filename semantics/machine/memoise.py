@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine.paths import step_hash
+from ppl.semantics.machine.paths import below
 from ppl.semantics.machine.state import State
 from ppl.semantics.machine.values import flat
 
@@ -18,10 +18,7 @@ _MISSING = object()
 
 
 def _step(path: Any, args: tuple[Any, ...]) -> Any:
-    index = (args[0] if len(args) == 1 else args,)
-    if type(path) is int:
-        return step_hash(path, index)
-    return step_hash(path[0], index), path, index
+    return below(path, (args[0] if len(args) == 1 else args,))
 
 
 def _key(path: Any, args: tuple[Any, ...]) -> Any:
@@ -36,16 +33,27 @@ def _found(s: State, key: Any) -> Any:
         if v is _MISSING and s.owned is not None and key[0] not in s.owned:
             raise fail(
                 "E841",
-                "a random function drawn outside `normalize` is asked for a new value inside it",
+                "a random function or lazy value drawn outside `normalize` is asked for a new "
+                "value inside it",
                 hint="draw it inside, or ask for its values before",
             )
     return v
 
 
-def mem(s: State, m: Any, path: Any) -> Any:
-    """Run `mem(f)`: a random function."""
+def own(s: State, path: Any) -> None:
+    """What is drawn when asked for at `path` belongs to the nested run that is going on."""
     if s.owned is not None:
         s.owned.add(path if type(path) is int else path[0])
+
+
+def holds_draws(flat: tuple[Any, ...]) -> bool:
+    """Whether a value, made flat, has random functions or lazy values in it."""
+    return any(x is _call or type(x) is Lazy for x in flat)
+
+
+def mem(s: State, m: Any, path: Any) -> Any:
+    """Run `mem(f)`: a random function."""
+    own(s, path)
     return _call, _call_block, _call_block_suspending, m[3], path
 
 
@@ -106,6 +114,7 @@ class Lazy:
 
 def lazy(s: State, m: Any, path: Any) -> Any:
     """Run `lazy(m)`."""
+    own(s, path)
     return Lazy(m[3], path)
 
 
@@ -117,9 +126,7 @@ def force(s: State, v: Any) -> Any:
     """The value itself."""
     while type(v) is Lazy:
         key = (v.path if type(v.path) is int else v.path[0]), ()
-        found = s.fresh.get(key, _MISSING)
-        if found is _MISSING:
-            found = s.memo.get(key, _MISSING)
+        found = _found(s, key)
         if found is _MISSING:
             s.fresh[key] = found = s.code.run_measure(s, v.measure, v.path)
         v = found

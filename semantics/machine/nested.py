@@ -11,16 +11,58 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine import memoise
 from ppl.semantics.machine.distributions.family import NEVER, Family, Options, always
+from ppl.semantics.machine.paths import below
 from ppl.semantics.machine.rational import Log
-from ppl.semantics.machine.state import Dead, State
+from ppl.semantics.machine.state import Dead, Omega, State
 from ppl.semantics.machine.tape import MachineTape, explore
+from ppl.semantics.machine.values import flat
 
 if TYPE_CHECKING:
     from ppl.semantics.machine.code import Code
 
 #: paths of one nested measure, and measures remembered
 MAX_PATHS, MAX_REMEMBERED = 100_000, 10_000
+_MISSING = object()
+
+
+class Outside:
+    """What a nested run sees of the random functions that were drawn outside it: the values that
+    they already have. `asked` says whether it looked at one, so that its law depends on them."""
+
+    def __init__(self, s: State):
+        self._fresh, self._memo = s.fresh, s.memo
+        self.asked = False
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        v = self._fresh.get(key, _MISSING)
+        if v is _MISSING:
+            v = self._memo.get(key, _MISSING)
+        if v is _MISSING:
+            return default
+        self.asked = True
+        return v
+
+
+def inner_state(outer: State, omega: Omega, outside: Outside, root: Any) -> State:
+    """A run of its own inside another, at a path that no other run of it has: its weight and its
+    sites are not the other's, its fuel is."""
+    code = outer.code
+    weight = Log(Fraction(1)) if code.options.rational else 0.0
+    s = State(omega, code, weight=weight, fuel=outer.fuel)
+    s.memo = outside
+    s.owned, s.root = set(), root
+    return s
+
+
+def _unfinished() -> Exception:
+    return fail(
+        "E841",
+        "`normalize` of a measure on random functions: their values are drawn when they are asked "
+        "for, and so its paths cannot be listed",
+        hint="return the values that you need, or draw: `normalize(m, importance(n))`",
+    )
 
 
 class Nested:
@@ -30,28 +72,40 @@ class Nested:
         self._code = code
         self._laws: dict[Any, Law] = {}
 
-    def law(self, measure: Any, fuel: int | None) -> Law:
-        """The law of a measure. `fuel` bounds the steps of each path."""
-        if measure not in self._laws:
-            if len(self._laws) >= MAX_REMEMBERED:
-                self._laws.clear()
-            self._laws[measure] = self._sum(measure, fuel)
-        return self._laws[measure]
+    def law(self, s: State, measure: Any) -> Law:
+        """The law of a measure. Its steps are taken from the fuel of the run that asks."""
+        key = flat(measure)
+        found = self._laws.get(key)
+        if found is None:
+            outside = Outside(s)
+            found = self._sum(s, measure, outside)
+            if not outside.asked:
+                if len(self._laws) >= MAX_REMEMBERED:
+                    self._laws.clear()
+                self._laws[key] = found
+        return found
 
-    def _sum(self, measure: Any, fuel: int | None) -> Law:
+    def _sum(self, outer: State, measure: Any, outside: Outside) -> Law:
         code = self._code
         rational = code.options.rational
         masses: dict[Any, Any] = {}
+        values: dict[Any, Any] = {}
+        root = below(outer.root, "normalize")
 
         def once(tape: MachineTape) -> None:
-            s = State(tape, code, weight=Log(Fraction(1)) if rational else 0.0, fuel=fuel)
-            s.owned = set()
+            s = inner_state(outer, tape, outside, root)
             try:
-                value = code.run_measure(s, measure, code.root)
+                value = code.run_measure(s, measure, root)
             except Dead:
                 return
+            finally:
+                outer.fuel = s.fuel
+            key = flat(value) if type(value) is tuple else value
+            if s.owned and type(value) is tuple and memoise.holds_draws(key):
+                raise _unfinished()
             weight = s.w.of if rational else math.exp(s.w)
-            masses[value] = masses.get(value, 0) + weight * tape.probability
+            values.setdefault(key, value)
+            masses[key] = masses.get(key, 0) + weight * tape.probability
 
         explore(once, limit=MAX_PATHS, one=Fraction(1) if rational else 1.0)
         mass = sum(masses.values())
@@ -61,7 +115,7 @@ class Nested:
                 "`normalize` of a measure whose mass is zero",
                 hint="no execution of it satisfies its conditions",
             )
-        return Law([(v, p / mass) for v, p in masses.items() if p > 0])
+        return Law([(values[k], p / mass) for k, p in masses.items() if p > 0])
 
 
 class Law(Family):
@@ -101,4 +155,4 @@ def normalize(s: State, measure: Any) -> Any:
     """The distribution value."""
     from ppl.semantics.machine.table import run, run_block
 
-    return run, run_block, run_block, s.code.nested.law(measure, s.fuel), ()
+    return run, run_block, run_block, s.code.nested.law(s, measure), ()

@@ -73,6 +73,13 @@ Named = tuple[int, Any, Step]
 NAMED_ROOT: Named = (ROOT, None, "")
 
 
+def below(path: Any, step: Step) -> Any:
+    """One step down a path, a hash or linked."""
+    if type(path) is int:
+        return step_hash(path, step)
+    return step_hash(path[0], step), path, step
+
+
 def path_of(named: Named) -> Path:
     """The steps of a linked path."""
     steps: list[Step] = []

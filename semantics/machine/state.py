@@ -56,6 +56,8 @@ class State:
         "fuel",
         "marked",
         "owned",
+        "bounded",
+        "root",
     )
 
     def __init__(self, omega: Omega, code: Any, *, weight: Any = 0.0, fuel: int | None = None):
@@ -70,6 +72,10 @@ class State:
         self.marked: Any = None
         #: inside `normalize`: the random functions that were drawn in it
         self.owned: set[int] | None = None
+        #: inside `rejection`: no score may be above 0
+        self.bounded = False
+        #: the path that its own nested runs begin below
+        self.root: Any = code.root
         draw = omega.begin(self)
         self.draw = _recording(self, draw) if code.named else draw
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.machine import memoise, primitives, rational
+from ppl.semantics.machine import memoise, nested_draws, primitives, rational
 from ppl.semantics.machine.distributions.combinators import log_prob
 from ppl.semantics.machine.nested import normalize
 from ppl.semantics.machine.state import Dead, State, burn, dead, keep, mark, note
@@ -201,6 +201,11 @@ _COMMON: dict[str, Any] = {
     "log_prob": log_prob,
     "callable": callable_of,
     "normalize": normalize,
+    "normalize_importance": nested_draws.importance,
+    "normalize_importance_block": nested_draws.importance_block,
+    "normalize_rejection": nested_draws.rejection,
+    "normalize_rejection_block": nested_draws.rejection_block,
+    "bounded": nested_draws.bounded,
     "mem": memoise.mem,
     "mem_block": memoise.mem_block,
     "lazy": memoise.lazy,

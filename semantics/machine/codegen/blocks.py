@@ -260,6 +260,10 @@ class Block(Direct):
         return self.at_index(path, index) if path is not None and self.uses_path(body) else path
 
 
+#: measures that are run without frames of their own
+_IN_LINE = frozenset(("mem", "lazy", "normalize_importance", "normalize_rejection"))
+
+
 def calling(c: ir.Comp) -> bool:
     """Whether `c` calls a function of the language, or runs a measure that may."""
     match c:
@@ -268,7 +272,7 @@ def calling(c: ir.Comp) -> bool:
         case ir.Run(measure=ir.Thunk(body=body)):
             return calling(body)
         case ir.Run(measure=measure):
-            simple = isinstance(measure, ir.Op) and measure.op in ("mem", "lazy")
+            simple = isinstance(measure, ir.Op) and measure.op in _IN_LINE
             return not isinstance(measure.type, T.Dist) and not simple
         case _:
             return any(calling(n) for n in ir.children(c) if isinstance(n, ir.Comp))

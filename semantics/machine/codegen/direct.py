@@ -275,10 +275,12 @@ class Direct(Expressions):
             text = f"q_log_prob({dist}, {self.forced(c.value)})"
         if self.unit.options.named:
             text = f"q_note(s, {self.where(path)}, {self.constant(c.name)}, {text})"
-        self.scored(text)
+        self.scored(text, c)
         self.finish(self.constant(None), t)
 
-    def scored(self, text: str) -> None:
+    def scored(self, text: str, c: ir.Comp) -> None:
+        if self.unit.rejects:
+            text = f"q_bounded(s, {text}, {self.constant(c.span)})"
         self.put(f"s.w += {text}")
         self.put("if not s.w > q_never: q_dead(s)")
 
@@ -287,7 +289,7 @@ class Direct(Expressions):
         if isinstance(v, ir.Op) and v.op == "score_if" and not isinstance(v.args[0].type, T.Array):
             self.put(f"if not {self.forced(v.args[0])}: q_dead(s)")
         elif not (isinstance(v, ir.Op) and v.op == "checkpoint"):
-            self.scored(self.forced(v))
+            self.scored(self.forced(v), c)
         self.finish(self.constant(None), t)
 
     # ------------------------------------------------------------------------------------- loops

@@ -135,6 +135,10 @@ class Expressions:
             return f"(q_{v.op}, q_{v.op}_block, q_{v.op}_block, {self.value(v.args[0])})"
         if v.op == "normalize":
             return f"q_normalize(s, {self.value(v.args[0])})"
+        if v.op in ("normalize_importance", "normalize_rejection"):
+            code, block = f"q_{v.op}", f"q_{v.op}_block"
+            parts = self.value(v.args[0]), self.forced(v.args[1]), self.constant(v.span)
+            return f"({', '.join((code, block, block, *parts))})"
         if isinstance(row, Distribution):
             family, args = self.distribution(v)
             return f"(q_run, q_run_block, q_run_block, {family}, {args})"
