@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ppl.counterfactual import counterfactual as counterfactual
     from ppl.data import bind as bind
     from ppl.files import read_data as read_data
     from ppl.infer import infer as infer
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 _HOME = {
     "bind": ("ppl.data", "bind"),
     "compile": ("ppl.model", "compile"),
+    "counterfactual": ("ppl.counterfactual", "counterfactual"),
     "exact": ("ppl.inference.exact", "Exact"),
     "hmc": ("ppl.inference.hmc", "Hmc"),
     "importance": ("ppl.inference.importance", "Importance"),

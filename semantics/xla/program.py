@@ -6,7 +6,7 @@ program, the static values of its parameters and the number of lanes are fixed w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -107,10 +107,14 @@ class Bound:
         given: Mapping[str, Any] | None = None,
         record: frozenset[str] = NOTHING,
         smooth: bool = False,
-        predict: bool = False,
+        predict: Callable[[RValue], SiteRule] | bool = False,
         outline: dict[str, ir.At] | None = None,
     ) -> tuple[RValue, State]:
-        """Run the program once for every lane of `axes`."""
+        """Run the program once for every lane of `axes`.
+
+        With `predict`, observations are made instead of scored: drawn, or by the site rule that it
+        gives for the value seen.
+        """
         env = {**dict(self.static), **_in_this_precision(dict(data))}
         entry = self.program.entry
         scope = Scope(
@@ -121,7 +125,7 @@ class Bound:
             fixed={f.path: f for f in self.fixed},
             record=record,
             smooth=smooth,
-            predict=predict,
+            predict=(lambda _: draw) if predict is True else predict or None,
             faults=[] if "faults" in record else None,
             tails=self.tails,
             rooms=dict(self.rooms),

@@ -21,7 +21,6 @@ from ppl.semantics.xla.fixed import at_binder, at_site
 from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
 from ppl.semantics.xla.pure import apply_primitive, coupled, equal, value
-from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.sizes import check_observed, sized_as
 from ppl.semantics.xla.state import (
     Env,
@@ -185,10 +184,10 @@ def _is_law(measure: RValue) -> bool:
 
 def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
     dist, x = value(node.dist, env, scope), value(node.value, env, scope)
-    if scope.predict:
-        drawing = replace(scope.at(f"predict {node.name}"), site=draw)
+    if scope.predict is not None:
+        drawing = replace(scope.at(f"predict {node.name}"), site=scope.predict(x))
         drawn, state = run_measure(sized_as(dist, x), state, drawing, node.span)
-        return None, state.observing(node.name, drawn)
+        return None, state.observing(node.name, missing_where_dead(drawn, scope))
     score, pending = density(dist, x, scope, node.span)
     if "observed" in scope.record:
         state = state.observing(node.name, score)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -130,7 +130,8 @@ class Scope:
     given: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     record: frozenset[str] = frozenset(("sites", "kept", "observed"))
-    predict: bool = False  # observations are drawn instead of scored
+    #: observations are made instead of scored, by the rule for the value that was seen
+    predict: Callable[[RValue], SiteRule] | None = None
     smooth: bool = False  # the run will be differentiated: guard values captured by branches
     faults: list[Any] | None = None  # collects `faults.Fault`s of this region, if wanted
     tails: Mapping[Any, Any] = field(default_factory=dict)  # what `recursion.tails` found

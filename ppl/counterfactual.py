@@ -1,0 +1,128 @@
+"""Counterfactuals: what would have been, given what was.
+
+    ppl.counterfactual(target, {"y": 1.3}, do={"x": 2})
+
+Executions are inferred from the evidence, the noise of their random choices is found, and they run
+again with the same noise and other values of some names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ppl.infer import infer, named, posterior_of
+from ppl.interventions import setting, shown, together
+from ppl.model import Target
+from ppl.posterior import Posterior
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.precision import precision
+
+#: executions that noise is drawn for where the posterior is a list of a few
+DRAWS = 4_000
+
+
+def counterfactual(
+    target: Target,
+    evidence: Mapping[str, Any] | None = None,
+    *,
+    do: Mapping[str, Any],
+    method: Any = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Posterior:
+    """What would have been seen, given `evidence`, had the names in `do` had these values.
+
+    1. Executions are inferred, by `method`, from the evidence and the model's own data: the
+       posterior of `target.given(evidence)`.
+    2. For each, the noise of every choice and observation is found: the one that gives its value
+       under the parameters as they were. Where many noises do, one is drawn from their law.
+    3. Each runs again with the names in `do` set. Every other choice takes the value that its noise
+       gives under the parameters there, names of the evidence included, and so does every
+       observation. Choices that were not made as it was are drawn.
+
+    What is held fixed between the worlds is the noise of each family's noise map (see the
+    reference): its quantile level, its standardised value, its Gumbels. Nothing else is.
+    The weights, and the evidence, are those of the executions that were inferred; `factor`,
+    `condition` and the scores of observations count in the world as it was only.
+
+    Returns the choices, named values, observations (by their names) and result of the imagined
+    world. A posterior that is an exact list of executions is repeated to about 4000 entries, since
+    the noise of discrete choices is drawn.
+
+    Raises:
+        DiagnosticError: E855 to E858, a name or value does not fit (see `Target.do`); E725, a
+            choice has other parameters in the imagined world, and a family without a noise map;
+            what `infer` raises.
+    """
+    if not isinstance(target, Target):
+        raise fail(
+            "E817",
+            f"`counterfactual` needs a model applied to its data, not {type(target).__name__}",
+            hint="call the model first: counterfactual(model(y=y), evidence, do=…)",
+        )
+    factual = target.given(evidence or {})
+    data = [p.name for p in target.model.parameters]
+    settings = [setting(k, v, target.names, data, scored=False) for k, v in do.items()]
+    seen = infer(factual, method, seed=seed, progress=progress)
+    if seen.exact:
+        seen = _repeated(seen)
+    before = replace(target, settings=tuple(s for s in target.settings if not s.scored))
+    with precision():
+        values, result = _imagined(before, settings, seen, seed)
+        about = {
+            k: getattr(seen, k)
+            for k in ("stats", "log_weights", "evidence", "evidence_se", "method", "settings")
+        }
+        n = int(np.prod(seen.shape))
+        name = shown(f"{factual.name}.counterfactual", settings).replace(".do(", "(", 1)
+        return replace(
+            posterior_of(before, values, result, n, seen.shape, seed=seed, **about), model=name
+        )
+
+
+def _imagined(target: Target, settings: Any, seen: Posterior, seed: int) -> tuple[Any, Any]:
+    from ppl.inference.counterfactual import imagined
+    from ppl.semantics.xla.faults import raise_faults
+    from ppl.semantics.xla.fixed import as_data
+
+    n = int(np.prod(seen.shape))
+    sites = {k: np.reshape(v, (n, *np.shape(v)[2:])) for k, v in seen.draws.items()}
+    fixed, values = as_data(together(settings))
+    found, result, faults = imagined(
+        target.bound, target.data, sites, n, fixed, values, seed=seed, observe=_world
+    )
+    weights = None if seen.log_weights is None else np.reshape(seen.log_weights, n)
+    raise_faults(faults, weights=weights)
+    return found, result
+
+
+def _world(result: Any, state: Any) -> Any:
+    """The choices and names of a run, and its observations by name."""
+    from ppl.semantics.xla.outputs import numeric_parts
+
+    known = {k: v for k, v in named(state).items() if "predict " not in k}
+    observed: dict[str, Any] = {}
+    for name, value in state.observed.items():
+        observed.update(numeric_parts(name, value))
+    return {**observed, **known}, result, state.faults
+
+
+def _repeated(seen: Posterior) -> Posterior:
+    """A list of executions, each as often as it takes for about `DRAWS` in all."""
+    n = seen.shape[1]
+    times = max(1, DRAWS // n)
+
+    def again(a: Any) -> np.ndarray:
+        return np.repeat(np.asarray(a), times, axis=1)
+
+    return replace(
+        seen,
+        draws={k: again(v) for k, v in seen.draws.items()},
+        log_weights=again(seen.log_weights),
+        result=None,
+        exact=False,
+    )
