@@ -24,6 +24,7 @@ from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.omega import Tape
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
 
 
@@ -112,6 +113,10 @@ def enumerate_paths(
     observe: Observe,
 ) -> Enumerated:
     """All atoms. Raises E807 if a site has infinitely many values, or there are too many paths."""
+    return with_room(bound, lambda b: _enumerated(b, data, settings, observe))
+
+
+def _enumerated(bound: Bound, data: Data, settings: Exact, observe: Observe) -> Enumerated:
     enumerator, trees = _compiled(bound, observe)
     paths = enumerator(data, limit=settings.paths)
     leaves, scores = paths.outputs
@@ -119,6 +124,7 @@ def enumerate_paths(
     leaves, log_weights = _merged(leaves, log_weights)
     axis = (particles(len(log_weights)),)
     values = jax.tree.unflatten(trees[0], [Arr(leaf, axis) for leaf in leaves])
+    check_room(values, bound.limit)
     return Enumerated(values, log_weights)
 
 

@@ -21,6 +21,7 @@ from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
 
 #: lanes that are drawn together: results depend on N and the seed alone
@@ -78,7 +79,17 @@ def run_importance(
 
     Raises E801 if a site has no sampler.
     """
-    n = settings.particles
+    return with_room(bound, lambda b: _run(b, data, settings.particles, seed, observe, progress))
+
+
+def _run(
+    bound: Bound,
+    data: Data,
+    n: int,
+    seed: int,
+    observe: Callable[[RValue, Any], RValue],
+    progress: Progress | None,
+) -> WeightedDraws:
     block = min(BLOCK, n)
     blocks = -(-n // block)
     call = _compiled(bound, block, observe)
@@ -86,6 +97,7 @@ def run_importance(
     for start in range(0, blocks, BLOCKS_A_CALL):
         count = min(BLOCKS_A_CALL, blocks - start)
         parts.append(call(data, seed, np.arange(start, start + count)))
+        check_room(parts[-1], bound.limit)
         if progress is not None:
             progress(min(n, (start + count) * block), n, {})
     values = joined([v for v, _ in parts], n, nested=True)

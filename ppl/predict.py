@@ -26,6 +26,7 @@ from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import numeric_parts
 from ppl.semantics.xla.program import ALL, Bound, particles
 from ppl.semantics.xla.sites import draw, replayed
+from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import spread_value
 
 
@@ -58,7 +59,13 @@ def _simulate(
     n = shape[0] * shape[1]
     with precision():
         given = {k: jnp.asarray(v).reshape(n, *np.shape(v)[2:]) for k, v in sites.items()}
-        known, observed, result, faults = _program(target.bound, n)(target.data, given, seed)
+
+        def simulated(bound: Bound) -> Any:
+            out = _program(bound, n)(target.data, given, seed)
+            check_room(out, bound.limit)
+            return out
+
+        known, observed, result, faults = with_room(target.bound, simulated)
         raise_faults(faults)
         drawn = {k: v for k, v in known.items() if not _is_observation(k)}
         values = {**drawn, **observed} if method == "prior" else observed

@@ -20,6 +20,8 @@ import numpy as np
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Tape, TapeTooNarrow
 
+#: random choices that one path may make: a program with more has more paths than can be run
+CHOICES = 4096
 #: batches are padded to one of these, so that few programs are compiled
 BATCHES = (1, 64, 4096)
 
@@ -76,6 +78,7 @@ class Enumerator:
             count = len(batch)
             log_p, options, used = (np.asarray(x)[:count] for x in (log_p, options, used))
             if used.max(initial=0) > self._length:
+                _refuse_endless(options, limit)
                 raise _TapeTooShort(int(used.max()))
             alive = log_p > -np.inf
             done += int(alive.sum())
@@ -93,6 +96,18 @@ class Enumerator:
                 )
         outputs = jax.tree.map(lambda *xs: np.concatenate(xs), *rows)
         return Paths(outputs, np.concatenate(weights))
+
+
+def _refuse_endless(options: np.ndarray, limit: int) -> None:
+    """Raise E807 if a path goes on and on: each choice on the way could have been another one."""
+    choices = int(((options > -np.inf).sum(axis=2) > 1).sum(axis=1).max())
+    if choices > min(limit, CHOICES):
+        raise fail(
+            "E807",
+            f"a path of the program makes more than {min(limit, CHOICES):,} random choices, and "
+            "there are more paths than choices on one, too many to run one by one",
+            hint="does a loop or recursion have no bound? Give it one, or use importance",
+        )
 
 
 class _TapeTooShort(Exception):

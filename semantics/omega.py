@@ -156,8 +156,9 @@ class Tape:
 
     @property
     def has_room(self) -> Array:
-        """False where the run will be repeated with a longer tape, so that a loop may stop."""
-        return self.used <= self.choices.shape[-1]
+        """False where a loop may stop: the run will be repeated with a longer tape, or its path has
+        no mass."""
+        return (self.used <= self.choices.shape[-1]) & (self.log_weight > -jnp.inf)
 
     def foreign_key(self, path: Path) -> Array:
         raise fail(

@@ -9,10 +9,10 @@ recursion get the names that its calls give them (`by_name`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -24,6 +24,8 @@ from ppl.semantics.xla.values import RValue
 ROOM = 32
 
 Path = tuple[str, ...]
+B = TypeVar("B", bound=Any)
+T = TypeVar("T")
 
 
 @partial(
@@ -85,6 +87,26 @@ def shortfall(tree: Any, limit: int) -> dict[Path, int]:
         if s.room < needed < limit:
             out[s.loop] = max(out.get(s.loop, 0), 1 << (needed - 1).bit_length())
     return out
+
+
+def with_room(bound: B, run: Callable[[B], T]) -> T:
+    """`run(bound)`, repeated with more room for the steps of loops until there is enough."""
+    while True:
+        try:
+            return run(bound)
+        except _TooLittleRoom as more:
+            bound = bound.with_room(more.needed)
+
+
+def check_room(tree: Any, limit: int) -> None:
+    """Have what `with_room` runs repeated if steps of a loop are missing from its outputs."""
+    if needed := shortfall(tree, limit):
+        raise _TooLittleRoom(needed)
+
+
+class _TooLittleRoom(Exception):
+    def __init__(self, needed: Mapping[Path, int]):
+        self.needed = needed
 
 
 # ---------------------------------------------------------------------------------- named columns

@@ -29,6 +29,7 @@ from ppl.semantics.xla.carries import (
     time_first,
 )
 from ppl.semantics.xla.faults import Fault
+from ppl.semantics.xla.fixed import without_elements
 from ppl.semantics.xla.join import join
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.state import Env, Scope, State
@@ -62,6 +63,7 @@ def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
     """`iterate x = e until c { … }`."""
     from ppl.semantics.xla.run import run
 
+    scope = without_elements(scope)
     effectful = node.body.effectful
     if effectful:
         refuse_density("this loop", node.span, state)
@@ -227,6 +229,7 @@ def repeat(
     traced, shape = jax.make_jaxpr(step, return_shape=True)(*first)
     call = jaxpr_as_fun(traced)
     recorded = _rows(shape)
+    _refuse_settings(recorded, scope, span)
     room = _room(scope, recorded, span)
 
     def run(carry: RValue, lanes: Arr, omega: Any, t: Any) -> Step:
@@ -273,6 +276,13 @@ def _rows(now: Step) -> Any:
     """What of a step is recorded; None if nothing has a name."""
     tables = {k: now.state[k] for k in ("sites", "kept", "observed")}
     return (tables, now.end) if jax.tree.leaves(tables) else None
+
+
+def _refuse_settings(recorded: Any, scope: Scope, span: Span | None) -> None:
+    """Raise E715 if a value is set for a name inside: it would be for one step, or for all."""
+    names = {n for table in (recorded[0].values() if recorded else ()) for n in table}
+    for name in sorted(names & scope.fixed.keys()):
+        raise not_here(f"`{name}` is inside a loop without a bound, where it cannot be set", span)
 
 
 def _is_arr(v: Any) -> bool:
@@ -327,11 +337,14 @@ def _recorded(state: State, rows: Any, count: Arr, path: tuple[str, ...], places
     def steps(v: RValue) -> Steps:
         return Steps(map_leaves(time_event, v), count, ends, path, places)
 
+    def numbered(v: RValue) -> Steps:
+        return Steps(map_leaves(time_event, v), count, None, path)
+
     state = replace(
         state,
         sites={**state.sites, **{k: steps(v) for k, v in tables["sites"].items()}},
         kept={**state.kept, **{k: steps(v) for k, v in tables["kept"].items()}},
     )
     for name, v in tables["observed"].items():
-        state = state.observing(name, steps(v))
+        state = state.observing(name, numbered(v))
     return state
