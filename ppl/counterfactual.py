@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ppl.infer import infer, named, posterior_of
-from ppl.interventions import setting, shown, together
+from ppl.interventions import shown, together
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
@@ -65,8 +65,7 @@ def counterfactual(
             hint="call the model first: counterfactual(model(y=y), evidence, do=…)",
         )
     factual = target.given(evidence or {})
-    data = [p.name for p in target.model.parameters]
-    settings = [setting(k, v, target.names, data, scored=False) for k, v in do.items()]
+    settings = target.settings_for(do, scored=False)
     seen = infer(factual, method, seed=seed, progress=progress)
     if seen.exact:
         seen = _repeated(seen)

@@ -15,8 +15,10 @@ import numpy as np
 
 from ppl.leaves import leaf
 from ppl.places import Parameter, Place, by, describe
+from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, Span, fail, suggest
+from ppl.semantics.machine.settings import Set
 
 Index = tuple[int | slice, ...]
 
@@ -146,7 +148,48 @@ def setting(
     item = _innermost(at.choice.type if scored and at.choice is not None else at.type)
     out = checked(address, value, shape, item, at.span)
     _check_values(address, out, at)
-    return Setting(address, path, index, out, scored, at.shape)
+    sizes = zip(index, at.shape, strict=False)
+    from_zero = tuple(slice(*k.indices(n)) if isinstance(k, slice) else k % n for k, n in sizes)
+    return Setting(address, path, from_zero, out, scored, at.shape)
+
+
+def setting_unrun(
+    address: str,
+    value: Any,
+    binders: Mapping[str, Sequence[ir.At]],
+    parameters: Iterable[str],
+    *,
+    scored: bool,
+) -> Setting:
+    """A value for a name of a program whose names are known when it runs, checked as far as its
+    text tells. `binders` are those of the program, by step.
+
+    Raises:
+        DiagnosticError: E855, no binder has such a name; E856, E857 as `setting`.
+    """
+    path, index = read_address(address)
+    for step in path.split("/"):
+        if step not in binders:
+            kept = [k for k, nodes in binders.items() if any(n.keep for n in nodes)]
+            raise unknown(step, kept, parameters)
+    for k in index:
+        ends = (k.start, k.stop) if isinstance(k, slice) else (k,)
+        if any(end is not None and end < 0 for end in ends):
+            raise fail(
+                "E855",
+                f"`{address}` counts from the end, which is known when the program runs",
+                hint="count from 0",
+            )
+    nodes = binders[path.rpartition("/")[2]]
+    problem: DiagnosticError | None = None
+    for node in nodes:
+        try:
+            out = checked(address, value, None, _innermost(node.type), node.span)
+            return Setting(address, path, index, out, scored, None)
+        except DiagnosticError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
 
 
 def unknown(path: str, known: Iterable[str], parameters: Iterable[str]) -> DiagnosticError:
@@ -251,14 +294,10 @@ class _Binder(Place):
 
 def together(settings: Sequence[Setting]) -> dict[str, tuple[bool, np.ndarray, np.ndarray | None]]:
     """For every path: whether it is scored, its value, and a mask of what is set if that is not
-    all. Later settings win. The shapes are known.
-
-    Raises:
-        DiagnosticError: E858, a name is both conditioned and intervened on.
-    """
+    all. Later settings win. The shapes are known."""
     out: dict[str, tuple[bool, np.ndarray, np.ndarray | None]] = {}
     for path in dict.fromkeys(s.path for s in settings):
-        own = one_kind(path, settings)
+        own = [s for s in settings if s.path == path]
         shape = own[0].shape
         assert shape is not None
         value = np.zeros(shape, np.result_type(*(np.asarray(s.value).dtype for s in own)))
@@ -271,16 +310,27 @@ def together(settings: Sequence[Setting]) -> dict[str, tuple[bool, np.ndarray, n
     return out
 
 
-def one_kind(path: str, settings: Sequence[Setting]) -> list[Setting]:
-    """The settings of a path, which must all be of one kind."""
-    own = [s for s in settings if s.path == path]
-    if len({s.scored for s in own}) > 1:
-        raise fail(
-            "E858",
-            f"`{path}` is both conditioned and intervened on",
-            hint="an intervention makes the law of the name irrelevant: leave the condition out",
-        )
-    return own
+def for_machine(settings: Sequence[Setting]) -> list[tuple[tuple[str, ...], Set]]:
+    """The settings as the machine takes them: the names of paths, and values as nested tuples."""
+
+    def nested(v: Any) -> Any:
+        return tuple(map(nested, v)) if isinstance(v, list) else v
+
+    return [
+        (tuple(s.path.split("/")), Set(s.index, nested(np.asarray(s.value).tolist()), s.scored))
+        for s in settings
+    ]
+
+
+def check_kinds(settings: Sequence[Setting]) -> None:
+    """Raise E858 if a name is both conditioned and intervened on."""
+    for path in dict.fromkeys(s.path for s in settings):
+        if len({s.scored for s in settings if s.path == path}) > 1:
+            raise fail(
+                "E858",
+                f"`{path}` is both conditioned and intervened on",
+                hint="leave the condition out: an intervention replaces the law of the name",
+            )
 
 
 def shown(name: str, settings: Sequence[Setting]) -> str:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from ppl.holes import Holes
 from ppl.methods import name_of
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.progress import progress_bar
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.engine import Engine
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
 from ppl.semantics.machine.paths import Path, split
@@ -55,8 +56,9 @@ def refused(method: str, model: str, engine: Engine) -> Exception:
 def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.importance import WeightedDraws
 
-    machine, n = target.model.machine, method.particles
-    data, executions = machine.bind(target.values), []
+    target = target.sampler
+    machine, n = target.machine, method.particles
+    data, executions = machine.bind(target.plain), []
     with progress_bar(None if progress else False, title="sampling") as report:
         for i in range(n):
             executions.append(machine.run(data, MachineKey(seed, 0, i)))
@@ -76,7 +78,7 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
 
 
 def _exact(method: Any, target: Target, seed: int) -> Posterior:
-    paths = enumerate_paths(target.model.machine, target.values, limit=method.paths)
+    paths = enumerate_paths(target.machine, target.plain, limit=method.paths)
     if not paths:
         raise fail(
             "E895",
@@ -95,31 +97,48 @@ def _posterior(
     method: Any, target: Target, executions: Sequence[Execution], weights: np.ndarray, **about: Any
 ) -> Posterior:
     return Posterior(
-        draws=columns(executions),
-        result=stacked([e.result for e in executions], target.model.machine.type, executions),
+        draws=columns(executions, target.holes),
+        result=stacked([e.result for e in executions], target.machine.type, executions),
         log_weights=weights[None],
-        model=target.model.name,
+        model=target.name,
         method=name_of(method),
         settings={k: v for k, v in asdict(method).items() if v is not None},
-        remarks=target.warnings,
+        remarks=(*target.warnings, *_unmet(target, executions)),
         **about,
     )
+
+
+def _unmet(target: Target, executions: Sequence[Execution]) -> Iterator[Diagnostic]:
+    """What to say of names that were set, and that no execution came to."""
+    if not target.settings:
+        return
+    met = {split(p)[0] for e in executions for p in (*e.trace, *e.kept_paths)}
+    for path in dict.fromkeys(s.path for s in target.settings):
+        if path not in met:
+            message = f"no execution came to `{path}`, so setting it changed nothing"
+            yield Diagnostic("W855", message, hint=suggest(path, sorted(met)))
 
 
 # ----------------------------------------------------------------------------------- named values
 
 
-def columns(executions: Sequence[Execution]) -> dict[str, np.ndarray]:
-    """Every named value, by its name without indices where its elements form a grid."""
+def columns(executions: Sequence[Execution], holes: Sequence[Holes] = ()) -> dict[str, np.ndarray]:
+    """Every named value, by its name without indices where its elements form a grid; what was drawn
+    for holes in data by the data's name, of their shape."""
     found: dict[str, list[dict[tuple[int, ...], Any]]] = {}
+    filled = {h: np.full((1, len(executions), *h.shape), np.nan) for h in holes}
     for at, e in enumerate(executions):
         for name, indices, leaf in _leaves(e):
+            hole = next(((h, k) for h in holes if (k := h.place(name, indices)) is not None), None)
+            if hole is not None:
+                filled[hole[0]][(0, at, *hole[1])] = leaf
+                continue
             rows = found.setdefault(name, [{} for _ in executions])
             rows[at][indices] = leaf
     out: dict[str, np.ndarray] = {}
     for name, rows in found.items():
         out |= _column(name, rows)
-    return out
+    return out | {h.leaf.name: values for h, values in filled.items()}
 
 
 def _leaves(e: Execution) -> Iterator[tuple[str, tuple[int, ...], Any]]:

@@ -15,8 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppl.data import bind
-from ppl.interventions import Named, Setting, setting, shown, together
+from ppl.holes import Holes, holes_in, plain_data
+from ppl.interventions import (
+    Named,
+    Setting,
+    check_kinds,
+    for_machine,
+    setting,
+    setting_unrun,
+    shown,
+    together,
+)
 from ppl.places import Parameter
+from ppl.semantics.analysis.binders import binders
 from ppl.semantics.diagnostics import Diagnostic, Source, fail, suggest
 
 if TYPE_CHECKING:
@@ -101,6 +112,8 @@ class Model:
         self._compiled = compiled
         self._bounds: dict[Any, Any] = {}
         self._outlines: dict[Any, Mapping[str, Named]] = {}
+        self._with_holes: dict[Any, ir.Program] = {}
+        self._machines: dict[int, Machine] = {}
 
     @cached_property
     def program(self) -> ir.Program:
@@ -114,12 +127,17 @@ class Model:
 
         return choose(self.program)
 
-    @cached_property
+    @property
     def machine(self) -> Machine:
         """It, on the machine."""
+        return self._machine(self.program)
+
+    def _machine(self, program: ir.Program) -> Machine:
         from ppl.semantics.machine import Machine
 
-        return Machine(self.program)
+        if id(program) not in self._machines:  # a machine keeps its program
+            self._machines[id(program)] = Machine(program)
+        return self._machines[id(program)]
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -144,14 +162,33 @@ class Model:
         values, warnings = bind(self.parameters, data)
         return Target(self, values, warnings)
 
-    def _bound(self, static: tuple[tuple[str, Any], ...], fixed: tuple[Fixed, ...] = ()) -> Bound:
+    def _bound(
+        self,
+        program: ir.Program,
+        static: tuple[tuple[str, Any], ...],
+        fixed: tuple[Fixed, ...] = (),
+    ) -> Bound:
         from ppl.semantics.xla.data import fingerprint
         from ppl.semantics.xla.program import Bound
 
-        key = tuple((name, fingerprint(v)) for name, v in static), fixed
-        if key not in self._bounds:
-            self._bounds[key] = Bound(self.program, static, fixed)
+        key = id(program), tuple((name, fingerprint(v)) for name, v in static), fixed
+        if key not in self._bounds:  # what is bound keeps its program
+            self._bounds[key] = Bound(program, static, fixed)
         return self._bounds[key]
+
+    def _filling(
+        self, holes: tuple[Holes, ...], values: Mapping[str, Any], *, sampling: bool
+    ) -> ir.Program:
+        """The program that draws holes in data of these sizes."""
+        from ppl.holes import program_for, sizes_of
+
+        if not holes:
+            return self.program
+        sizes = sizes_of(self.program, holes, values)
+        key = sampling, sizes
+        if key not in self._with_holes:
+            self._with_holes[key] = program_for(self.program, holes, sizes, sampling=sampling)
+        return self._with_holes[key]
 
     def _outline(self, bound: Bound, data: Mapping[str, Any]) -> Mapping[str, Named]:
         """The names of the program with data of these sizes."""
@@ -175,12 +212,15 @@ class Target:
     """A model and its data: an unnormalised measure over the model's result.
 
     settings: names whose values are set from outside, in the order in which they were.
+    sampling: whether holes in the data are drawn from the distributions that they are observed
+        under, as methods that draw need it, rather than from Lebesgue measure.
     """
 
     model: Model
     values: Mapping[str, Any] = field(repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), repr=False)
     settings: tuple[Setting, ...] = field(default=(), repr=False)
+    sampling: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -212,11 +252,17 @@ class Target:
         return self._set({**(values or {}), **more}, scored=True)
 
     def _set(self, values: Mapping[str, Any], *, scored: bool) -> Target:
-        known, data = self.names, [p.name for p in self.model.parameters]
-        new = [setting(k, v, known, data, scored=scored) for k, v in values.items()]
-        settings = (*self.settings, *new)
-        together(settings)
+        settings = (*self.settings, *self.settings_for(values, scored=scored))
+        check_kinds(settings)
         return replace(self, settings=settings)
+
+    def settings_for(self, values: Mapping[str, Any], *, scored: bool) -> tuple[Setting, ...]:
+        """Values for names of this target, checked: see `do` and `given`."""
+        data = [p.name for p in self.model.parameters]
+        if self.model.engine.name == "machine":
+            known = binders(self.program)
+            return tuple(setting_unrun(k, v, known, data, scored=scored) for k, v in values.items())
+        return tuple(setting(k, v, self.names, data, scored=scored) for k, v in values.items())
 
     @cached_property
     def names(self) -> Mapping[str, Named]:
@@ -228,18 +274,48 @@ class Target:
             return self.model._outline(*bare._split)
 
     @cached_property
+    def holes(self) -> tuple[Holes, ...]:
+        """Where values are missing in the data."""
+        return holes_in(self.model.program.entry, self.values)
+
+    @cached_property
+    def sampler(self) -> Target:
+        """The same measure, for methods that draw what is missing in the data."""
+        return replace(self, sampling=True) if self.holes and not self.sampling else self
+
+    @cached_property
+    def program(self) -> ir.Program:
+        """The model's program, which draws what is missing in the data.
+
+        Raises:
+            DiagnosticError: E850 to E854, it cannot be drawn.
+        """
+        return self.model._filling(self.holes, self.values, sampling=self.sampling)
+
+    @property
+    def machine(self) -> Machine:
+        """It, on the machine."""
+        machine = self.model._machine(self.program)
+        return machine.setting(for_machine(self.settings)) if self.settings else machine
+
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """The data that `program` takes: without holes, and where they are."""
+        return plain_data(self.program.entry, self.model.program.entry, self.values, self.holes)
+
+    @cached_property
     def _split(self) -> tuple[Bound, dict[str, Any]]:
         from ppl.semantics.analysis import static_params
         from ppl.semantics.precision import precision
         from ppl.semantics.xla.data import split_static
         from ppl.semantics.xla.fixed import as_data
 
-        program = self.model.program
+        program = self.program
         types = {p.name: p.type for p in program.entry.params}
         with precision():
-            static, data = split_static(self.values, types, static_params(program))
+            static, data = split_static(self.plain, types, static_params(program))
             fixed, values = as_data(together(self.settings))
-        return self.model._bound(static, fixed), data | values
+        return self.model._bound(program, static, fixed), data | values
 
     @property
     def bound(self) -> Bound:

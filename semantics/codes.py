@@ -975,22 +975,24 @@ A distribution chosen at random among different families can be drawn from and o
     "E706": Code(
         "something that XLA cannot run",
         """
-Inductive types, `match` on them, and loops without a bound run on the abstract machine, which
-chooses what to compute as it goes. So do `mem` and `lazy`, and `normalize`.
+Inductive types and `match` on them run on the abstract machine, which chooses what to compute as it
+goes. So do `mem` and `lazy`, and `normalize`.
 
-    k ~ iterate n = 0 until n > 3 { step ~ poisson(1); return n + step }
-    n ~ fold n = 0 for _ in range(4) { step ~ poisson(1); return n + step }
+    f ~ mem(fn (k: nat) => normal(0, 1))        # the machine
+    f ~ for _ in range(4) { normal(0, 1) }      # XLA, if four are enough
 """,
     ),
     "E707": Code(
         "recursion without a bound that is known while compiling",
         """
 A recursive call is unrolled while its end depends on sizes and constants. If it depends on random
-values, the program needs the abstract machine.
+values, tail recursion runs as a loop, and other recursion needs the abstract machine.
 
     fn f(n: nat) { if n == 0 { 0 } else { 1 + f(n - 1) } }
     f(4)        # unrolled
     f(k)        # with k random: not
+    fn g(n: nat, sum: nat) { if n == 0 { sum } else { g(n - 1, sum + 1) } }
+    g(k, 0)     # a loop
 """,
     ),
     "E708": Code(
@@ -1046,6 +1048,64 @@ machine, one execution at a time. Methods that need gradients run on XLA.
 
     ppl.infer(target, ppl.nuts())                       # wrong for such a program
     ppl.infer(target, ppl.importance(particles=5_000))  # right
+""",
+    ),
+    "E713": Code(
+        "random choices inside a loop without a bound have no density",
+        """
+Gradient methods move all random choices of a program at once, as one vector. A loop that draws
+until something happens, by `iterate … until` or by recursion, makes as many choices as it happens
+to, so there is no such vector. Give the loop a bound, which makes the vector as long as the
+longest run, or use a method that runs the program forward.
+
+    x ~ iterate s = 0.0 until s > 3 { e ~ normal(1, 1); return s + e }          # not with nuts
+    x ~ iterate s = 0.0 until s > 3 max 20 { e ~ normal(1, 1); return s + e }
+""",
+    ),
+    "E714": Code(
+        "no gradient through a loop without a bound",
+        """
+A loop that computes until it is done keeps no record of its steps, and the derivative of its
+result would need one. It may depend on data, but not on continuous random choices where gradients
+are taken. With a bound it may.
+
+    a ~ lognormal(0, 1)
+    let r = iterate r = 1.0 until abs(r * r - a) < 1e-9 { (r + a / r) / 2 }       # wrong
+    let r = iterate r = 1.0 until abs(r * r - a) < 1e-9 max 30 { (r + a / r) / 2 }
+""",
+    ),
+    "E715": Code(
+        "a loop without a bound that does not fit XLA",
+        """
+The state of a loop has one form and one size on XLA, from the first step to the last, and what is
+drawn in all its steps has to fit in memory. The machine runs loops whose state grows, and long
+ones; `ppl.infer` goes over to it by itself unless engine='xla' was asked for.
+
+    xs ~ iterate xs = [0.0] until sum(xs) > 3 { e ~ normal(1, 1); return concat(xs, [e]) }
+    s ~ iterate s = 0.0 until s > 3 { e ~ normal(1, 1); return s + e }    # draws are kept
+""",
+    ),
+    "E716": Code(
+        "the engine asked for cannot run this",
+        """
+`engine="xla"` asks for compiled code, which has no inductive types, `mem`, general recursion and
+sizes that depend on random choices. `engine="machine"` asks for one execution after the other,
+which has no gradients. By default the compiler chooses; `ppl check --engine` shows what, and why.
+
+    ppl.infer(target, ppl.nuts(), engine="machine")          # wrong
+    ppl.infer(target, ppl.importance(), engine="machine")    # right
+""",
+    ),
+    "W717": Code(
+        "a program that ran on the machine after all",
+        """
+The compiler chose XLA, and found while compiling that a loop without a bound has a state that
+changes in form or size, or takes too many steps to keep what each draws. The machine ran the
+program instead: the law is the same, the random numbers are others, and it is slower. Say so to be
+rid of the remark.
+
+    ppl.infer(target, ppl.importance())                      # tries XLA first
+    ppl.infer(target, ppl.importance(), engine="machine")
 """,
     ),
     "E720": Code(
@@ -1368,6 +1428,17 @@ other data.
     model(y=y).do({"theta[3]": 1})     # right
 """,
     ),
+    "W855": Code(
+        "a name was set that no execution came to",
+        """
+On the machine, names are known when a program runs. None of the executions had a site of this name:
+it is spelt differently, or stands in a branch that was never taken.
+
+    n ~ pick(0)                               # recursive: `pick` runs `stop` again and again
+    target.do({"n/pick/stop": 1})             # wrong: no such path
+    target.do({"n/else/pick/stop": 1})        # right: the names that results show
+""",
+    ),
     "E856": Code(
         "a value that does not fit the name that it is given to",
         """
@@ -1404,6 +1475,37 @@ arrays), not where one law draws them together. A name is conditioned or interve
     target.given({"a/z": 0.5})         # right
     target.do({"x[0]": 1})             # wrong
     target.do(x=[1, 0.3])              # right: all of it
+""",
+    ),
+    "E870": Code(
+        "keys that cannot be compared",
+        """
+A map finds a value by comparing keys, so keys are numbers, texts, truth values, values of declared
+types, or tuples, records, arrays and maps of such. Functions and measures have no decidable
+equality.
+
+    let m = map_of([(fn (x) => x, 1)])
+    let m = map_of([("identity", 1)])
+""",
+    ),
+    "E871": Code(
+        "a value that `text` does not write",
+        """
+`text(x)` writes a number, a truth value or a text. Arrays and other compound values are written
+part by part.
+
+    let s = text([1, 2, 3])
+    let s = join([text(k) for k in [1, 2, 3]], ", ")
+""",
+    ),
+    "E872": Code(
+        "a key that the map does not have",
+        """
+`m[key]` is the value of a key that the map must have when the program runs. Where it may lack it,
+say what happens then.
+
+    let n = counts[word]
+    let n = get(counts, word, 0)
 """,
     ),
     "E891": Code(

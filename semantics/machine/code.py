@@ -7,8 +7,9 @@ depends on its path only, and it never touches Python's recursion limit.
 
 from __future__ import annotations
 
+from copy import copy
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import Span, fail
@@ -21,6 +22,9 @@ from ppl.semantics.machine.primitives import ShapeError
 from ppl.semantics.machine.state import OutOfFuel, State, burn, mark, restore
 from ppl.semantics.machine.table import Finished
 from ppl.semantics.machine.values import BLOCK, DIRECT
+
+if TYPE_CHECKING:
+    from ppl.semantics.machine.settings import Settings
 
 DONE = (builtins.finished, None)
 FILE = "<machine>"
@@ -46,6 +50,14 @@ class Code:
         self.constructors = self.generated.constructors
         self.root: Any = NAMED_ROOT if options.named else ROOT
         self.nested = Nested(self)
+        #: names that are set from outside, in code that looks for them
+        self.settings: Settings | None = None
+
+    def under(self, settings: Settings) -> Code:
+        """The same code, in which these names are set."""
+        out = copy(self)
+        out.settings, out.nested = settings, Nested(out)
+        return out
 
     # ------------------------------------------------------------------------------- ways in
 

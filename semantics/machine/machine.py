@@ -11,8 +11,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from ppl.semantics.machine.codegen.unit import Options
 from ppl.semantics.machine.primitives import ShapeError
 from ppl.semantics.machine.rational import Log, fraction
 from ppl.semantics.machine.result import Execution
+from ppl.semantics.machine.settings import Set, Settings
 from ppl.semantics.machine.state import Dead, Omega, OutOfFuel, State
 from ppl.semantics.machine.suspend import Suspended
 from ppl.semantics.machine.values import from_python
@@ -46,12 +48,22 @@ class Machine:
     def __init__(self, program: ir.Program):
         self.program = program
         self._codes: dict[Options, Code] = {}
+        self._settings: Settings | None = None
+
+    def setting(self, entries: Iterable[tuple[tuple[str, ...], Set]]) -> Machine:
+        """The machine of the same program in which names are set from outside."""
+        out = copy(self)
+        out._settings = Settings(entries)
+        return out
 
     def code(self, options: Options) -> Code:
         """The program compiled in one way."""
+        if self._settings is not None:
+            options = replace(options, named=True, settable=True)
         if options not in self._codes:
             self._codes[options] = Code(self.program, options)
-        return self._codes[options]
+        code = self._codes[options]
+        return code if self._settings is None else code.under(self._settings)
 
     @cached_property
     def type(self) -> T.Type:
@@ -97,6 +109,24 @@ class Machine:
         except ShapeError as error:
             raise code.wrong_shape(error) from None
         return Execution(s, value, self.type)
+
+    def runner(self, data: Data, *, record: bool = True) -> Callable[[Omega], Execution]:
+        """`run` for many runs of the same data."""
+        code = self.code(Options(named=record))
+        args, type = self.bind(data).values, self.type
+
+        def run(omega: Omega) -> Execution:
+            s = State(omega, code)
+            try:
+                value = code.run(s, args)
+            except Dead:
+                s.w = -math.inf
+                return Execution(s, None, type, alive=False)
+            except ShapeError as error:
+                raise code.wrong_shape(error) from None
+            return Execution(s, value, type)
+
+        return run
 
     def start(self, data: Data, *, record: bool = True, fuel: int | None = None) -> Suspended:
         """A run that has not begun and stops at every suspension point.

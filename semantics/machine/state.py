@@ -77,7 +77,10 @@ class State:
         #: the path that its own nested runs begin below
         self.root: Any = code.root
         draw = omega.begin(self)
-        self.draw = _recording(self, draw) if code.named else draw
+        if code.settings is not None:
+            self.draw = code.settings.drawing(self, draw)
+        else:
+            self.draw = _recording(self, draw) if code.named else draw
 
     def frozen_memo(self) -> Table:
         """The memo table as a value, fresh entries included."""

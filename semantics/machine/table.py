@@ -10,6 +10,7 @@ from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine import memoise, nested_draws, primitives, rational
 from ppl.semantics.machine.distributions.combinators import log_prob
 from ppl.semantics.machine.nested import normalize
+from ppl.semantics.machine.settings import put, put_block, set_at
 from ppl.semantics.machine.state import Dead, State, burn, dead, keep, mark, note
 from ppl.semantics.machine.values import ARGS, FAMILY, equal
 
@@ -196,6 +197,9 @@ _COMMON: dict[str, Any] = {
     "burn": burn,
     "suspend": suspend,
     "kept": kept,
+    "set_at": set_at,
+    "put": put,
+    "put_block": put_block,
     "run": run,
     "run_block": run_block,
     "log_prob": log_prob,

@@ -1,8 +1,8 @@
 """Two worlds at once: an execution as it was, and as it would have been under interventions.
 
 The program runs along an axis of two worlds, which share the noise of every random choice (twin
-networks: Balke and Pearl, Probabilistic evaluation of counterfactual queries, 1994). What depends on
-no intervention does not vary along the axis, and so is the same in both worlds by construction.
+networks: Balke and Pearl, Probabilistic evaluation of counterfactual queries, 1994). What depends
+on no intervention does not vary along the axis, and is the same in both worlds by construction.
 
 In the world as it was, choices have the values that are given. In the other,
 

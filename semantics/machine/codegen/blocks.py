@@ -118,10 +118,19 @@ class Block(Direct):
 
     def _t_at(self, c: ir.At, path: Path, k: str) -> None:
         keeps = c.keep and self.unit.options.named
-        inner = self.step(path, c.step) if keeps or self.uses_path(c.body) else path
+        stepped = keeps or self.uses_path(c.body)
+        inner = self.step(path, c.step) if stepped else path
         if keeps:
             k = self.as_atom(f"(q_kept, {k}, {self.where(inner)}, {self.constant(c.type)})")
-        self.tail(c.body, inner, k)
+        self.settable_tail(c.body, inner, k, settable=stepped)
+
+    def settable_tail(self, c: ir.Comp, path: Path, k: str, *, settable: bool) -> None:
+        """As `tail`, unless the value at this path is set from outside."""
+        if settable and self.unit.options.settable:
+            found = self.as_atom(self.set_at(c, path))
+            self.put(f"if {found}: return {k}, {found}[0]")
+            k = self.as_atom(f"(q_put_block, {k}, {self.where(path)})")
+        self.tail(c, path, k)
 
     def _t_if(self, c: ir.If, path: Path, k: str) -> None:
         self.put(f"if {self.forced(c.cond)}:")
@@ -203,7 +212,12 @@ class Block(Direct):
             block.put(f"if {i}: {acc} = ({acc}, v)")
             block.put(f"if {i} == q_len({xs}): return k, {gather}({acc})")
             block.put(f"{x} = {xs}[{i}]")
-            block.tail(body, block.inside(path, i, body), block.again(later, path, "k", False))
+            block.settable_tail(
+                body,
+                block.inside(path, i, body),
+                block.again(later, path, "k", False),
+                settable=c.guard is None and path is not None and block.uses_path(body),
+            )
 
         state = (self.fresh(), self.fresh(), self.fresh())
         later = self.later(("for", id(c)), [body], (c.param.name,), path, emit, state)
@@ -224,7 +238,12 @@ class Block(Direct):
             result = f"q_gather({acc})" if c.keep == "all" else carry
             block.put(f"if {i} == q_len({xs}): return k, {result}")
             block.put(f"{x} = {xs}[{i}]")
-            block.tail(c.body, block.inside(path, i, c.body), block.again(later, path, "k", point))
+            block.settable_tail(
+                c.body,
+                block.inside(path, i, c.body),
+                block.again(later, path, "k", point),
+                settable=c.keep == "all" and path is not None and block.uses_path(c.body),
+            )
 
         state = (self.fresh(), self.fresh(), self.fresh(), carry)
         bound = (c.param.name, c.carry.name)

@@ -147,14 +147,39 @@ class Direct(Expressions):
 
     def _c_at(self, c: ir.At, path: Path, t: Target) -> None:
         keeps = c.keep and self.unit.options.named
-        inner = self.step(path, c.step) if keeps or self.uses_path(c.body) else path
-        if not keeps:
+        stepped = keeps or self.uses_path(c.body)
+        inner = self.step(path, c.step) if stepped else path
+        settable = stepped and self.unit.options.settable
+        if not keeps and not settable:
             self.comp(c.body, inner, t)
             return
         name = t.name if t.kind == "to" else self.fresh()
-        self.comp(c.body, inner, Target("to", name))
+        self.settable(c.body, inner, name) if settable else self.comp(
+            c.body, inner, Target("to", name)
+        )
+        if not keeps:
+            self.finish(name, t)
+            return
         self.put(f"q_keep(s, {self.where(inner)}, {name}, {self.constant(c.type)})")
         self.finish(name, t)
+
+    def settable(self, c: ir.Comp, path: Path, name: str) -> None:
+        """Run `c` into a variable, unless its value at this path is set from outside."""
+        found = self.fresh()
+        self.put(f"{found} = {self.set_at(c, path)}")
+        self.put(f"if {found}: {name} = {found}[0]")
+        self.branch("else:", c, path, Target("to", name))
+        self.put(f" {name} = q_put(s, {self.where(path)}, {name})")
+
+    def set_at(self, c: ir.Comp, path: Path) -> str:
+        return f"q_set_at(s, {self.where(path)}, {self.constant(isinstance(c.type, T.Array))})"
+
+    def iteration(self, c: ir.Comp, path: Path, t: Target, index: str | None) -> None:
+        """The body of a loop whose value is the array of what its iterations give."""
+        if index is None or not self.unit.options.settable:
+            self.comp(c, path, t)
+        else:
+            self.settable(c, path, t.name or self.fresh())
 
     def branch(self, head: str, c: ir.Comp, path: Path, t: Target) -> None:
         self.put(head)
@@ -333,7 +358,7 @@ class Direct(Expressions):
         self.burn(c)
         inner = self.at_index(path, index) if index else path
         value = self.fresh()
-        self.comp(c.body, inner, Target("to", value) if wanted else DROP)
+        self.iteration(c.body, inner, Target("to", value) if wanted else DROP, index)
         if wanted:
             self.put(f"q_push({acc}, {value})")
         elif not self.lines[-1].startswith(" " * self.indent):
@@ -365,7 +390,8 @@ class Direct(Expressions):
         self.each(index, self.unit.variable(c.param.name), text)
         self.burn(c)
         inner = self.at_index(path, index) if index else path
-        self.comp(c.body, inner, Target("to", carry))
+        only = index if c.keep == "all" else None
+        self.iteration(c.body, inner, Target("to", carry), only)
         self.put(f"q_push({acc}, {carry})" if every else "pass")
         self.indent -= 1
         if t.kind != "drop":

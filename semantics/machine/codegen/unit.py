@@ -23,12 +23,14 @@ from ppl.semantics.machine.values import Constructors
 @dataclass(frozen=True)
 class Options:
     """named: record sites, kept values and observations. fueled: count steps in direct code.
-    suspends: compile suspension points. rational: numbers are fractions."""
+    suspends: compile suspension points. rational: numbers are fractions. settable: names may be set
+    from outside (they are recorded, too)."""
 
     named: bool = False
     fueled: bool = False
     suspends: bool = False
     rational: bool = False
+    settable: bool = False
 
 
 @dataclass(frozen=True, eq=False)

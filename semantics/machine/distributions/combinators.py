@@ -92,6 +92,16 @@ def combinations(each: list[Options]) -> Options:
     ]
 
 
+def elements(family: Family, args: tuple[Any, ...]) -> list[tuple[Family, Any]] | None:
+    """The laws of the elements of a draw of independent ones, None of others."""
+    if isinstance(family, Product) and any(type(a) is tuple for a in args):
+        return [(family, row) for row in _rows(args)]
+    if isinstance(family, Iid):
+        n, d = args
+        return [(d[FAMILY], d[ARGS])] * n
+    return None
+
+
 class Dirac(Family):
     """Always its argument."""
 

@@ -23,3 +23,8 @@ def family_of(name: str, type: T.Type) -> Family:
     if PRIMITIVES[name].kind == "elementwise" and isinstance(type.item, T.Array):
         return Product(family)
     return family
+
+
+def joint(family: Family) -> bool:
+    """Whether a draw is an array of elements that depend on one another."""
+    return MULTIVARIATE.get(family.name) is family
