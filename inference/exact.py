@@ -124,7 +124,7 @@ def _enumerated(bound: Bound, data: Data, settings: Exact, observe: Observe) -> 
     leaves, log_weights = _merged(leaves, log_weights)
     axis = (particles(len(log_weights)),)
     values = jax.tree.unflatten(trees[0], [Arr(leaf, axis) for leaf in leaves])
-    check_room(values, bound.limit)
+    check_room(values, bound)
     return Enumerated(values, log_weights)
 
 

@@ -97,7 +97,7 @@ def _run(
     for start in range(0, blocks, BLOCKS_A_CALL):
         count = min(BLOCKS_A_CALL, blocks - start)
         parts.append(call(data, seed, np.arange(start, start + count)))
-        check_room(parts[-1], bound.limit)
+        check_room(parts[-1], bound)
         if progress is not None:
             progress(min(n, (start + count) * block), n, {})
     values = joined([v for v, _ in parts], n, nested=True)

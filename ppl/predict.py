@@ -62,7 +62,7 @@ def _simulate(
 
         def simulated(bound: Bound) -> Any:
             out = _program(bound, n)(target.data, given, seed)
-            check_room(out, bound.limit)
+            check_room(out, bound)
             return out
 
         known, observed, result, faults = with_room(target.bound, simulated)

@@ -1416,6 +1416,59 @@ nothing else. To go on without a value would change the law.
     x ~ normalize({ a ~ truncate(normal(0, 1), 9); return a }, rejection(1_000))
 """,
     ),
+    "E850": Code(
+        "a missing value that cannot be drawn",
+        """
+Methods that draw (importance sampling, prior and predictive simulation) draw a missing value from the
+distribution it is observed under. So it must be observed before anything else uses it, in every arm
+of a branch, element by element: in a loop over the data, or under a distribution whose elements are
+independent. Gradient methods treat missing numbers as parameters, and take any program.
+
+    for i in range(1, len(y)) { observe y[i] ~ normal(phi * y[i - 1], s) }
+    _ ~ scan last = y[0] for v in y[1:] { observe v ~ normal(phi * last, s); return v }
+""",
+    ),
+    "E851": Code(
+        "a missing value with infinitely many values to sum out",
+        """
+Gradient methods and `exact` sum missing booleans and whole numbers out, which takes finitely many
+values. Bound them, or draw them: importance sampling needs no bound.
+
+    for n in counts { observe n ~ poisson(rate) }
+    for n in counts { observe n ~ truncate(poisson(rate), 0, 50) }
+""",
+    ),
+    "E852": Code(
+        "a missing value that decides a size",
+        """
+Sizes are part of the compiled program, so what is used in `range(n)`, `iid(n, d)` or the ends of
+slices has to be there. `len(y)` of data with holes is known.
+
+    model m(n: nat?) { x ~ for _ in range(n) { normal(0, 1) }; return x }
+    model m(y: [real?]) { x ~ for _ in y { normal(0, 1) }; return x }
+""",
+    ),
+    "E853": Code(
+        "a missing value of a type that cannot be inferred",
+        """
+Numbers and booleans may be missing, in arrays, tuples and records too: each is a random variable of
+its own. Texts, functions and whole arrays have no measure that they could be drawn from.
+
+    model m(names: [text?], y: [real]) { … }
+    model m(names: [text], y: [real?]) { … }
+""",
+    ),
+    "E854": Code(
+        "missing elements of an array that is observed as a whole",
+        """
+To draw some elements of a vector under a joint law, such as `multi_normal`, a method would need their
+law given the others. Gradient methods need no such law. Else write each element's law given those
+before it, or observe elements that are independent one by one.
+
+    observe row ~ multi_normal(m, cov)
+    for (v, m_, s) in zip(row, m, sd) { observe v ~ normal(m_, s) }
+""",
+    ),
     "E855": Code(
         "no site of that name to set",
         """

@@ -33,6 +33,13 @@ INTERRUPTED = 130
 @click.option("--draws", type=click.IntRange(min=1), help="Draws to keep (a chain).")
 @click.option("--warmup", type=click.IntRange(min=0), help="Draws to tune on (a chain).")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "xla", "machine"]),
+    default="auto",
+    show_default=True,
+    help="What runs the program.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another setting.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
@@ -44,6 +51,7 @@ def command(
     data: str | None,
     method: str,
     seed: int,
+    engine: str,
     settings: tuple[str, ...],
     out: str | None,
     plot: str | None,
@@ -72,7 +80,7 @@ def command(
     configured = make(**_accepted(method, make, given))
     code = 0
     try:
-        posterior = infer(target, configured, seed=seed, progress=progress)
+        posterior = infer(target, configured, seed=seed, progress=progress, engine=engine)
     except KeyboardInterrupt as stop:
         posterior = stop.posterior if isinstance(stop, Interrupted) else None
         code = INTERRUPTED

@@ -16,9 +16,11 @@ from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision, precision
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, Axes, Axis, spread, union
+from ppl.semantics.xla.recursion import tails
 from ppl.semantics.xla.run import apply
 from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.state import Scope
+from ppl.semantics.xla.steps import Steps
 from ppl.semantics.xla.values import (
     Closure,
     Dist,
@@ -170,7 +172,7 @@ class Host:
     """
 
     def __init__(self, program: ir.Program, axis: Axis, reshape: Reshape, numbers: Precision):
-        scope = Scope(program, draw, axes=(axis,))
+        scope = Scope(program, draw, axes=(axis,), tails=tails(program))
         self.program, self.axis, self.reshape, self.numbers = program, axis, reshape, numbers
         self._apply = jax.jit(lambda f, xs, axes: _applied(f, xs, axes, scope), static_argnums=2)
 
@@ -223,8 +225,9 @@ def _holds_code(v: RValue) -> bool:
             return isinstance(v, _CODE)
 
 
-def numeric_parts(name: str, value: RValue) -> dict[str, Arr]:
-    """The arrays inside a value, by path: `name`, `name.field`, `name.0`."""
+def numeric_parts(name: str, value: RValue) -> dict[str, Any]:
+    """The arrays inside a value, by path: `name`, `name.field`, `name.0`; `Steps` of arrays for
+    what happened in a loop without a bound."""
     if isinstance(value, (*_CODE, Static)) or value is None:
         return {}
     if isinstance(value, tuple):
@@ -232,12 +235,16 @@ def numeric_parts(name: str, value: RValue) -> dict[str, Arr]:
     elif isinstance(value, Rec):
         parts = [(f"{name}.{n}", v) for n, v in zip(value.names, value.items, strict=True)]
     elif isinstance(value, Seq):
-        return numeric_parts(name, value.items)
+        inside = numeric_parts(name, value.items)
+        return {n: v.deeper() if isinstance(v, Steps) else v for n, v in inside.items()}
+    elif isinstance(value, Steps):
+        inside = numeric_parts(name, value.items)
+        return {n: replace(value, items=v) for n, v in inside.items()}
     elif isinstance(value, Arr) or is_constant(value):
         return {name: to_arr(value)}
     else:
         return {}
-    out: dict[str, Arr] = {}
+    out: dict[str, Any] = {}
     for n, v in parts:
         out.update(numeric_parts(n, v))
     return out

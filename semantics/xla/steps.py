@@ -50,11 +50,6 @@ class Steps:
     places: tuple[Path, ...] | None = None
     depth: int = 0
 
-    @property
-    def room(self) -> int:
-        """How many steps can be held."""
-        return next(a.event_shape[self.depth] for a in _arrays(self.items))
-
     def deeper(self) -> Steps:
         """The same inside one more array."""
         return replace(self, depth=self.depth + 1)
@@ -62,10 +57,6 @@ class Steps:
 
 def _is_steps(v: Any) -> bool:
     return isinstance(v, Steps)
-
-
-def _arrays(tree: Any) -> list[Arr]:
-    return [a for a in jax.tree.leaves(tree, is_leaf=lambda v: isinstance(v, Arr))]
 
 
 def loops(tree: Any) -> Iterator[Steps]:
@@ -76,7 +67,7 @@ def loops(tree: Any) -> Iterator[Steps]:
             yield from loops(v.items)
 
 
-def shortfall(tree: Any, limit: int) -> dict[Path, int]:
+def shortfall(tree: Any, rooms: Mapping[Path, int], limit: int) -> dict[Path, int]:
     """The rooms that were too small, by loop, and what they should be: powers of two.
 
     Loops that were stopped because they did not end within `limit` steps have room enough.
@@ -84,7 +75,7 @@ def shortfall(tree: Any, limit: int) -> dict[Path, int]:
     out: dict[Path, int] = {}
     for s in loops(tree):
         needed = int(np.max(np.asarray(s.count.data), initial=0))
-        if s.room < needed < limit:
+        if rooms.get(s.loop, ROOM) < needed < limit:
             out[s.loop] = max(out.get(s.loop, 0), 1 << (needed - 1).bit_length())
     return out
 
@@ -98,9 +89,9 @@ def with_room(bound: B, run: Callable[[B], T]) -> T:
             bound = bound.with_room(more.needed)
 
 
-def check_room(tree: Any, limit: int) -> None:
+def check_room(tree: Any, bound: Any) -> None:
     """Have what `with_room` runs repeated if steps of a loop are missing from its outputs."""
-    if needed := shortfall(tree, limit):
+    if needed := shortfall(tree, dict(bound.rooms), bound.limit):
         raise _TooLittleRoom(needed)
 
 

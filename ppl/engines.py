@@ -1,0 +1,81 @@
+"""Which engine runs an inference: the one asked for, else the one that the compiler chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ppl.machine import infer_on_machine
+from ppl.methods import name_of
+from ppl.model import Target
+from ppl.posterior import Posterior
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
+
+ENGINES = ("auto", "xla", "machine")
+
+
+def on_engine(
+    engine: str,
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    on_xla: Callable[[], Posterior],
+) -> Posterior:
+    """Infer on an engine.
+
+    With `auto`, a program that turns out not to fit XLA while it is compiled (a loop without a
+    bound whose state grows) runs on the machine, which the posterior remarks (W717).
+
+    Raises:
+        DiagnosticError: E716, the engine asked for cannot run the program or the method; E712, the
+            program needs the machine and the method XLA.
+    """
+    if engine not in ENGINES:
+        raise fail("E811", f"engine = {engine!r}: it must be one of {', '.join(ENGINES)}")
+    chosen = target.model.engine
+    if engine == "xla" and chosen.name == "machine":
+        raise fail(
+            "E716",
+            f"XLA cannot run `{target.name}`, and engine='xla' asks for it",
+            span=chosen.reasons[0].span,
+            notes=chosen.reasons[:4],
+            hint="leave the choice to the compiler: engine='auto'",
+        )
+    if engine == "machine":
+        return _on_demand(method, target, seed, progress)
+    if chosen.name == "machine":
+        return infer_on_machine(method, target, seed, progress)
+    try:
+        return on_xla()
+    except DiagnosticError as error:
+        (problem, *_) = error.diagnostics
+        if engine != "auto" or problem.code != "E715":
+            raise
+        posterior = _by_machine(method, target, seed, progress)
+        if posterior is None:
+            raise
+    remark = Diagnostic("W717", f"this ran on the machine: {problem.message}", problem.span)
+    return replace(posterior, remarks=(*posterior.remarks, remark))
+
+
+def _on_demand(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    posterior = _by_machine(method, target, seed, progress)
+    if posterior is None:
+        raise fail(
+            "E716",
+            f"`{name_of(method)}` runs on XLA only, and engine='machine' was asked for",
+            hint="leave the choice to the compiler: engine='auto'",
+        )
+    return posterior
+
+
+def _by_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior | None:
+    """The posterior; None if the method needs XLA."""
+    try:
+        return infer_on_machine(method, target, seed, progress)
+    except DiagnosticError as error:
+        if error.diagnostics[0].code == "E712":
+            return None
+        raise
