@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ppl.cache import use_compilation_cache
+from ppl.engines import on_engine
+from ppl.holes import drawn
 from ppl.inference import chains
 from ppl.inference.chains import Draws
 from ppl.inference.recover import recover
@@ -24,18 +26,27 @@ from ppl.semantics.xla.outputs import Host, numeric_parts
 from ppl.semantics.xla.program import CENTRED, particles
 from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import State
+from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
 
 
-def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool = True) -> Posterior:
+def infer(
+    target: Target,
+    method: Any = None,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    engine: str = "auto",
+) -> Posterior:
     """Infer the normalised law of a target.
 
     `method` is one of `ppl.nuts()`, `ppl.exact()`, …, or its name; NUTS by default. The same seed
-    gives the same result. `progress` shows a bar on terminals.
+    gives the same result. `progress` shows a bar on terminals. `engine` is what runs the program:
+    "xla", "machine", or by default what the compiler chooses (`ppl check --engine` says why).
 
     Raises:
         DiagnosticError: the method cannot treat the program (it names the site and what could),
-            or found no point to start from.
+            or found no point to start from; E716, the engine asked for cannot run it.
         Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far.
     """
     if not isinstance(target, Target):
@@ -49,13 +60,13 @@ def infer(target: Target, method: Any = None, *, seed: int = 0, progress: bool =
     run = _RUNNERS[name_of(method)]
     if not isinstance(seed, Integral):
         raise fail("E811", f"seed = {seed!r}: it must be a whole number")
-    if target.model.engine.name == "machine":
-        from ppl.machine import infer_on_machine
 
-        return infer_on_machine(method, target, int(seed), progress)
-    use_compilation_cache()
-    with precision(getattr(method, "precision", None)):
-        return run(method, target, seed, progress)
+    def on_xla() -> Posterior:
+        use_compilation_cache()
+        with precision(getattr(method, "precision", None)):
+            return run(method, target, seed, progress)
+
+    return on_engine(engine, method, target, int(seed), progress, on_xla)
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
@@ -154,17 +165,19 @@ def posterior_of(
     shape: tuple[int, int],
     **about: Any,
 ) -> Posterior:
-    """Values that vary along an axis of n lanes as a posterior of shape (chain, draw)."""
+    """Values that vary along an axis of n lanes (`Steps` of loops among them) as a posterior of
+    shape (chain, draw)."""
 
     def reshape(data: Any) -> np.ndarray:
         return np.asarray(data).reshape(*shape, *data.shape[1:])
 
-    host = Host(target.model.program, particles(n), reshape, default_precision())
+    host = Host(target.program, particles(n), reshape, default_precision())
+    draws = {k: reshape(v.data) for k, v in by_name(values).items()}
     return Posterior(
-        draws={k: reshape(v.data) for k, v in values.items()},
+        draws=drawn(target.holes, draws) if target.holes else draws,
         result=host.to_python(result),
         remarks=target.warnings,
-        target=target,
+        target=replace(target, sampling=False) if target.sampling else target,
         **about,
     )
 
@@ -179,6 +192,7 @@ def _whole_run(result: RValue, state: State) -> RValue:
 def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.importance import run_importance
 
+    target = target.sampler
     with progress_bar(None if progress else False, title="sampling") as report:
         found = run_importance(
             target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report

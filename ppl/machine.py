@@ -9,12 +9,13 @@ numbers are arrays of Python objects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ppl.holes import Holes
+from ppl.interventions import Setting, for_machine
 from ppl.methods import name_of
 from ppl.model import Target
 from ppl.posterior import Posterior
@@ -23,9 +24,21 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.engine import Engine
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
+from ppl.semantics.machine.imagine import Imagined, Replayed, names_of
 from ppl.semantics.machine.paths import Path, split
 
 Progress = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Executions, and the log of each one's mass: together a measure, of this evidence."""
+
+    executions: Sequence[Execution]
+    log_weights: np.ndarray
+    evidence: float
+    evidence_se: float
+    exact: bool = False
 
 
 def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -34,12 +47,28 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
     Raises:
         DiagnosticError: E712, the method needs XLA; it says what in the program does not run there.
     """
-    name = name_of(method)
-    if name == "importance":
-        return _importance(method, target, seed, progress)
-    if name == "exact":
-        return _exact(method, target, seed)
-    raise refused(name, target.model.name, target.model.engine)
+    found = runs(method, target, seed, progress)
+    return _posterior(
+        method,
+        target,
+        found.executions,
+        found.log_weights,
+        seed=seed,
+        evidence=found.evidence,
+        evidence_se=found.evidence_se,
+        exact=found.exact,
+    )
+
+
+def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    """Executions of a program by a method that the machine has. Raises E712 for others."""
+    match name_of(method):
+        case "importance":
+            return _importance(method, target.sampler, seed, progress)
+        case "exact":
+            return _exact(method, target)
+        case name:
+            raise refused(name, target.model.name, target.model.engine)
 
 
 def refused(method: str, model: str, engine: Engine) -> Exception:
@@ -53,10 +82,9 @@ def refused(method: str, model: str, engine: Engine) -> Exception:
     )
 
 
-def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     from ppl.inference.importance import WeightedDraws
 
-    target = target.sampler
     machine, n = target.machine, method.particles
     data, executions = machine.bind(target.plain), []
     with progress_bar(None if progress else False, title="sampling") as report:
@@ -66,18 +94,10 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
                 report(i + 1, n, {})
     weights = np.array([e.log_weight for e in executions])
     found = WeightedDraws(None, weights)
-    return _posterior(
-        method,
-        target,
-        executions,
-        weights,
-        seed=seed,
-        evidence=found.log_evidence,
-        evidence_se=found.log_evidence_se,
-    )
+    return Runs(executions, weights, found.log_evidence, found.log_evidence_se)
 
 
-def _exact(method: Any, target: Target, seed: int) -> Posterior:
+def _exact(method: Any, target: Target) -> Runs:
     paths = enumerate_paths(target.machine, target.plain, limit=method.paths)
     if not paths:
         raise fail(
@@ -85,12 +105,9 @@ def _exact(method: Any, target: Target, seed: int) -> Posterior:
             "every execution has weight zero, so that there is no posterior",
             hint="no execution agrees with the observations: look at the model's supports and data",
         )
-    executions = [p.execution for p in paths]
     weights = np.array([p.execution.log_weight + np.log(p.probability) for p in paths])
-    total = float(np.logaddexp.reduce(weights))
-    return _posterior(
-        method, target, executions, weights, seed=seed, evidence=total, evidence_se=0.0, exact=True
-    )
+    executions = [p.execution for p in paths]
+    return Runs(executions, weights, float(np.logaddexp.reduce(weights)), 0.0, exact=True)
 
 
 def _posterior(
@@ -98,7 +115,7 @@ def _posterior(
 ) -> Posterior:
     return Posterior(
         draws=columns(executions, target.holes),
-        result=stacked([e.result for e in executions], target.machine.type, executions),
+        result=stacked([e.result for e in executions], target.model.machine.type, executions),
         log_weights=weights[None],
         model=target.name,
         method=name_of(method),
@@ -106,6 +123,67 @@ def _posterior(
         remarks=(*target.warnings, *_unmet(target, executions)),
         **about,
     )
+
+
+def imagined_on_machine(
+    method: Any,
+    factual: Target,
+    before: Target,
+    settings: Sequence[Setting],
+    seed: int,
+    progress: bool,
+    *,
+    draws: int,
+) -> Posterior:
+    """The executions of `factual` as they would have been, had `settings` been made besides those
+    of `before`: see `ppl.counterfactual`. A list of all executions is repeated to about `draws`."""
+    found = runs(method, factual, seed, progress)
+    times = max(1, draws // len(found.executions)) if found.exact else 1
+    alive = np.flatnonzero(found.log_weights > -np.inf)
+    if not alive.size:
+        raise fail(
+            "E895",
+            "every execution has weight zero, so that there is nothing to imagine",
+            hint="no execution agrees with the evidence: look at the model's supports and data",
+        )
+    base, after = before.sampler, replace(before.sampler, settings=(*before.settings, *settings))
+    replaying = base.model._machine(base.program).setting(for_machine(base.settings))
+    imagining, data = after.machine, after.machine.bind(after.plain)
+    executions: list[Execution] = []
+    observed: list[dict[Path, Any]] = []
+    for i in alive:
+        trace = found.executions[i].trace
+        seen = Replayed(trace)
+        replaying.run(data, seen)
+        for k in range(times):
+            omega = Imagined(seen.laws, names_of(trace), MachineKey(seed, 1, int(i) * times + k))
+            executions.append(imagining.run(data, omega))
+            observed.append({(name, *at): v for (at, name), v in omega.made.items()})
+    weights = np.repeat(found.log_weights[alive], times)
+    posterior = _posterior(
+        method,
+        after,
+        executions,
+        weights,
+        seed=seed,
+        evidence=found.evidence,
+        evidence_se=found.evidence_se,
+    )
+    return replace(posterior, draws={**_observations(observed), **posterior.draws})
+
+
+def _observations(made: Sequence[Mapping[Path, Any]]) -> dict[str, np.ndarray]:
+    """Observations by their names, of the shape of the loops they were made in."""
+    rows: dict[str, list[dict[tuple[int, ...], Any]]] = {}
+    for at, observed in enumerate(made):
+        for (name, *path), value in observed.items():
+            indices = split(tuple(path))[1]
+            for part, leaf in _numbers(name, value):
+                rows.setdefault(part, [{} for _ in made])[at][indices] = leaf
+    out: dict[str, np.ndarray] = {}
+    for name, row in rows.items():
+        out |= _column(name, row)
+    return out
 
 
 def _unmet(target: Target, executions: Sequence[Execution]) -> Iterator[Diagnostic]:

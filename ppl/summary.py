@@ -95,14 +95,20 @@ def summarise(posterior: Posterior) -> Summary:
 
 
 def scalars(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
-    """Every numeric scalar: its name, and its draws as (chain, draw, scalar) in float64."""
+    """Every numeric scalar: its name, and its draws as (chain, draw, scalar) in float64.
+
+    Elements of an array that are missing in all draws, while others are not, are data: left out.
+    """
     names: list[str] = []
     parts: list[np.ndarray] = []
     for site, array in posterior.named.items():
         if array.dtype.kind not in "biuf":
             continue
-        names += element_names(site, array.shape[2:])
-        parts.append(array.reshape(*array.shape[:2], -1).astype(np.float64))
+        draws = array.reshape(*array.shape[:2], -1).astype(np.float64)
+        drawn = ~np.isnan(draws).all(axis=(0, 1))
+        shown = drawn if drawn.any() else ~drawn
+        names += [n for n, s in zip(element_names(site, array.shape[2:]), shown, strict=True) if s]
+        parts.append(draws[..., shown])
     joined = np.concatenate(parts, axis=-1) if parts else np.empty((*posterior.shape, 0))
     return tuple(names), joined
 

@@ -1419,10 +1419,10 @@ nothing else. To go on without a value would change the law.
     "E850": Code(
         "a missing value that cannot be drawn",
         """
-Methods that draw (importance sampling, prior and predictive simulation) draw a missing value from the
-distribution it is observed under. So it must be observed before anything else uses it, in every arm
-of a branch, element by element: in a loop over the data, or under a distribution whose elements are
-independent. Gradient methods treat missing numbers as parameters, and take any program.
+Methods that draw (importance sampling, prior and predictive simulation) draw a missing value from
+the distribution it is observed under. So it must be observed before anything else uses it, in every
+arm of a branch, element by element: in a loop over the data, or under a distribution whose elements
+are independent. Gradient methods treat missing numbers as parameters, and take any program.
 
     for i in range(1, len(y)) { observe y[i] ~ normal(phi * y[i - 1], s) }
     _ ~ scan last = y[0] for v in y[1:] { observe v ~ normal(phi * last, s); return v }
@@ -1461,9 +1461,9 @@ its own. Texts, functions and whole arrays have no measure that they could be dr
     "E854": Code(
         "missing elements of an array that is observed as a whole",
         """
-To draw some elements of a vector under a joint law, such as `multi_normal`, a method would need their
-law given the others. Gradient methods need no such law. Else write each element's law given those
-before it, or observe elements that are independent one by one.
+To draw some elements of a vector under a joint law, such as `multi_normal`, a method would need
+their law given the others. Gradient methods need no such law. Else write each element's law given
+those before it, or observe elements that are independent one by one.
 
     observe row ~ multi_normal(m, cov)
     for (v, m_, s) in zip(row, m, sd) { observe v ~ normal(m_, s) }

@@ -1,0 +1,501 @@
+"""Holes in data drawn from the distributions that they are observed under.
+
+`observe v ~ d` where v is missing, before anything else has used v, is `v ~ d`: the base measure of
+the hole and the density of d make the law of d. So methods that draw need no density-only measure.
+What is observed is split by where the holes are, which is data:
+
+    if missing then { v.1 <- run d; return v.1 } else { observe v ~ d; return v }
+
+and later uses see v.1. Loops over the data return the elements drawn beside their own results. A
+part of the data that is used before it is drawn, or not drawn in the same way in all arms of a
+branch, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import Span
+from ppl.semantics.holes import (
+    Leaf,
+    Sizes,
+    array_of,
+    bind,
+    column,
+    component,
+    each,
+    filled,
+    part,
+    returned,
+    zipped,
+)
+from ppl.semantics.ir_map import block, keeps, map_children
+from ppl.semantics.ir_names import Fresh
+from ppl.semantics.passes import hole_errors as errors
+from ppl.semantics.passes.hole_views import At, Indices, Level, Piece, Spot, View, Views
+from ppl.semantics.passes.holes import with_entry
+from ppl.semantics.signatures import PRIMITIVES, Distribution
+from ppl.semantics.subtypes import below, seen
+
+Levels = Mapping[At, Level]
+
+
+def fuse_holes(
+    program: ir.Program, leaves: Iterable[Leaf], sizes: Sizes, *, finite: bool = False
+) -> ir.Program:
+    """Contract `Measure`: the program whose entry takes data with dummies in the holes of `leaves`,
+    and where they are (`Leaf.missing`).
+
+    Calls of known functions have to be inlined. With `finite`, a hole observed under a distribution
+    with infinitely many values is refused.
+
+    Raises:
+        Refused: E850, a hole is used before it is observed; E851, it has infinitely many values;
+            E854, it is one of several that are observed jointly.
+    """
+    return _Fuser(program, tuple(leaves), sizes, finite).run()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A computation after the pass: what runs before it, it, and the levels after it."""
+
+    before: list[ir.Bind]
+    comp: ir.Comp
+    levels: Levels
+
+
+class _Fuser:
+    def __init__(self, program: ir.Program, leaves: tuple[Leaf, ...], sizes: Sizes, finite: bool):
+        self.program, self.leaves, self.finite = program, leaves, finite
+        self.fresh = Fresh(program)
+        self.views = Views(dict(sizes.shapes), dict(sizes.lengths), dict(sizes.constants))
+        #: computations that the values of the statement at hand need before it
+        self.needed: list[ir.Bind] = []
+
+    def run(self) -> ir.Program:
+        entry = self.program.entry
+        body = entry.body
+        if not (isinstance(body, ir.Return) and isinstance(body.value, ir.Thunk)):
+            raise errors.unobserved(self.leaves[0])
+        binds: list[ir.Bind] = []
+        levels = self.enter(entry, binds)
+        done = self.comp(body.value.body, levels)
+        for level in done.levels.values():
+            if not all(p.value is not None for p in level.pieces):
+                raise errors.unobserved(level.leaf)
+        more = (ir.Param(f.missing, array_of(T.BOOL, f.rank)) for f in self.leaves)
+        run = block([*binds, *done.before], done.comp)
+        return with_entry(self.program, more, run)
+
+    def enter(self, entry: ir.Function, binds: list[ir.Bind]) -> Levels:
+        levels: dict[At, Level] = {}
+        types = {p.name: seen(p.type) for p in entry.params}
+        for leaf in self.leaves:
+            at = (leaf.name, 0)
+            spot = self.views.whole(at)
+            whole = ir.Var(types[leaf.param], leaf.param)
+            missing = ir.Var(array_of(T.BOOL, leaf.rank), leaf.missing)
+            data: ir.Value = whole
+            if leaf.keys:
+                name = self.fresh.name(leaf.name)
+                data = bind(binds, name, column(whole, leaf.keys, self.fresh))
+            pieces = (Piece(0, spot.hi, single=spot.single),)
+            levels[at] = Level(leaf, spot.hi, spot.single, missing, data, pieces)
+            old = self.views.known.get(leaf.param)
+            spots = {} if old is None else dict(old.spots)
+            self.views.known[leaf.param] = View(whole.type, {**spots, leaf.keys: spot})
+        return levels
+
+    # ------------------------------------------------------------------------------------ values
+
+    def value(self, v: ir.Value, levels: Levels, *, looping: bool = False) -> ir.Value:
+        """The value with what has been drawn in its place. What has not is refused, unless it is
+        what a loop is over (`looping`): then it is left as it is."""
+        view = self.views.view(v)
+        match v:
+            case ir.Op(op="len"):
+                return v
+            case ir.Op(op="zip" | "enumerate", args=args):
+                return replace(v, args=tuple(self.value(a, levels, looping=looping) for a in args))
+            case ir.MakeTuple() | ir.MakeRecord():
+                return map_children(v, lambda n: self.value(n, levels, looping=looping))
+            case ir.Proj(value=whole) | ir.Get(value=whole) if view is None:
+                if self.views.view(whole) is not None:
+                    return v  # a part without holes
+            case ir.Op(op="index" | "slice", args=(whole, *_)) if view is None:
+                self.require_drawn(whole, levels, v.span)
+        if view is None:
+            return map_children(v, lambda n: self.inside(n, levels))
+        drawn: dict[Any, ir.Value] = {}
+        for keys, spot in view.spots.items():
+            level = levels.get(spot.at)
+            if level is None:  # drawn before the loop, so the element is what it should be
+                continue
+            if level.is_drawn(spot):
+                drawn[keys] = level.value(spot)
+            elif not looping:
+                raise errors.used(level.leaf, v.span)
+        if not drawn:
+            return v
+        done = filled(v, drawn, self.fresh)
+        if isinstance(done, ir.Return):
+            return done.value
+        return bind(self.needed, self.fresh.name("filled"), done)
+
+    def require_drawn(self, v: ir.Value, levels: Levels, span: Span | None) -> None:
+        """Refuses a value of which anything is still to be drawn."""
+        view = self.views.view(v)
+        for spot in () if view is None else view.spots.values():
+            level = levels.get(spot.at)
+            if level is not None and not level.is_drawn(spot):
+                raise errors.used(level.leaf, span)
+
+    def inside(self, n: Any, levels: Levels) -> Any:
+        """A node whose computations draw nothing that is seen outside."""
+        if isinstance(n, ir.Comp):
+            held, self.needed = self.needed, []
+            done = self.comp(n, _all_away(levels))
+            before, self.needed = [*self.needed, *done.before], held
+            return block(before, done.comp)
+        return self.value(n, levels)
+
+    # ------------------------------------------------------------------------------ computations
+
+    def comp(self, c: ir.Comp, levels: Levels) -> _Done:
+        match c:
+            case ir.Observe():
+                return self.observe(c, levels)
+            case ir.Block():
+                return self.block(c, levels)
+            case ir.At(step=step, body=body):
+                inner = self.comp(body, levels)
+                before = [ir.Bind(b.name, self.at(step, b.comp)) for b in inner.before]
+                return _Done(before, replace(c, body=inner.comp), inner.levels)
+            case ir.If():
+                return self.branch(c, levels)
+            case ir.For() if c.guard is None:
+                return self.plate(c, levels)
+            case ir.Scan():
+                return self.scan(c, levels)
+            case ir.Run(measure=ir.Thunk(body=body)):
+                return self.comp(body, levels)
+            case _:
+                return _Done([], map_children(c, lambda n: self.inside(n, levels)), levels)
+
+    def at(self, step: str, c: ir.Comp) -> ir.Comp:
+        return ir.At(c.type, step, c, span=c.span) if c.effectful or keeps(c) else c
+
+    def block(self, c: ir.Block, levels: Levels) -> _Done:
+        before: list[ir.Bind] = []
+        start = levels
+        for b in c.binds:
+            if isinstance(b.comp, ir.Return):
+                self.views.learn(b.name, b.comp.value)
+                if self.views.view(b.comp.value) is not None:
+                    before.append(b)  # another name of the data: what is read is seen at its uses
+                    continue
+            done = self.statement(b.comp, levels)
+            before += [*done.before, ir.Bind(b.name, done.comp)]
+            levels = done.levels
+            if isinstance(done.comp, ir.Return):
+                self.views.values[b.name] = done.comp.value
+        done = self.statement(c.result, levels)
+        before += done.before
+        if done.levels is start:
+            return _Done([], block(before, done.comp), start)
+        return _Done(before, done.comp, done.levels)
+
+    def statement(self, c: ir.Comp, levels: Levels) -> _Done:
+        """A computation, after what its values need."""
+        held, self.needed = self.needed, []
+        done = self.comp(c, levels)
+        needed, self.needed = self.needed, held
+        return replace(done, before=[*needed, *done.before])
+
+    # ------------------------------------------------------------------------------ observations
+
+    def observe(self, c: ir.Observe, levels: Levels) -> _Done:
+        view = self.views.view(c.value)
+        spot = None if view is None else view.spot
+        level = None if spot is None else levels.get(spot.at)
+        dist = self.value(c.dist, levels)
+        if spot is None or level is None or level.is_drawn(spot):
+            return _Done([], replace(c, dist=dist, value=self.value(c.value, levels)), levels)
+        if not level.is_open(spot):
+            raise errors.used(level.leaf, c.span)
+        drawn = self.drawn(replace(c, dist=dist), level.mask(spot), level.leaf, level.step(spot))
+        before: list[ir.Bind] = []
+        value = bind(before, self.fresh.name(level.leaf.name), drawn)
+        nothing = returned(ir.Lit(T.UNIT, None, span=c.span))
+        return _Done(before, nothing, {**levels, spot.at: level.drawn(spot, value)})
+
+    def drawn(self, c: ir.Observe, missing: ir.Value, leaf: Leaf, step: str) -> ir.Comp:
+        """What is observed, drawn where it is missing and scored elsewhere."""
+        if isinstance(c.value.type, T.Array):
+            return self.elements(c, missing, leaf, step)
+        scored = ir.Block(
+            c.value.type, (ir.Bind(self.fresh.name("_"), c),), returned(c.value), span=c.span
+        )
+        return ir.If(c.value.type, missing, self.draw(c, leaf, step), scored, span=c.span)
+
+    def elements(self, c: ir.Observe, missing: ir.Value, leaf: Leaf, step: str) -> ir.Comp:
+        """An independent product, element by element."""
+        dist = self.views.resolve(c.dist)
+        inner: Callable[[list[ir.Value]], ir.Value]
+        arrays: list[ir.Value] = []
+        item: T.Type = c.dist.type.item.item  # type: ignore[attr-defined]
+        match dist:
+            case ir.Op(op="iid", args=(_, law)):
+                inner = lambda _: law  # noqa: E731
+            case ir.Op(op=op, args=args) if PRIMITIVES[op].kind == "elementwise":
+                arrays = [a for a in args if isinstance(a.type, T.Array)]
+
+                def inner(elements: list[ir.Value]) -> ir.Value:
+                    left = iter(elements)
+                    new = tuple(next(left) if isinstance(a.type, T.Array) else a for a in args)
+                    return ir.Op(T.Dist(item), op, new, span=dist.span)
+
+            case _:
+                family = dist.op if isinstance(dist, ir.Op) else "its distribution"
+                raise errors.jointly(leaf, family, c.span)
+        over = zipped([c.value, missing, *arrays])
+        row = ir.Param(self.fresh.name("element"), over.type.item)  # type: ignore[attr-defined]
+        one = ir.Var(row.type, row.name, span=c.value.span)
+        value, where, *rest = (part(one, i) for i in range(2 + len(arrays)))
+        observed = replace(c, dist=inner(rest), value=value)
+        return replace(each(row, over, self.drawn(observed, where, leaf, step)), span=c.span)
+
+    def draw(self, c: ir.Observe, leaf: Leaf, step: str) -> ir.Comp:
+        """An element drawn from its distribution, if that can give values of its type."""
+        item: T.Type = c.dist.type.item  # type: ignore[attr-defined]
+        wanted = c.value.type
+        dist = self.views.resolve(c.dist)
+        row = PRIMITIVES.get(dist.op) if isinstance(dist, ir.Op) else None
+        if self.finite and isinstance(row, Distribution) and row.params and not row.finite:
+            raise errors.infinite(leaf, row.name, c.span)
+        run = ir.At(item, step, ir.Run(item, c.dist, span=c.span), span=c.span)
+        if below(item, wanted):
+            return run
+        if T.is_real(item) != T.is_real(wanted):
+            raise errors.used(leaf, c.span)
+        binds: list[ir.Bind] = []
+        x = bind(binds, self.fresh.name(leaf.name), run)
+        legal: ir.Value = ir.Op(T.BOOL, "ge", (x, ir.Lit(T.BIT, 0)))
+        if wanted == T.PROB:
+            legal = ir.Op(T.BOOL, "and", (legal, ir.Op(T.BOOL, "le", (x, ir.Lit(T.BIT, 1)))))
+        score = ir.Op(T.REAL, "score_if", (legal,))
+        bind(binds, self.fresh.name("_"), ir.Score(T.UNIT, score, span=c.span))
+        cast = returned(ir.Op(wanted, f"checked_{wanted}", (x,)))
+        zero = ir.Lit(wanted, 0.0 if T.is_real(wanted) else 0)
+        return block(binds, ir.If(wanted, legal, cast, returned(zero)))
+
+    # ---------------------------------------------------------------------------------- branches
+
+    def branch(self, c: ir.If, levels: Levels) -> _Done:
+        cond = self.value(c.cond, levels)
+        then, other = (self.statement(arm, levels) for arm in (c.then, c.other))
+        new = [_news(levels, arm.levels) for arm in (then, other)]
+        for at in {a for a, _ in (*new[0], *new[1])}:
+            if [s for a, s in new[0] if a == at] != [s for a, s in new[1] if a == at]:
+                raise errors.in_one_arm(levels[at].leaf, c.span)
+        if not new[0]:
+            arms = (block(arm.before, arm.comp) for arm in (then, other))
+            return _Done([], ir.If(c.type, cond, *arms, span=c.span), levels)
+        arms = (self.beside(arm, new[0]) for arm in (then, other))
+        types = [_value_at(then.levels, at, s).type for at, s in new[0]]
+        both = ir.If(T.Tuple((c.type, *types)), cond, *arms, span=c.span)
+        before: list[ir.Bind] = []
+        pair = bind(before, self.fresh.name("both"), both)
+        for i, (at, spot) in enumerate(new[0]):
+            levels = {**levels, at: levels[at].drawn(spot, part(pair, i + 1))}
+        return _Done(before, returned(part(pair, 0)), levels)
+
+    def beside(self, done: _Done, spots: Iterable[tuple[At, Spot]]) -> ir.Comp:
+        """A computation that returns what was drawn in it beside its own result."""
+        before = list(done.before)
+        result = bind(before, self.fresh.name("own"), done.comp)
+        items = (result, *(_value_at(done.levels, at, s) for at, s in spots))
+        t = T.Tuple(tuple(i.type for i in items))
+        return block(before, returned(ir.MakeTuple(t, items)))
+
+    # ------------------------------------------------------------------------------------- loops
+
+    def plate(self, c: ir.For, levels: Levels) -> _Done:
+        over = self.value(c.over, levels, looping=True)
+        opened, inner = self.open(c.over, c.param, c.body, levels)
+        done = self.statement(c.body, inner)
+        spots = self.closed(opened, inner, done.levels)
+        if not spots:
+            body = block(done.before, done.comp)
+            return _Done([], replace(c, over=over, body=body), levels)
+        body = self.beside(done, spots)
+        param, over, body = self.with_masks(c.param, over, opened, levels, inner, body)
+        loop = ir.For(T.Array(body.type), param, over, body, span=c.span)
+        before: list[ir.Bind] = []
+        pairs = bind(before, self.fresh.name("pairs"), loop)
+        levels = self.collected(pairs, opened, spots, levels, before)
+        return _Done(before, component(pairs, 0, self.fresh), levels)
+
+    def scan(self, c: ir.Scan, levels: Levels) -> _Done:
+        over = self.value(c.over, levels, looping=True)
+        init = self.value(c.init, levels)
+        opened, inner = self.open(c.over, c.param, c.body, levels)
+        done = self.statement(c.body, inner)
+        spots = self.closed(opened, inner, done.levels)
+        if not spots:
+            body = block(done.before, done.comp)
+            return _Done([], replace(c, init=init, over=over, body=body), levels)
+        body = self.beside(done, spots)
+        firsts = [self.first(levels[(name, depth - 1)], c.span) for (name, depth), _ in spots]
+        state = T.Tuple((c.carry.type, *(f.type for f in firsts)))
+        carry = ir.Param(self.fresh.name(c.carry.name), state)
+        own = part(ir.Var(state, carry.name), 0)
+        body = block([ir.Bind(c.carry.name, returned(own))], body)
+        param, over, body = self.with_masks(c.param, over, opened, levels, inner, body)
+        start = ir.MakeTuple(state, (init, *firsts))
+        loop = ir.Scan(T.Array(state), carry, start, param, over, body, "all", span=c.span)
+        before: list[ir.Bind] = []
+        states = bind(before, self.fresh.name("states"), loop)
+        levels = self.collected(states, opened, spots, levels, before)
+        if c.keep == "all":
+            return _Done(before, component(states, 0, self.fresh), levels)
+        steps = next(iter(opened.values()))
+        last = ir.Op(state, "index", (states, ir.Lit(T.NAT, steps.hi - steps.lo - 1)))
+        return _Done(before, returned(part(last, 0)), levels)
+
+    def first(self, level: Level, span: Span | None) -> ir.Value:
+        """A value of the type of a level's elements, to begin a loop's state with."""
+        if level.data is None:
+            raise errors.used(level.leaf, span)
+        item: T.Type = level.data.type.item  # type: ignore[attr-defined]
+        return ir.Op(item, "index", (level.data, ir.Lit(T.BIT, 0)))
+
+    def open(
+        self, over: ir.Value, param: ir.Param, body: ir.Comp, levels: Levels
+    ) -> tuple[dict[At, Spot], Levels]:
+        """What a loop is over that is still to be drawn, and the levels in an iteration."""
+        element = ir.Var(param.type, param.name)
+        view = self.views.view(over)
+        opened: dict[At, Spot] = {}
+        inner: dict[At, Level] = dict(_all_away(levels))
+        if view is not None:
+            self.views.known[param.name] = self.views.element(view)
+            for spot in view.spots.values():
+                level = levels.get(spot.at)
+                if level is not None and level.is_open(spot) and spot.at not in opened:
+                    opened[spot.at] = spot
+                elif level is not None and not level.is_drawn(spot):
+                    down = (spot.at[0], spot.at[1] + 1)
+                    inner[down] = self.below(level, spot, level.missing, away=True)
+        for counter, lo, hi in self.views.counters(over, element):
+            spots = {
+                at: Spot(at, lo, hi, False)
+                for at, level in levels.items()
+                if not level.scalar and 0 <= lo < hi <= level.size
+                if level.is_open(Spot(at, lo, hi, False))
+            }
+            found = {at: s for at, s in spots.items() if self.mentions(body, levels[at].leaf)}
+            self.views.indices[counter] = Indices(lo, hi, frozenset(found))
+            opened |= {at: s for at, s in found.items() if at not in opened}
+        for (name, depth), spot in opened.items():
+            down, level = (name, depth + 1), levels[(name, depth)]
+            kind: T.Type = level.missing.type.item  # type: ignore[attr-defined]
+            missing = ir.Var(kind, self.fresh.name(level.leaf.missing))
+            inner[down] = self.below(level, spot, missing)
+        return opened, inner
+
+    def mentions(self, body: ir.Comp, leaf: Leaf) -> bool:
+        """Whether the parameter of a leaf, or another name of it, occurs."""
+        known = self.views.known
+        return any(
+            spot.at[0] == leaf.name
+            for name in body.free & known.keys()
+            for spot in known[name].spots.values()
+        )
+
+    def below(self, level: Level, spot: Spot, missing: ir.Value, *, away: bool = False) -> Level:
+        """The level of an iteration over a spot."""
+        name, depth = spot.at
+        whole = self.views.whole((name, depth + 1))
+        pieces = (Piece(0, whole.hi, single=whole.single),)
+        loops = level.dimensions(spot)
+        return Level(level.leaf, whole.hi, whole.single, missing, None, pieces, away, loops)
+
+    def closed(
+        self, opened: Mapping[At, Spot], inner: Levels, after: Levels
+    ) -> list[tuple[At, Spot]]:
+        """What the loop's body draws of an iteration: all of it, or nothing."""
+        out = []
+        for name, depth in opened:
+            down = (name, depth + 1)
+            whole = self.views.whole(down)
+            if after[down].is_drawn(whole):
+                out.append((down, whole))
+            elif after[down] is not inner[down]:
+                raise errors.unobserved(after[down].leaf)
+        return out
+
+    def with_masks(
+        self,
+        param: ir.Param,
+        over: ir.Value,
+        opened: Mapping[At, Spot],
+        levels: Levels,
+        inner: Levels,
+        body: ir.Comp,
+    ) -> tuple[ir.Param, ir.Value, ir.Comp]:
+        """A loop that goes over where the holes are as well."""
+        used = [
+            (mask.name, levels[at].mask(spot))
+            for at, spot in opened.items()
+            if isinstance(mask := inner[(at[0], at[1] + 1)].missing, ir.Var)
+            and mask.name in body.free
+        ]
+        over = zipped([over, *(m for _, m in used)])
+        row = ir.Param(self.fresh.name("row"), over.type.item)  # type: ignore[attr-defined]
+        whole = ir.Var(row.type, row.name)
+        binds = [
+            ir.Bind(n, returned(part(whole, i)))
+            for i, n in enumerate((param.name, *(n for n, _ in used)))
+        ]
+        return row, over, block(binds, body)
+
+    def collected(
+        self,
+        results: ir.Value,
+        opened: Mapping[At, Spot],
+        spots: Iterable[tuple[At, Spot]],
+        levels: Levels,
+        before: list[ir.Bind],
+    ) -> Levels:
+        """The levels after a loop, whose results are pairs with what was drawn."""
+        for i, ((name, depth), _) in enumerate(spots):
+            at = (name, depth - 1)
+            drawn = component(results, i + 1, self.fresh)
+            value = bind(before, self.fresh.name(levels[at].leaf.name), drawn)
+            levels = {**levels, at: levels[at].drawn(opened[at], value)}
+        return levels
+
+
+def _all_away(levels: Levels) -> Levels:
+    """As a computation sees them that cannot draw for what is outside it."""
+    return {at: replace(level, away=True) for at, level in levels.items()}
+
+
+def _news(before: Levels, after: Levels) -> list[tuple[At, Spot]]:
+    """What has been drawn in between."""
+    return [
+        (at, Spot(at, p.lo, p.hi, p.single))
+        for at, level in before.items()
+        for p in after[at].pieces
+        if p.value is not None and p not in level.pieces
+    ]
+
+
+def _value_at(levels: Levels, at: At, spot: Spot) -> ir.Value:
+    return levels[at].value(spot)
