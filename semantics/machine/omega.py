@@ -9,10 +9,10 @@ anywhere, and particles resampled from one parent part as soon as their slots di
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ppl.semantics.machine.paths import MASK
-from ppl.semantics.machine.state import Draw, State
+from ppl.semantics.machine.state import Draw, Omega, State
 
 GAMMA = 0x9E3779B97F4A7C15
 _UNIT = 2.0**-53
@@ -38,6 +38,18 @@ class Generator:
         """The next number in (0, 1)."""
         self.state = state = (self.state + GAMMA) & MASK
         return (mix(state) >> 11) * _UNIT + _HALF
+
+
+class Source(Omega, Protocol):
+    """A source of randomness for many runs, and for the inference code between them."""
+
+    def at(self, step: int, slot: int) -> Source:
+        """That of one particle or chain in one step."""
+        ...
+
+    def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
+        """A draw of inference's own, at a path that no program has."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,13 @@ class MachineKey:
 
         return draw
 
+    def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
+        """A draw of inference's own."""
+        z = mix(path ^ self.stream)
+        return family.sample((z >> 11) * _UNIT + _HALF, z, *args)
+
     def uniform(self, path: int) -> float:
-        """One number in (0, 1), for inference's own draws."""
+        """One number in (0, 1)."""
         return (mix(path ^ self.stream) >> 11) * _UNIT + _HALF
 
     def mark(self) -> None:

@@ -28,20 +28,25 @@ class MachineTape:
         self.sizes: list[int] = []
         self.probability: Any = one
 
-    def begin(self, state: State) -> Draw:
-        def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
-            options = family.support(*args)
-            if len(options) == 1:
-                return options[0][0]
-            used = len(self.sizes)
-            self.sizes.append(len(options))
-            if used == len(self.choices):
-                self.choices.append(0)
-            value, p = options[self.choices[used]]
-            self.probability = self.probability * p
-            return value
+    def at(self, step: int, slot: int) -> MachineTape:
+        """The same tape: its choices are read in the order in which they are made."""
+        return self
 
-        return draw
+    def begin(self, state: State) -> Draw:
+        return self.draw
+
+    def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
+        """The next choice, of the program's or of inference's."""
+        options = family.support(*args)
+        if len(options) == 1:
+            return options[0][0]
+        used = len(self.sizes)
+        self.sizes.append(len(options))
+        if used == len(self.choices):
+            self.choices.append(0)
+        value, p = options[self.choices[used]]
+        self.probability = self.probability * p
+        return value
 
     def mark(self) -> Any:
         return len(self.sizes), self.probability

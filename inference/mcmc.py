@@ -1,0 +1,91 @@
+"""Markov chain Monte Carlo over runs of the machine: chains of a kernel on traces.
+
+Law: `Invariant(posterior)` of every step; draws are from the posterior once a chain has forgotten
+where it started. Composition: a run forward of positive weight, then steps of single-site
+Metropolis-Hastings (`inference.single_site`), of which every `thin`-th after `warmup` is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppl.inference.settings import check_types
+from ppl.inference.single_site import Run, Trace, first_trace, revise
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine.omega import Source
+
+#: runs forward that may have weight zero before a chain gives up
+TRIES = 10_000
+
+#: (steps made in this chain, steps to make, chain)
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mcmc:
+    """Settings: chains, kept draws of each, steps before the first, and steps from one draw to the
+    next. One step changes one site: the more sites, the more steps."""
+
+    chains: int = 4
+    draws: int = 1_000
+    warmup: int = 1_000
+    thin: int = 1
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name, least in (("chains", 1), ("draws", 1), ("warmup", 0), ("thin", 1)):
+            if getattr(self, name) < least:
+                raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least {least}")
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """traces (draws). accepted (draws,): the share of moves accepted since the draw before."""
+
+    traces: Sequence[Trace]
+    accepted: np.ndarray
+
+
+def run_chain(
+    run: Run, settings: Mcmc, source: Source, chain: int, *, progress: Progress | None = None
+) -> Chain:
+    """One chain; its step t draws from `source.at(t, chain)`.
+
+    Raises:
+        DiagnosticError: E895, no run forward has positive weight.
+    """
+    trace, begun = start(run, source, chain)
+    traces, accepted = [], []
+    total = settings.warmup + settings.draws * settings.thin
+    moved = 0
+    for t in range(total):
+        after = revise(run, trace, source.at(begun + t, chain))
+        moved += after is not trace
+        trace = after
+        kept = t - settings.warmup + 1
+        if kept == 0:
+            moved = 0
+        if kept > 0 and kept % settings.thin == 0:
+            traces.append(trace)
+            accepted.append(moved / settings.thin)
+            moved = 0
+        if progress is not None:
+            progress(t + 1, total, chain)
+    return Chain(traces, np.array(accepted))
+
+
+def start(run: Run, source: Source, chain: int) -> tuple[Trace, int]:
+    """The first run of positive weight, and the number of steps that the search took."""
+    for t in range(TRIES):
+        trace = first_trace(run, source.at(t, chain))
+        if trace.execution.alive:
+            return trace, t + 1
+    raise fail(
+        "E895",
+        f"each of {TRIES:,} executions has weight zero: a chain has nowhere to start",
+        hint="look at the model's supports and data; a score of how far off an execution is guides "
+        "a chain, where `condition` only rules out",
+    )

@@ -1,0 +1,70 @@
+"""Populations: weighted particles, of which inference between suspension points sees the weights.
+
+Meaning of n particles x_i with log weights l_i: the measure E[Σ exp(l_i) δ(x_i)]. Weights are
+masses, not relative: a population starts at 1/n each, a score multiplies them, resampling keeps
+their sum. So the sum is at all times an unbiased estimate of the evidence, however far each
+particle has got.
+
+Arrays of any library of the array API standard (NumPy, JAX) serve, also while JAX traces.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """log_weights (n,); -inf where a particle's weight is zero."""
+
+    log_weights: Array
+
+    @staticmethod
+    def fresh(n: int) -> Population:
+        """n particles of a measure that nothing has been scored in: mass 1/n each."""
+        return Population(np.full(n, -math.log(n)))
+
+    @property
+    def size(self) -> int:
+        return self.log_weights.shape[0]
+
+    @cached_property
+    def log_mass(self) -> Array:
+        """log Σ w, which estimates the log evidence; -inf if every weight is zero."""
+        xp = self.log_weights.__array_namespace__()
+        top = xp.max(self.log_weights)
+        safe = xp.where(top > -xp.inf, top, xp.zeros_like(top))
+        total = xp.sum(xp.exp(self.log_weights - safe))
+        # the logarithm of a positive number only, so that neither library warns
+        positive = xp.where(total > 0, total, xp.ones_like(total))
+        return xp.where(total > 0, safe + xp.log(positive), -xp.inf)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Normalised weights (n,); all zero if every weight is zero."""
+        xp = self.log_weights.__array_namespace__()
+        total = self.log_mass
+        return xp.exp(self.log_weights - xp.where(total > -xp.inf, total, xp.zeros_like(total)))
+
+    @property
+    def effective_size(self) -> Array:
+        """(Σ w)² / Σ w², between 1 and n (Kish); 0 if every weight is zero."""
+        xp = self.log_weights.__array_namespace__()
+        squares = xp.sum(self.weights**2)
+        return xp.where(squares > 0, 1 / xp.where(squares > 0, squares, 1.0), 0.0)
+
+    def scored(self, increments: Array) -> Population:
+        """Every weight times its particle's score since it was last weighted, in logarithms."""
+        return Population(self.log_weights + increments)
+
+    def levelled(self) -> Population:
+        """The same mass in equal weights, as after resampling."""
+        xp = self.log_weights.__array_namespace__()
+        return Population(xp.zeros_like(self.log_weights) + (self.log_mass - math.log(self.size)))

@@ -1,0 +1,146 @@
+"""Single-site Metropolis-Hastings over traces whose sites come and go.
+
+One site of the trace, chosen uniformly, is drawn again from its prior; the program is run with the
+other sites' values, drawing those it newly meets from their priors. Law: `Reversible(posterior)`.
+
+Write x for the trace and x' for the proposed one, n and n' for their numbers of sites, L for the
+product of the scores, and for a site in both p(v) and p'(v) for its density in each. Densities of
+the chosen site, of new sites and of those that vanished are those that they are (or, in the
+reverse move, would be) proposed from, and cancel. What is left to accept with is
+
+    min(1,  L(x') / L(x)  ·  n / n'  ·  Π p'(v) / p(v) over the other sites in both).
+
+n / n' is the correction that Wingate, Stuhlmüller and Goodman, "Lightweight implementations of
+probabilistic programming languages via transformational compilation" (2011), needed in its erratum.
+A site counts as the same one if its path and its family's kind are: the values of another family
+are of another measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine import Execution
+from ppl.semantics.machine.omega import Source
+from ppl.semantics.machine.state import Dead, Draw, Omega, State
+
+#: a program applied to its data
+Run = Callable[[Omega], Execution]
+
+
+class Site(NamedTuple):
+    """One random choice of a trace."""
+
+    value: Any
+    family: Any
+    args: tuple[Any, ...]
+
+    def log_prob(self, value: Any) -> float:
+        return self.family.log_prob(value, *self.args)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """An execution, and its sites by the hash of their paths, in the order of drawing."""
+
+    execution: Execution
+    sites: Mapping[int, Site]
+
+    @property
+    def log_weight(self) -> float:
+        """The sum of the scores, without the sites' own densities."""
+        return self.execution.log_weight
+
+    @cached_property
+    def paths(self) -> tuple[int, ...]:
+        return tuple(self.sites)
+
+
+class Revision:
+    """A source of randomness for one run: the values of `given` but for the site `chosen`, and
+    `fresh` ones for it and for all sites that `given` has not.
+
+    After the run, `sites` are its sites and `log_ratio` is Σ log p'(v) - log p(v) over the sites
+    that kept their values.
+    """
+
+    def __init__(self, given: Mapping[int, Site], chosen: int | None, fresh: Omega):
+        self.given, self.chosen, self.fresh = given, chosen, fresh
+        self.sites: dict[int, Site] = {}
+        self.log_ratio = 0.0
+
+    def begin(self, state: State) -> Draw:
+        new = self.fresh.begin(state)
+
+        def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
+            sites, old = self.sites, self.given.get(path)
+            if path in sites:
+                raise fail(
+                    "E504",
+                    f"two random choices, one of them from `{family.name}`, have the same name",
+                    hint="bind the draws to different names with `~`",
+                )
+            if old is None or path == self.chosen or not _alike(old.family, family):
+                value = new(path, family, args)
+                sites[path] = Site(value, family, args)
+                return value
+            value = old.value
+            if old.args == args and old.family is family:
+                sites[path] = old
+                return value
+            sites[path] = site = Site(value, family, args)
+            ratio = site.log_prob(value)
+            if ratio == -math.inf:
+                raise Dead
+            self.log_ratio += ratio - old.log_prob(value)
+            return value
+
+        return draw
+
+    def mark(self) -> Any:
+        return len(self.sites), self.log_ratio, self.fresh.mark()
+
+    def restore(self, mark: Any) -> None:
+        size, self.log_ratio, fresh = mark
+        while len(self.sites) > size:
+            self.sites.popitem()
+        self.fresh.restore(fresh)
+
+    def trace(self, run: Run) -> Trace:
+        """The run's trace. What its functions draw later is fresh, and belongs to no trace."""
+        trace = Trace(run(self), self.sites)
+        self.given, self.sites = {}, {}
+        return trace
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return a is b or (a.name == b.name and a.discrete == b.discrete)
+
+
+def first_trace(run: Run, source: Omega) -> Trace:
+    """A run forward, which may have weight zero."""
+    return Revision({}, None, source).trace(run)
+
+
+def revise(run: Run, trace: Trace, source: Source) -> Trace:
+    """One step of the kernel: the next trace, which is `trace` itself if the move is rejected."""
+    n = len(trace.sites)
+    if n == 0:
+        return trace
+    chosen = trace.paths[source.draw(SITE, INDEX, (n,))]
+    revision = Revision(trace.sites, chosen, source)
+    proposed = revision.trace(run)
+    if not proposed.execution.alive:
+        return trace
+    log_ratio = (
+        proposed.log_weight - trace.log_weight + revision.log_ratio
+        + math.log(n) - math.log(len(proposed.sites))
+    )  # fmt: skip
+    accept = source.draw(ACCEPT, COIN, (math.exp(min(0.0, log_ratio)),))
+    return proposed if accept else trace

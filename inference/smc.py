@@ -1,0 +1,144 @@
+"""Sequential Monte Carlo over runs that stop at suspension points.
+
+Composition: spawn n particles; then advance each to its next suspension point (or its end), weight
+it by what it has scored since the last, and let the policy say who goes on. Law:
+`ProperlyWeighted`, for the joint law of whole traces; the mass is an unbiased estimate of the
+evidence. Particles that end early stay in the population with the weights they have, and points
+may differ between particles: each weight is that of the particle's own path.
+
+Del Moral, Doucet and Jasra, "Sequential Monte Carlo samplers" (2006); Wood, van de Meent and
+Mansinghka, "A new approach to probabilistic programming inference" (2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ppl.inference.choices import ANCESTOR, UNIFORM
+from ppl.inference.population import Population
+from ppl.inference.resample import Resample, SchemeName, Uniforms
+from ppl.inference.settings import check_types
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine import Execution, Suspended
+from ppl.semantics.machine.omega import Source
+
+#: (particles advanced in this step, particles, step)
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smc:
+    """Settings: particles; resample by `scheme` when the effective sample size is below `threshold`
+    times their number (0: never; 1: at every point)."""
+
+    particles: int = 1_000
+    threshold: float = 0.5
+    scheme: SchemeName = "systematic"
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.particles < 1:
+            raise fail("E811", f"particles = {self.particles}: it must be at least 1")
+        if not 0 <= self.threshold <= 1:
+            raise fail("E811", f"threshold = {self.threshold}: it must be between 0 and 1")
+
+    @property
+    def policy(self) -> Resample:
+        """What happens at a suspension point."""
+        return Resample(self.scheme, self.threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """Runs, and the population of their weights. lineages: for each the slots that it and its
+    ancestors had in steps 0, 1, …, newest first: (older, slot)."""
+
+    runs: Sequence[Suspended | Execution]
+    population: Population
+    lineages: Sequence[Any]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some particle has not ended."""
+        return any(isinstance(run, Suspended) for run in self.runs)
+
+    @property
+    def log_evidence(self) -> float:
+        """The log of the total mass."""
+        return float(self.population.log_mass)
+
+
+def spawn(start: Suspended, n: int) -> Particles:
+    """n particles where the program begins."""
+    return Particles([start] * n, Population.fresh(n), [None] * n)
+
+
+def advance(
+    particles: Particles, source: Source, step: int, *, progress: Progress | None = None
+) -> Particles:
+    """Each to its next suspension point or its end, and weighted by its scores on the way."""
+    runs, lineages = list(particles.runs), list(particles.lineages)
+    increments = np.zeros(len(runs))
+    for i, run in enumerate(runs):
+        if isinstance(run, Suspended):
+            runs[i] = later = run.resume(source.at(step, i))
+            lineages[i] = (lineages[i], i)
+            increments[i] = later.log_weight - run.log_weight
+        if progress is not None:
+            progress(i + 1, len(runs), step)
+    return Particles(runs, particles.population.scored(increments), lineages)
+
+
+def resample(particles: Particles, policy: Resample, source: Source, step: int) -> Particles:
+    """What the policy makes of them."""
+    ancestors, population = policy(particles.population, _uniforms(source, step))
+    chosen = ancestors.tolist()
+    runs, lineages = particles.runs, particles.lineages
+    return Particles([runs[a] for a in chosen], population, [lineages[a] for a in chosen])
+
+
+def run_smc(
+    start: Suspended, settings: Smc, source: Source, *, progress: Progress | None = None
+) -> Particles:
+    """n particles from `start` to their ends."""
+    particles = spawn(start, settings.particles)
+    for step in count():
+        particles = advance(particles, source, step, progress=progress)
+        if not particles.waiting:
+            break
+        particles = resample(particles, settings.policy, source, step)
+    return particles
+
+
+def _uniforms(source: Source, step: int) -> Uniforms:
+    """Number k of a step comes from slot k of the step, at a path of its own."""
+
+    def uniforms(n: int, edges: Callable[[], Any], where: Any) -> Any:
+        if not where:
+            return np.full(n, 0.5)
+        known = cache(edges)  # only tapes ask for them
+        draws = [source.at(step, k).draw(ANCESTOR, UNIFORM, (known, k)) for k in range(n)]
+        return np.array(draws)
+
+    return uniforms
+
+
+def follow(start: Suspended, lineage: Any, source: Source) -> Execution:
+    """A particle's execution once more, from its lineage: `start` may record what the first run
+    did not."""
+    slots = []
+    while lineage is not None:
+        lineage, slot = lineage
+        slots.append(slot)
+    at: Suspended | Execution = start
+    for step, slot in enumerate(reversed(slots)):
+        assert isinstance(at, Suspended)
+        at = at.resume(source.at(step, slot))
+    assert isinstance(at, Execution)
+    return at

@@ -1,0 +1,108 @@
+"""Resampling schemes: exact laws, by enumerating the intervals of their uniform numbers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from ppl.inference.choices import UNIFORM
+from ppl.inference.population import Population
+from ppl.inference.resample import SCHEMES, Resample
+
+W = np.array([0.07, 0.0, 0.38, 0.55, 0.0])
+
+
+def law(scheme, w):
+    """Every vector of ancestors, and its probability."""
+    edges = scheme.edges(w)
+    pieces = [UNIFORM.support(lambda: edges, k) for k in range(scheme.count(len(w)))]
+    out = {}
+    for choice in itertools.product(*pieces):
+        u = np.array([v for v, _ in choice])
+        key = tuple(scheme.ancestors(w, u).tolist())
+        out[key] = out.get(key, 0.0) + math.prod(p for _, p in choice)
+    return out
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("w", [W, np.array([0.6, 0.3, 0.1]), np.array([0.25, 0.5, 0.25, 0.0])])
+def test_each_particle_is_chosen_in_proportion_to_its_weight(name, w):
+    found = law(SCHEMES[name], w)
+    assert sum(found.values()) == pytest.approx(1, abs=1e-12)
+    n = len(w)
+    mean = sum(p * np.bincount(key, minlength=n) for key, p in found.items())
+    assert mean == pytest.approx(n * w, abs=1e-12)
+    # single slots are unbiased as a mixture, and no scheme chooses a particle of weight zero
+    assert all(w[list(key)].min() > 0 for key in found)
+
+
+@pytest.mark.parametrize("name", ["systematic", "residual"])
+def test_counts_of_low_variance_schemes_are_near_their_means(name):
+    for key in law(SCHEMES[name], W):
+        counts = np.bincount(key, minlength=5)
+        below = np.floor(5 * W)
+        assert np.all(counts >= below)
+        assert name == "residual" or np.all(counts <= below + 1)
+
+
+def test_multinomial_slots_are_independent():
+    found = law(SCHEMES["multinomial"], W)
+    assert len(found) == 3**5
+    for key, p in found.items():
+        assert p == pytest.approx(np.prod(W[list(key)]), abs=1e-14)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_between_edges_the_ancestors_do_not_change(name):
+    """What makes a midpoint stand for its interval."""
+    scheme, rng = SCHEMES[name], np.random.default_rng(3)
+    edges = scheme.edges(W)
+    for _ in range(200):
+        u, v = rng.random((2, scheme.count(5)))
+        for k, row in enumerate(edges):
+            inner = np.sort(row)
+            if np.searchsorted(inner, u[k]) != np.searchsorted(inner, v[k]):
+                v[k] = u[k]
+        assert np.array_equal(scheme.ancestors(W, u), scheme.ancestors(W, v))
+
+
+def fixed(u):
+    return lambda n, edges, where: u[:n]
+
+
+def test_the_policy_keeps_the_mass_and_waits_until_it_is_due():
+    log_weights = np.array([-1.3, -0.2, -math.inf, -4.0])
+    u = np.array([0.9, 0.1, 0.6, 0.3])
+    p = Population(log_weights)
+    w = np.exp(log_weights)
+    assert p.log_mass == pytest.approx(math.log(w.sum()), abs=1e-14)
+    assert p.effective_size == pytest.approx(w.sum() ** 2 / (w**2).sum(), abs=1e-13)
+    due, after = Resample("multinomial", 0.9)(p, fixed(u))
+    assert after.log_weights == pytest.approx(np.full(4, p.log_mass - math.log(4)), abs=1e-14)
+    assert due.tolist() == np.searchsorted(np.cumsum(w) / w.sum(), u, side="right").tolist()
+    same, kept = Resample("multinomial", 0.25)(p, fixed(u))
+    assert same.tolist() == [0, 1, 2, 3] and np.array_equal(kept.log_weights, log_weights)
+    none = Population(np.full(3, -math.inf))
+    same, kept = Resample("residual", 1.0)(none, fixed(u))
+    assert same.tolist() == [0, 1, 2] and np.array_equal(kept.log_weights, none.log_weights)
+
+
+@pytest.mark.parametrize("name", ["residual", "systematic"])
+def test_the_policy_is_the_same_function_under_jax(name):
+    import jax
+    import jax.numpy as jnp
+
+    log_weights = np.log(np.array([0.02, 0.3, 0.55, 0.08], np.float32))
+    u = np.array([0.83, 0.12, 0.6, 0.31], np.float32)
+
+    def policy(log_weights, u):
+        ancestors, after = Resample(name, 0.9)(Population(log_weights), fixed(u))
+        return ancestors, after.log_weights
+
+    ours = policy(log_weights, u)
+    theirs = jax.jit(policy)(jnp.asarray(log_weights), jnp.asarray(u))
+    assert np.array_equal(ours[0], theirs[0])
+    assert np.allclose(ours[1], theirs[1], rtol=1e-6)

@@ -1,0 +1,107 @@
+"""Single-site Metropolis-Hastings leaves the posterior alone: its whole transition matrix, by tapes,
+over every trace of programs whose traces have unequal lengths."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import ppl
+from ppl.inference.single_site import first_trace, revise
+from ppl.semantics.machine import Machine
+from ppl.semantics.machine.tape import explore
+
+#: `lengths`: one, two or three sites, whose later sites' laws depend on earlier ones; some values of
+#: a kept site become impossible. `kinds`: a site whose family changes under one path.
+MODELS = ppl.compile("""
+model lengths(y: bool) {
+  n ~ categorical([0.5, 0.3, 0.2])
+  a ~ if n == 0 { return 0 } else { a ~ categorical([[0.2, 0.3, 0.5], [0.6, 0.4, 0]][n - 1]); return a }
+  b ~ if n == 2 { b ~ bernoulli([0.9, 0.25, 0.4][a]); return b } else { return false }
+  last ~ bernoulli([0.15, 0.7, 0.45][a])
+  observe y ~ bernoulli(if b { 0.8 } else if last { 0.3 } else { 0.55 })
+  condition not (n == 1 and a == 1)
+  return (n, a, b, last)
+}
+
+model deep(y: nat) {
+  n ~ count(0)
+  observe y ~ binomial(4, [0.15, 0.4, 0.7, 0.85][n])
+  return n
+}
+fn count(d: nat) -> measure[nat] {
+  more ~ bernoulli([0.6, 0.35, 0.8, 0][d])
+  if more { count(d + 1) } else { return d }
+}
+
+model kinds(y: bool) {
+  s ~ bernoulli(0.3)
+  d ~ categorical([0.6, 0.4])
+  let law = if s { binomial(2, 0.3) } else { categorical([0.5, 0.2, 0.3]) }
+  k ~ law
+  observe y ~ bernoulli([0.9, 0.25, 0.6][k])
+  return (s, d, k)
+}
+
+model normals(y: real) {
+  k ~ geometric(0.5)
+  xs ~ for _ in range(k) { x ~ normal(1, 1); return x }
+  observe y ~ normal(sum(xs), 0.5)
+  return k
+}
+
+model impossible() {
+  f ~ mem(fn (k: nat) => bernoulli(0.5))
+  condition f(0) and not f(0)
+  return f(0)
+}
+""")
+
+
+def traces(target):
+    """Every trace of positive weight, and the posterior probability of each."""
+    machine = Machine(target.model.program)
+    run = machine.runner(target.values, record=False)
+    found, masses = [], []
+
+    def once(tape):
+        trace = first_trace(run, tape)
+        if trace.execution.alive:
+            found.append(trace)
+            masses.append(tape.probability * math.exp(trace.log_weight))
+
+    explore(once, limit=10_000)
+    return run, found, np.array(masses) / sum(masses)
+
+
+def state(trace):
+    return frozenset((path, site.value) for path, site in trace.sites.items())
+
+
+@pytest.mark.parametrize(
+    ("target", "states"),
+    [(MODELS.lengths(y=True), 14), (MODELS.deep(y=3), 4), (MODELS.kinds(y=False), 12)],
+    ids=["lengths", "deep", "kinds"],
+)
+def test_the_kernel_is_reversible_over_traces_of_unequal_length(target, states):
+    run, found, pi = traces(target)
+    assert len(found) == states
+    number = {state(t): i for i, t in enumerate(found)}
+    assert len(number) == states
+    assert len({len(t.sites) for t in found}) > 1 or target.model.name == "kinds"
+    kernel = np.zeros((states, states))
+    for i, trace in enumerate(found):
+
+        def once(tape, i=i, trace=trace):
+            after = revise(run, trace, tape)
+            kernel[i, number[state(after)]] += tape.probability
+
+        explore(once, limit=10_000)
+    flow = pi[:, None] * kernel
+    assert kernel.sum(axis=1) == pytest.approx(np.ones(states), abs=1e-12)
+    assert pi @ kernel == pytest.approx(pi, abs=1e-12)
+    assert np.max(np.abs(flow - flow.T)) < 1e-12
+    # it moves, and reaches every trace from every other
+    assert np.all(np.linalg.matrix_power(kernel + 1e-300, 64) > 1e-9)
