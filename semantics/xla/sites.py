@@ -226,13 +226,14 @@ class Discover:
                 span=site.span,
                 hint="use exact, importance or smc, or let the site be summed out",
             )
-        batch = tuple(a.size for a in axes)
-        shape = D.unconstrained_shape(made)
-        u = jnp.zeros((*batch, *shape), jnp.result_type(float))
-        x = D.bijection(made)(u)
+        # one coordinate for all options of the summed choices that the law depends on
+        own = tuple(a for a in axes if not a.enumerated)
+        batch = tuple(a.size for a in own)
+        u = Arr(jnp.zeros((*batch, *D.unconstrained_shape(made)), jnp.result_type(float)), own)
+        x = D.bijection(made)(align(u, axes))
         self.found[site.name] = Found(site.dist.name, site.span)
-        value = Arr(jnp.broadcast_to(x, (*batch, *jnp.shape(x)[len(batch) :])), axes)
-        return value, state.with_site(site.path, (value, Arr(u, axes)), site.span)
+        shown = Arr(jnp.zeros((*batch, *jnp.shape(x)[len(axes) :]), x.dtype), own)
+        return narrow(x, axes), state.with_site(site.path, (shown, u), site.span)
 
 
 @dataclass(frozen=True)

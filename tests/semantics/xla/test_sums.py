@@ -296,6 +296,36 @@ model m(ys: [real], a: [[prob]], start: [prob]) {
     assert log_density(t, {"mu": MU}) == pytest.approx(np.log(total) + prior(MU), abs=1e-12)
 
 
+def test_continuous_choices_whose_laws_depend_on_summed_ones():
+    """One coordinate each, whatever the options; a bound that depends on one scales it."""
+    t = target(
+        """
+model m(v: real) {
+  y ~ categorical([0.2, 0.3, 0.5])
+  xs ~ for k in range(3) {
+    z ~ bernoulli(0.3)
+    x ~ normal(y - 2 * indicator(z), 1 + k)
+    return x
+  }
+  w ~ uniform(0, y + 1)
+  observe v ~ normal(xs[0] + w, 1)
+  condition y > 0
+  return {y, w}
+}""",
+        v=0.4,
+    )
+    assert {s.path: s.unconstrained_shape for s in t.density.sites} == {"xs/x": (3,), "w": ()}
+    xs, u = np.array([0.3, -1.2, 2.1]), 0.7
+    share = 1 / (1 + np.exp(-u))
+    total = 0.0
+    for y, p in ((1, 0.3), (2, 0.5)):
+        for k, x in enumerate(xs):
+            p *= 0.7 * stats.norm.pdf(x, y, 1 + k) + 0.3 * stats.norm.pdf(x, y - 2, 1 + k)
+        total += p * share * (1 - share) * stats.norm.pdf(0.4, xs[0] + (y + 1) * share, 1)
+    got = log_density(t, {"xs/x": xs, "w": np.array(u)})
+    assert float(got) == pytest.approx(np.log(total), abs=1e-12)
+
+
 def test_a_choice_in_a_branch_that_is_not_taken_adds_nothing():
     source = """
 model m(ys: [real], w: [prob]) {
