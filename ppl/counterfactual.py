@@ -16,6 +16,7 @@ import numpy as np
 
 from ppl.infer import infer, named, posterior_of
 from ppl.interventions import shown, together
+from ppl.methods import method_named
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
@@ -33,6 +34,7 @@ def counterfactual(
     method: Any = None,
     seed: int = 0,
     progress: bool = True,
+    engine: str = "auto",
 ) -> Posterior:
     """What would have been seen, given `evidence`, had the names in `do` had these values.
 
@@ -66,10 +68,19 @@ def counterfactual(
         )
     factual = target.given(evidence or {})
     settings = target.settings_for(do, scored=False)
-    seen = infer(factual, method, seed=seed, progress=progress)
+    before = replace(target, settings=tuple(s for s in target.settings if not s.scored))
+    name = shown(f"{factual.name}.counterfactual", settings).replace(".do(", "(", 1)
+    if engine == "machine" or target.model.engine.name == "machine":
+        from ppl.machine import imagined_on_machine
+
+        method = (
+            method_named(method or "nuts") if method is None or isinstance(method, str) else method
+        )
+        found = imagined_on_machine(method, factual, before, settings, seed, progress, draws=DRAWS)
+        return replace(found, model=name)
+    seen = infer(factual, method, seed=seed, progress=progress, engine=engine)
     if seen.exact:
         seen = _repeated(seen)
-    before = replace(target, settings=tuple(s for s in target.settings if not s.scored))
     with precision():
         values, result = _imagined(before, settings, seen, seed)
         about = {
@@ -77,7 +88,6 @@ def counterfactual(
             for k in ("stats", "log_weights", "evidence", "evidence_se", "method", "settings")
         }
         n = int(np.prod(seen.shape))
-        name = shown(f"{factual.name}.counterfactual", settings).replace(".do(", "(", 1)
         return replace(
             posterior_of(before, values, result, n, seen.shape, seed=seed, **about), model=name
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from ppl.places import Parameter, Place, by, describe
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, Span, fail, suggest
-from ppl.semantics.machine.settings import Set
+
+if TYPE_CHECKING:
+    from ppl.semantics.machine.settings import Set
 
 Index = tuple[int | slice, ...]
 
@@ -312,6 +314,7 @@ def together(settings: Sequence[Setting]) -> dict[str, tuple[bool, np.ndarray, n
 
 def for_machine(settings: Sequence[Setting]) -> list[tuple[tuple[str, ...], Set]]:
     """The settings as the machine takes them: the names of paths, and values as nested tuples."""
+    from ppl.semantics.machine.settings import Set
 
     def nested(v: Any) -> Any:
         return tuple(map(nested, v)) if isinstance(v, list) else v

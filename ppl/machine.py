@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,26 +20,13 @@ from ppl.interventions import Setting, for_machine
 from ppl.methods import name_of
 from ppl.model import Target
 from ppl.posterior import Posterior
-from ppl.progress import progress_bar
+from ppl.runs import METHODS, Runs, runs
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.engine import Engine
-from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
+from ppl.semantics.machine import Execution, MachineKey
 from ppl.semantics.machine.imagine import Imagined, Replayed, names_of
 from ppl.semantics.machine.paths import Path, split
-
-Progress = Any
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """Executions, and the log of each one's mass: together a measure, of this evidence."""
-
-    executions: Sequence[Execution]
-    log_weights: np.ndarray
-    evidence: float
-    evidence_se: float
-    exact: bool = False
 
 
 def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -47,28 +35,9 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
     Raises:
         DiagnosticError: E712, the method needs XLA; it says what in the program does not run there.
     """
-    found = runs(method, target, seed, progress)
-    return _posterior(
-        method,
-        target,
-        found.executions,
-        found.log_weights,
-        seed=seed,
-        evidence=found.evidence,
-        evidence_se=found.evidence_se,
-        exact=found.exact,
-    )
-
-
-def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
-    """Executions of a program by a method that the machine has. Raises E712 for others."""
-    match name_of(method):
-        case "importance":
-            return _importance(method, target.sampler, seed, progress)
-        case "exact":
-            return _exact(method, target)
-        case name:
-            raise refused(name, target.model.name, target.model.engine)
+    if name_of(method) not in METHODS:
+        raise refused(name_of(method), target.model.name, target.model.engine)
+    return _posterior(method, target, runs(method, target, seed, progress), seed=seed)
 
 
 def refused(method: str, model: str, engine: Engine) -> Exception:
@@ -78,50 +47,28 @@ def refused(method: str, model: str, engine: Engine) -> Exception:
         f"`{method}` runs on XLA, which cannot run `{model}`",
         span=engine.reasons[0].span if engine.reasons else None,
         notes=engine.reasons[:4],
-        hint="infer with importance, or with exact if all random choices have finitely many values",
+        hint="infer with smc, mcmc or importance, or with exact if all random choices have finitely "
+        "many values",
     )
 
 
-def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
-    from ppl.inference.importance import WeightedDraws
-
-    machine, n = target.machine, method.particles
-    data, executions = machine.bind(target.plain), []
-    with progress_bar(None if progress else False, title="sampling") as report:
-        for i in range(n):
-            executions.append(machine.run(data, MachineKey(seed, 0, i)))
-            if report is not None and (i + 1) % 100 == 0:
-                report(i + 1, n, {})
-    weights = np.array([e.log_weight for e in executions])
-    found = WeightedDraws(None, weights)
-    return Runs(executions, weights, found.log_evidence, found.log_evidence_se)
-
-
-def _exact(method: Any, target: Target) -> Runs:
-    paths = enumerate_paths(target.machine, target.plain, limit=method.paths)
-    if not paths:
-        raise fail(
-            "E895",
-            "every execution has weight zero, so that there is no posterior",
-            hint="no execution agrees with the observations: look at the model's supports and data",
-        )
-    weights = np.array([p.execution.log_weight + np.log(p.probability) for p in paths])
-    executions = [p.execution for p in paths]
-    return Runs(executions, weights, float(np.logaddexp.reduce(weights)), 0.0, exact=True)
-
-
-def _posterior(
-    method: Any, target: Target, executions: Sequence[Execution], weights: np.ndarray, **about: Any
-) -> Posterior:
+def _posterior(method: Any, target: Target, found: Runs, *, seed: int) -> Posterior:
+    shape = found.chains, len(found.executions) // found.chains
+    result = stacked([e.result for e in found.executions], target.model.machine.type, shape)
+    chains = found.chains > 1 or bool(found.stats)
     return Posterior(
-        draws=columns(executions, target.holes),
-        result=stacked([e.result for e in executions], target.model.machine.type, executions),
-        log_weights=weights[None],
+        draws=Named(found, target.holes),
+        result=result,
+        stats=found.stats,
+        log_weights=None if chains else found.log_weights[None],
+        evidence=found.evidence,
+        evidence_se=found.evidence_se,
+        exact=found.exact,
+        seed=seed,
         model=target.name,
         method=name_of(method),
         settings={k: v for k, v in asdict(method).items() if v is not None},
-        remarks=(*target.warnings, *_unmet(target, executions)),
-        **about,
+        remarks=(*target.warnings, *_unmet(target, found)),
     )
 
 
@@ -152,7 +99,7 @@ def imagined_on_machine(
     executions: list[Execution] = []
     observed: list[dict[Path, Any]] = []
     for i in alive:
-        trace = found.executions[i].trace
+        trace = found.again(int(i)).trace
         seen = Replayed(trace)
         replaying.run(data, seen)
         for k in range(times):
@@ -160,15 +107,8 @@ def imagined_on_machine(
             executions.append(imagining.run(data, omega))
             observed.append({(name, *at): v for (at, name), v in omega.made.items()})
     weights = np.repeat(found.log_weights[alive], times)
-    posterior = _posterior(
-        method,
-        after,
-        executions,
-        weights,
-        seed=seed,
-        evidence=found.evidence,
-        evidence_se=found.evidence_se,
-    )
+    other = Runs(executions, weights, executions.__getitem__, found.evidence, found.evidence_se)
+    posterior = _posterior(method, after, other, seed=seed)
     return replace(posterior, draws={**_observations(observed), **posterior.draws})
 
 
@@ -186,11 +126,11 @@ def _observations(made: Sequence[Mapping[Path, Any]]) -> dict[str, np.ndarray]:
     return out
 
 
-def _unmet(target: Target, executions: Sequence[Execution]) -> Iterator[Diagnostic]:
+def _unmet(target: Target, found: Runs) -> Iterator[Diagnostic]:
     """What to say of names that were set, and that no execution came to."""
     if not target.settings:
         return
-    met = {split(p)[0] for e in executions for p in (*e.trace, *e.kept_paths)}
+    met = {split(p)[0] for e in found.named for p in (*e.trace, *e.kept_paths)}
     for path in dict.fromkeys(s.path for s in target.settings):
         if path not in met:
             message = f"no execution came to `{path}`, so setting it changed nothing"
@@ -198,6 +138,28 @@ def _unmet(target: Target, executions: Sequence[Execution]) -> Iterator[Diagnost
 
 
 # ----------------------------------------------------------------------------------- named values
+
+
+class Named(Mapping[str, np.ndarray]):
+    """Every named value by its name, worked out when the first is asked for."""
+
+    def __init__(self, found: Runs, holes: Sequence[Holes]):
+        self._found, self._holes = found, holes
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        chains = self._found.chains
+        whole = columns(self._found.named, self._holes)
+        return {k: v.reshape(chains, -1, *v.shape[2:]) for k, v in whole.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
 
 
 def columns(executions: Sequence[Execution], holes: Sequence[Holes] = ()) -> dict[str, np.ndarray]:
@@ -211,8 +173,9 @@ def columns(executions: Sequence[Execution], holes: Sequence[Holes] = ()) -> dic
             if hole is not None:
                 filled[hole[0]][(0, at, *hole[1])] = leaf
                 continue
-            rows = found.setdefault(name, [{} for _ in executions])
-            rows[at][indices] = leaf
+            if name not in found:
+                found[name] = [{} for _ in executions]
+            found[name][at][indices] = leaf
     out: dict[str, np.ndarray] = {}
     for name, rows in found.items():
         out |= _column(name, rows)
@@ -300,38 +263,40 @@ class Functions:
 
     functions: Sequence[Any]
     type: T.Fun
-    executions: Sequence[Execution]
+    lead: tuple[int, int]
 
     def __call__(self, *args: Any) -> Any:
         values = [None if f is None else f(*args) for f in self.functions]
-        return stacked(values, self.type.result, self.executions)
+        return stacked(values, self.type.result, self.lead)
 
     def __repr__(self) -> str:
         return f"<{len(self.functions)} draws of a function {self.type}>"
 
 
-def stacked(values: Sequence[Any], t: T.Type, executions: Sequence[Execution]) -> Any:
-    """One value an execution (None where it has weight zero) as a tree of arrays (chain, draw,
-    …)."""
+def stacked(values: Sequence[Any], t: T.Type, lead: tuple[int, int]) -> Any:
+    """One value an execution (None where it has weight zero) as a tree of arrays (chain, draw, …),
+    led by `lead`."""
     match t:
         case T.Tuple(items=items):
             parts = (_parts(values, i) for i in range(len(items)))
-            return tuple(stacked(p, i, executions) for p, i in zip(parts, items, strict=True))
+            return tuple(stacked(p, i, lead) for p, i in zip(parts, items, strict=True))
         case T.Record(fields=fields):
-            return {k: stacked(_parts(values, k), f, executions) for k, f in fields}
+            return {k: stacked(_parts(values, k), f, lead) for k, f in fields}
         case T.Fun():
-            return Functions(values, t, executions)
+            return Functions(values, t, lead)
         case T.Array() if all(v is None or rectangular(v) is not None for v in values):
             rows = [{} if v is None else {(): np.asarray(v)} for v in values]
             if len({r[()].shape for r in rows if r}) == 1:
-                return _filled(rows, (), next(r[()].shape for r in rows if r))
+                whole = _filled(rows, (), next(r[()].shape for r in rows if r))
+                return whole.reshape(*lead, *whole.shape[2:])
         case T.Base() if T.is_number(t) or t == T.BOOL:
-            rows = [{} if v is None else {(): np.asarray(v)} for v in values]
-            return _filled(rows, (), ()) if any(rows) else np.full((1, len(rows)), np.nan)
-    out = np.empty((1, len(values)), object)
+            missing = any(v is None for v in values)
+            kept = [np.nan if v is None else v for v in values] if missing else values
+            return np.array(kept, np.float64 if missing else None).reshape(lead)
+    out = np.empty(len(values), object)
     for i, v in enumerate(values):
-        out[0, i] = v
-    return out
+        out[i] = v
+    return out.reshape(lead)
 
 
 def _parts(values: Iterable[Any], key: Any) -> list[Any]:

@@ -38,7 +38,7 @@ class Code:
         self.named = options.named
         self.generated: Generated = generate(program, options)
         namespace: dict[str, Any] = {"__builtins__": {}}
-        namespace |= builtins.table(is_rational=options.rational)
+        namespace |= builtins.table(is_rational=options.rational, settable=options.settable)
         namespace |= self.generated.bound
         module: CodeType = compile(self.generated.source, FILE, "exec")
         exec(module, namespace)

@@ -17,7 +17,7 @@ from ppl.semantics.machine.distributions.combinators import elements
 from ppl.semantics.machine.distributions.family import NEVER
 from ppl.semantics.machine.distributions.table import joint
 from ppl.semantics.machine.paths import Named, path_of, step_hash
-from ppl.semantics.machine.state import Dead, Draw, State
+from ppl.semantics.machine.state import Dead, Draw, State, note
 
 #: what is found where nothing is set
 NOTHING: tuple[()] = ()
@@ -170,3 +170,22 @@ def put(s: State, path: Named, value: Any) -> Any:
 def put_block(s: State, k: Any, v: Any) -> Any:
     """The block that does."""
     return k[1], put(s, k[2], v)
+
+
+# -------------------------------------------------------- runs in which observations are not scored
+
+
+def seen(s: State, path: Named, name: str, family: Any, x: Any, args: tuple[Any, ...]) -> Any:
+    """The score of an observation, recorded; a source of randomness that looks at observations
+    gives it instead."""
+    observed = getattr(s.omega, "observed", None)
+    if observed is not None:
+        return observed(s, path, name, family, args, x)
+    return note(s, path, name, family.log_prob(x, *args))
+
+
+def dead(s: State) -> None:
+    """End a run of weight zero, unless its scores count for nothing."""
+    if not hasattr(s.omega, "observed"):
+        raise Dead
+    s.w = 0.0

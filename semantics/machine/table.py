@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.machine import memoise, nested_draws, primitives, rational
+from ppl.semantics.machine import memoise, nested_draws, primitives, rational, settings
 from ppl.semantics.machine.distributions.combinators import log_prob
 from ppl.semantics.machine.nested import normalize
-from ppl.semantics.machine.settings import put, put_block, set_at
 from ppl.semantics.machine.state import Dead, State, burn, dead, keep, mark, note
 from ppl.semantics.machine.values import ARGS, FAMILY, equal
 
@@ -86,7 +85,12 @@ def gather_some(acc: Any) -> tuple[Any, ...]:
 
 
 def outside(xs: Any, i: Any, span: Span | None) -> Any:
-    raise fail("E709", f"index {i} is out of range for an array of length {len(xs)}", span=span)
+    message = f"index {i} is out of range for {_kind(xs)} of length {len(xs)}"
+    raise fail("E709", message, span=span)
+
+
+def _kind(xs: Any) -> str:
+    return "a text" if type(xs) is str else "an array"
 
 
 def take(xs: Any, indices: Any, span: Span | None) -> Any:
@@ -102,7 +106,8 @@ def take(xs: Any, indices: Any, span: Span | None) -> Any:
 
 def cut(xs: Any, lo: int, hi: int, span: Span | None) -> Any:
     if not 0 <= lo <= hi <= len(xs):
-        raise fail("E703", f"the slice {lo}:{hi} leaves an array of length {len(xs)}", span=span)
+        message = f"the slice {lo}:{hi} leaves {_kind(xs)} of length {len(xs)}"
+        raise fail("E703", message, span=span)
     return xs[lo:hi]
 
 
@@ -197,9 +202,10 @@ _COMMON: dict[str, Any] = {
     "burn": burn,
     "suspend": suspend,
     "kept": kept,
-    "set_at": set_at,
-    "put": put,
-    "put_block": put_block,
+    "set_at": settings.set_at,
+    "put": settings.put,
+    "put_block": settings.put_block,
+    "seen": settings.seen,
     "run": run,
     "run_block": run_block,
     "log_prob": log_prob,
@@ -239,9 +245,12 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def table(*, is_rational: bool) -> dict[str, Any]:
-    """Every name, in floating point or in rational arithmetic."""
+def table(*, is_rational: bool, settable: bool = False) -> dict[str, Any]:
+    """Every name, in floating point or in rational arithmetic; in code whose names may be set, runs
+    of weight zero may go on."""
     out = {**primitives.SCALAR, **primitives.WHOLE, **_COMMON}
     if is_rational:
         out |= {op: rational.scalar(op) for op in primitives.SCALAR} | rational.WHOLE
+    if settable:
+        out["dead"] = settings.dead
     return {f"q_{name}": f for name, f in out.items()}

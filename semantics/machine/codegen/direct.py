@@ -154,9 +154,10 @@ class Direct(Expressions):
             self.comp(c.body, inner, t)
             return
         name = t.name if t.kind == "to" else self.fresh()
-        self.settable(c.body, inner, name) if settable else self.comp(
-            c.body, inner, Target("to", name)
-        )
+        if settable:
+            self.settable(c.body, inner, name)
+        else:
+            self.comp(c.body, inner, Target("to", name))
         if not keeps:
             self.finish(name, t)
             return
@@ -291,17 +292,27 @@ class Direct(Expressions):
         d = c.dist
         row = PRIMITIVES.get(d.op) if isinstance(d, ir.Op) else None
         if isinstance(d, ir.Op) and isinstance(row, Distribution) and d.op != "transform":
-            family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
             args = [self.forced(a) for a in d.args]
             # the order of evaluation is that of the source: distribution, then value
-            text = f"{family}({', '.join([self.forced(c.value), *args])})"
+            if self.unit.options.settable:
+                text = self.seen(c, path, self.family(d), f"({''.join(a + ', ' for a in args)})")
+            else:
+                family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
+                text = f"{family}({', '.join([self.forced(c.value), *args])})"
         else:
             dist = self.as_atom(self.value(d))
             text = f"q_log_prob({dist}, {self.forced(c.value)})"
-        if self.unit.options.named:
+            if self.unit.options.settable:
+                text = self.seen(c, path, f"{dist}[3]", f"{dist}[4]")
+        if self.unit.options.named and not self.unit.options.settable:
             text = f"q_note(s, {self.where(path)}, {self.constant(c.name)}, {text})"
         self.scored(text, c)
         self.finish(self.constant(None), t)
+
+    def seen(self, c: ir.Observe, path: Path, family: str, args: str) -> str:
+        """The score of an observation that a run may look at."""
+        where = f"{self.where(path)}, {self.constant(c.name)}"
+        return f"q_seen(s, {where}, {family}, {self.forced(c.value)}, {args})"
 
     def scored(self, text: str, c: ir.Comp) -> None:
         if self.unit.rejects:
