@@ -22,6 +22,15 @@ fn walk(n: nat) -> measure[nat] {
   x ~ bernoulli(0.5)
   if x { return n } else { walk(n + 1) }
 }
+fn gcd(a: nat, b: nat) -> nat { if b == 0 { a } else { gcd(b, a % b) } }
+fn pairs(n: nat) -> measure[nat] {
+  x ~ bernoulli(0.3)
+  if x { a ~ pairs(n); b ~ pairs(n); return a + b } else { return n }
+}
+fn sized(n: nat) -> measure[nat] {
+  xs ~ for _ in range(n) { bernoulli(0.5) }
+  if any(xs) { return n } else { sized(n + 1) }
+}
 """
 XLA = {
     "a plate of data": "xs ~ for _ in range(n) { normal(0, 1) }; return xs",
@@ -32,10 +41,14 @@ XLA = {
     "a bounded loop": (
         "x ~ iterate a = 0 until a > 3 max n { k ~ poisson(1); return a + k }; return x"
     ),
+    "a loop without a bound": "x ~ iterate a = 0 until a > 3 { k ~ poisson(1); return a + k }; return x",
+    "tail recursion": "x ~ walk(0); return x",
+    "pure tail recursion": "x ~ poisson(3); return gcd(12, x)",
     "slices": "x ~ normal(0, 1); observe ys[1:len(ys)] ~ normal(x, 1); return x",
 }
 MACHINE = {
-    "recursion": ("x ~ walk(0); return x", "walk(n + 1)"),
+    "recursion": ("x ~ pairs(1); return x", "pairs(n)"),
+    "a size that a recursion changes": ("x ~ sized(1); return x", "n"),
     "recursion on data": ("x ~ normal(fact(n), 1); return x", "fact(n - 1)"),
     "mem": (
         "f ~ mem(fn (k: nat) => normal(0, 1)); return f(0)",
@@ -47,9 +60,9 @@ MACHINE = {
         "normalize(bernoulli(0.5), exact)",
     ),
     "a random size": ("m ~ poisson(3); xs ~ for _ in range(m) { normal(0, 1) }; return xs", "m"),
-    "a loop without a bound": (
-        "x ~ iterate a = 0 until a > 3 { k ~ poisson(1); return a + k }; return x",
-        "iterate",
+    "a loop whose state grows": (
+        "x ~ iterate a = [1] until sum(a) > 3 { k ~ poisson(1); return concat(a, [k]) }; return x",
+        "concat(a, [k])",
     ),
     "a constructor": (
         "x ~ bernoulli(0.5); return Cons(indicator(x), Nil)",

@@ -64,9 +64,9 @@ REFUSED = {
         None,
     ),
     "an inductive value": ("E706", "return match Node(Leaf, 1.5) { Leaf => 0, _ => 1 }", None),
-    "a loop without a bound": (
-        "E706",
-        "x ~ iterate x = 0.0 until x > 2 {\n  e ~ normal(0, 1)\n  return x + e\n}",
+    "a loop without a bound whose state grows": (
+        "E715",
+        "x ~ iterate x = [0.0] until sum(x) > 2 {\n  e ~ normal(0, 1)\n  return concat(x, [e])\n}",
         None,
     ),
     "recursion without a bound": ("E707", "x ~ walk(0.0)", None),
@@ -78,7 +78,8 @@ def target_of(body: str) -> ppl.Target:
     source = f"""type chain = Leaf | Node(chain, real)
 fn walk(x: real) -> measure[real] {{
   e ~ normal(0, 1)
-  if x + e > 2 {{ return x + e }} else {{ walk(x + e) }}
+  if x + e > 2 {{ return x + e }} else {{ y ~ walk(x + e)
+    return 2 * y }}
 }}
 model m(ys: [real]) {{
 {body}
