@@ -1371,9 +1371,10 @@ is drawn inside are asked for inside as well: `exact` cannot list the paths of t
     "E843": Code(
         "a run that used up its fuel",
         """
-A limit was set on the number of steps of a run, and the run went past it: a loop or a recursion did
-not end in time. Recursion ends with probability one if each call makes, on average, less than one
-call of the same kind.
+The number of steps of a run is limited, to a million under `ppl.infer` if nothing else is said, and
+the run went past it: a loop or a recursion did not end in time. Recursion ends with probability one
+if each call makes, on average, less than one call of the same kind. For longer runs set
+`limits=ppl.limits(fuel=…)`.
 
     fn tree() -> measure[nat] {
       x ~ bernoulli(0.6)      # wrong: 1.2 calls a call
@@ -1414,6 +1415,47 @@ nothing else. To go on without a value would change the law.
 
     x ~ normalize({ a ~ normal(0, 1); condition a > 9; return a }, rejection(1_000))
     x ~ normalize({ a ~ truncate(normal(0, 1), 9); return a }, rejection(1_000))
+""",
+    ),
+    "E847": Code(
+        "runs that took too long",
+        """
+A limit was set on the time of all runs together, and it is over; the place is where the last run
+was stopped. Ctrl-C stops as well, and keeps the executions made so far.
+
+    ppl.infer(target, ppl.importance(particles=100_000), limits=ppl.limits(seconds=1))     # wrong
+    ppl.infer(target, ppl.importance(particles=100_000), limits=ppl.limits(seconds=600))
+""",
+    ),
+    "E848": Code(
+        "runs that hold too much memory",
+        """
+A limit was set on the memory by which the process may grow, or the memory of the machine is used
+up. A recursion that is not in tail position holds a frame for each call, and executions hold their
+sites until the end.
+
+    fn count(n: nat) -> measure[nat] {    # wrong, for very large n
+      x ~ bernoulli(0.5);  k ~ count(n - 1);  return k + indicator(x)
+    }
+    fn count(n: nat, k: nat) -> measure[nat] {
+      x ~ bernoulli(0.5);  count(n - 1, k + indicator(x))
+    }
+""",
+    ),
+    "E849": Code(
+        "inference that nests too deeply",
+        """
+A measure that is normalised inside one that is normalised, and so on, takes room on Python's stack
+at each level: some hundred levels fit. Mostly the recursion does not end.
+
+    fn level(n: nat) -> dist[bool] {      # wrong: for ever
+      normalize({ x ~ level(n + 1); y ~ bernoulli(0.3); condition x or y; return y }, exact)
+    }
+    fn level(n: nat) -> dist[bool] {
+      if n == 0 { bernoulli(0.3) } else {
+        normalize({ x ~ level(n - 1); y ~ bernoulli(0.3); condition x or y; return y }, exact)
+      }
+    }
 """,
     ),
     "E850": Code(

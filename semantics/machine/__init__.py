@@ -4,6 +4,7 @@
 JAX.
 """
 
+from ppl.semantics.machine.limits import Limits
 from ppl.semantics.machine.machine import Machine
 from ppl.semantics.machine.omega import MachineKey
 from ppl.semantics.machine.replay import Replay
@@ -13,6 +14,7 @@ from ppl.semantics.machine.tape import MachineTape, enumerate_paths
 
 __all__ = [
     "Execution",
+    "Limits",
     "Machine",
     "MachineKey",
     "MachineTape",

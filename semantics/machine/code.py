@@ -16,10 +16,11 @@ from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine import table as builtins
 from ppl.semantics.machine.codegen.module import Generated, generate
 from ppl.semantics.machine.codegen.unit import Options
+from ppl.semantics.machine.limits import Exhausted
 from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
 from ppl.semantics.machine.primitives import ShapeError
-from ppl.semantics.machine.state import OutOfFuel, State, burn, mark, restore
+from ppl.semantics.machine.state import State, burn, mark, restore
 from ppl.semantics.machine.table import Finished
 from ppl.semantics.machine.values import BLOCK, DIRECT
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 DONE = (builtins.finished, None)
 FILE = "<machine>"
+#: what `Code.explained` explains
+FAILURES = (Exhausted, ShapeError, RecursionError, MemoryError)
 
 
 class Code:
@@ -92,11 +95,14 @@ class Code:
         mark(s)
         try:
             return m[DIRECT](s, m, path)
-        except RecursionError:
+        except RecursionError as error:
+            s.depth.failed(self, error)
             restore(s)
         finally:
             s.marked = before
-        return self.drive(s, (m[BLOCK], DONE, m, path), None)
+        value = self.drive(s, (m[BLOCK], DONE, m, path), None)
+        s.depth.failures = 0
+        return value
 
     # ----------------------------------------------------------------------------- trampoline
 
@@ -122,28 +128,67 @@ class Code:
     # --------------------------------------------------------------------------------- errors
 
     def place(self, where: Any) -> tuple[str, Span | None]:
-        """What a block, or a span, is in the source."""
+        """What a block, a loop (its span) or a function (its name and span) is in the source."""
         if isinstance(where, Span):
             return f"`{where.text.splitlines()[0].strip()[:60]}`", where
-        name = getattr(where, "__name__", "")
-        what, span = self.generated.places.get(name, ("the program", None))
+        if isinstance(where, tuple):
+            what, span = where
+        else:
+            name = getattr(where, "__name__", "")
+            what, span = self.generated.places.get(name, ("the program", None))
         return (f"`{what}`" if " " not in what else what), span
 
-    def out_of_fuel(self, error: OutOfFuel, fuel: int | None) -> Exception:
-        what, span = self.place(error.place)
-        return fail(
-            "E843",
-            f"the run did not end within its fuel, {fuel:,} steps; it stopped in {what}",
-            span=span,
-            hint="does the loop or recursion end with probability one? If so, give more fuel",
-        )
+    def explained(self, error: Exception) -> Exception:
+        """What went wrong in a run, as a diagnostic at the innermost code of the program.
 
-    def wrong_shape(self, error: ShapeError) -> Exception:
-        """A diagnostic for arrays that do not fit, at the innermost code of the program."""
+        `error` is one of FAILURES.
+        """
+        match error:
+            case Exhausted(what="fuel", limits=limits):
+                what, span = self.place(error.place)
+                return fail(
+                    "E843",
+                    f"the run did not end within its fuel, {limits.fuel:,} steps; it stopped in "
+                    f"{what}",
+                    span=span,
+                    hint="does the loop or recursion end with probability one? If so, give more "
+                    "fuel",
+                )
+            case Exhausted(what="seconds", limits=limits):
+                what, span = self.place(error.place)
+                return fail(
+                    "E847",
+                    f"the runs took longer than {limits.seconds:g} s; the last stopped in {what}",
+                    span=span,
+                    hint="allow more seconds, or ask for fewer executions",
+                )
+            case Exhausted(limits=limits):
+                what, span = self.place(error.place)
+                return fail(
+                    "E848",
+                    f"the runs hold more than {limits.memory:g} MB; the last stopped in {what}",
+                    span=span,
+                    hint="allow more memory, or ask for fewer executions",
+                )
+            case ShapeError():
+                return fail("E704", str(error), span=self._innermost(error))
+            case MemoryError():
+                span = self._innermost(error)
+                return fail("E848", "the run used up the memory that there is", span=span)
+            case _:
+                return fail(
+                    "E849",
+                    "inference nests too deeply here: each level needs room on Python's stack",
+                    span=self._innermost(error),
+                    hint="does the recursion through `normalize` end?",
+                )
+
+    def _innermost(self, error: Exception) -> Span | None:
+        """The innermost code of the program that an error came through."""
         span, trace = None, error.__traceback__
         while trace is not None:
             at = trace.tb_frame.f_code
             if at.co_filename == FILE and at.co_name in self.generated.places:
                 span = self.generated.places[at.co_name][1] or span
             trace = trace.tb_next
-        return fail("E704", str(error), span=span)
+        return span

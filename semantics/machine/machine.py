@@ -20,13 +20,13 @@ from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.machine.code import Code
+from ppl.semantics.machine.code import FAILURES, Code
 from ppl.semantics.machine.codegen.unit import Options
-from ppl.semantics.machine.primitives import ShapeError
+from ppl.semantics.machine.limits import Budget, Limits
 from ppl.semantics.machine.rational import Log, fraction
 from ppl.semantics.machine.result import Execution
 from ppl.semantics.machine.settings import Set, Settings
-from ppl.semantics.machine.state import Dead, Omega, OutOfFuel, State
+from ppl.semantics.machine.state import Dead, Omega, State
 from ppl.semantics.machine.suspend import Suspended
 from ppl.semantics.machine.values import from_python
 
@@ -47,6 +47,7 @@ class Machine:
 
     def __init__(self, program: ir.Program):
         self.program = program
+        self.budget: Budget | None = None
         self._codes: dict[Options, Code] = {}
         self._settings: Settings | None = None
 
@@ -54,6 +55,16 @@ class Machine:
         """The machine of the same program in which names are set from outside."""
         out = copy(self)
         out._settings = Settings(entries)
+        return out
+
+    def within(self, limits: Limits) -> Machine:
+        """The same machine, all of whose runs together keep to limits that count from now."""
+        return self.under(limits.begin())
+
+    def under(self, budget: Budget | None) -> Machine:
+        """The same machine, its runs under limits that have begun to count."""
+        out = copy(self)
+        out.budget = budget
         return out
 
     def code(self, options: Options) -> Code:
@@ -89,41 +100,44 @@ class Machine:
         record: bool = True,
         rational: bool = False,
     ) -> Execution:
-        """One execution. `record`: its sites, kept values and observations too.
+        """One execution. `record`: its sites, kept values and observations too. `fuel` is a limit
+        of its own, in place of the machine's.
 
         Raises:
-            DiagnosticError: E843, more than `fuel` steps; E801, a draw from a measure that has no
-                sampler; or an error of the program's, such as an index out of range.
+            DiagnosticError: E843, E847, E848, a limit was reached; E849, inference nests too
+                deeply; E801, a draw from a measure that has no sampler; or an error of the
+                program's, such as an index out of range.
         """
-        options = Options(named=record, fueled=fuel is not None, rational=rational)
+        budget = self.budget if fuel is None else Limits(fuel=fuel).begin()
+        options = Options(named=record, fueled=budget is not None, rational=rational)
         code = self.code(options)
         args = self.bind(data, rational=rational).values
-        s = State(omega, code, weight=Log(Fraction(1)) if rational else 0.0, fuel=fuel)
+        weight = Log(Fraction(1)) if rational else 0.0
         try:
+            s = State(omega, code, weight=weight, meter=budget and budget.meter())
             value = code.run(s, args)
         except Dead:
             s.w = -math.inf
             return Execution(s, None, self.type, alive=False)
-        except OutOfFuel as error:
-            raise code.out_of_fuel(error, fuel) from None
-        except ShapeError as error:
-            raise code.wrong_shape(error) from None
+        except FAILURES as error:
+            raise code.explained(error) from None
         return Execution(s, value, self.type)
 
     def runner(self, data: Data, *, record: bool = True) -> Callable[[Omega], Execution]:
         """`run` for many runs of the same data."""
-        code = self.code(Options(named=record))
+        budget = self.budget
+        code = self.code(Options(named=record, fueled=budget is not None))
         args, type = self.bind(data).values, self.type
 
         def run(omega: Omega) -> Execution:
-            s = State(omega, code)
             try:
+                s = State(omega, code, meter=budget and budget.meter())
                 value = code.run(s, args)
             except Dead:
                 s.w = -math.inf
                 return Execution(s, None, type, alive=False)
-            except ShapeError as error:
-                raise code.wrong_shape(error) from None
+            except FAILURES as error:
+                raise code.explained(error) from None
             return Execution(s, value, type)
 
         return run
@@ -131,10 +145,12 @@ class Machine:
     def start(self, data: Data, *, record: bool = True, fuel: int | None = None) -> Suspended:
         """A run that has not begun and stops at every suspension point.
 
-        `fuel` only says that a limit will be given to `resume`, so that direct code counts too.
+        `fuel` is for the steps from one point to the next, in place of the machine's limits.
         """
-        code = self.code(Options(named=record, fueled=fuel is not None, suspends=True))
-        return Suspended(code, self.type, code.begin(self.bind(data).values))
+        budget = self.budget if fuel is None else Limits(fuel=fuel).begin()
+        code = self.code(Options(named=record, fueled=budget is not None, suspends=True))
+        frame = code.begin(self.bind(data).values)
+        return Suspended(code, self.type, frame, budget=budget)
 
     def source(self, options: Options | None = None) -> str:
         """The Python source that the program is compiled to."""

@@ -50,7 +50,8 @@ def inner_state(outer: State, omega: Omega, outside: Outside, root: Any) -> Stat
     sites are not the other's, its fuel is."""
     code = outer.code
     weight = Log(Fraction(1)) if code.options.rational else 0.0
-    s = State(omega, code, weight=weight, fuel=outer.fuel)
+    s = State(omega, code, weight=weight)
+    s.fuel, s.meter, s.depth = outer.fuel, outer.meter, outer.depth
     s.memo = outside
     s.owned, s.root = set(), root
     return s

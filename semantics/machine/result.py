@@ -10,7 +10,7 @@ from typing import Any
 
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine.code import Code
+from ppl.semantics.machine.code import FAILURES, Code
 from ppl.semantics.machine.paths import Path, path_of, spell, split
 from ppl.semantics.machine.state import State
 from ppl.semantics.machine.values import from_python, to_python
@@ -113,7 +113,11 @@ class Function:
             raise TypeError(f"a function of {len(self.type.params)} arguments got {len(args)}")
         given = tuple(from_python(a, t) for a, t in zip(args, self.type.params, strict=True))
         code: Code = self.state.code
-        out = code.apply(self.state, self.value, given)
+        try:
+            self.state.renew()
+            out = code.apply(self.state, self.value, given)
+        except FAILURES as error:
+            raise code.explained(error) from None
         return to_python(
             out, self.type.result, code.constructors, lambda f, t: Function(f, t, self.state)
         )

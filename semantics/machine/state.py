@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ppl.semantics.machine.limits import Meter
 from ppl.semantics.machine.memo import EMPTY, Table
 
 #: (path, family, arguments) -> value
@@ -29,11 +30,24 @@ class Dead(Exception):
     """The weight has become zero: the run ends here, since no result of it can matter."""
 
 
-class OutOfFuel(Exception):
-    """A run used up its fuel, in the code numbered `place`."""
+class Depth:
+    """How often runs within runs were too deep for Python's stack, one after the other.
 
-    def __init__(self, place: Any):
-        self.place = place
+    Each is run again as blocks, which are shallow. Where runs nest without end blocks are too deep
+    as well, at every level, and to try both at each would take twice as long for every level.
+    """
+
+    __slots__ = ("failures",)
+    MOST = 20
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def failed(self, code: Any, error: RecursionError) -> None:
+        """Raises DiagnosticError, E849, if that happened too often."""
+        self.failures += 1
+        if self.failures > self.MOST:
+            raise code.explained(error) from None
 
 
 class State:
@@ -54,13 +68,15 @@ class State:
         "fresh",
         "memo",
         "fuel",
+        "meter",
         "marked",
         "owned",
         "bounded",
         "root",
+        "depth",
     )
 
-    def __init__(self, omega: Omega, code: Any, *, weight: Any = 0.0, fuel: int | None = None):
+    def __init__(self, omega: Omega, code: Any, *, weight: Any = 0.0, meter: Meter | None = None):
         self.w = weight
         self.omega, self.code = omega, code
         self.sites: Any = None
@@ -68,7 +84,9 @@ class State:
         self.observed: Any = None
         self.fresh: dict[Any, Any] = {}
         self.memo: Table = EMPTY
-        self.fuel = fuel
+        #: steps before the meter is asked for more, if there is a limit
+        self.fuel = None if meter is None else meter.more(None)
+        self.meter = meter
         self.marked: Any = None
         #: inside `normalize`: the random functions that were drawn in it
         self.owned: set[int] | None = None
@@ -76,11 +94,19 @@ class State:
         self.bounded = False
         #: the path that its own nested runs begin below
         self.root: Any = code.root
+        self.depth = Depth()
         draw = omega.begin(self)
         if code.settings is not None:
             self.draw = code.settings.drawing(self, draw)
         else:
             self.draw = _recording(self, draw) if code.named else draw
+
+    def renew(self) -> None:
+        """Fuel as at the beginning, and time and memory without limits: the run is over, and what
+        is run now are functions that it returned."""
+        if self.meter is not None:
+            self.meter = self.meter.again()
+            self.fuel = self.meter.more(None)
 
     def frozen_memo(self) -> Table:
         """The memo table as a value, fresh entries included."""
@@ -117,11 +143,16 @@ def dead(*_: Any) -> Any:
     raise Dead
 
 
-def burn(s: State, place: int) -> None:
-    """One unit of fuel less."""
+def burn(s: State, place: Any) -> None:
+    """One step, in the code numbered `place`."""
     s.fuel -= 1  # type: ignore[operator]
     if s.fuel < 0:  # type: ignore[operator]
-        raise OutOfFuel(place)
+        refill(s, place)
+
+
+def refill(s: State, place: Any) -> None:
+    """More fuel for a run that has used up its slice."""
+    s.fuel = s.meter.more(place) - 1  # type: ignore[union-attr]
 
 
 def keep(s: State, path: Any, value: Any, type: Any) -> None:

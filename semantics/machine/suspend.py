@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics import types as T
-from ppl.semantics.machine.code import Code
+from ppl.semantics.machine.code import FAILURES, Code
+from ppl.semantics.machine.limits import Budget
 from ppl.semantics.machine.memo import EMPTY, Table
-from ppl.semantics.machine.primitives import ShapeError
 from ppl.semantics.machine.result import Execution
-from ppl.semantics.machine.state import Dead, Omega, OutOfFuel, State
+from ppl.semantics.machine.state import Dead, Omega, State
 from ppl.semantics.machine.table import Suspend
 
 
@@ -32,16 +32,18 @@ class Suspended:
     kept: Any = None
     observed: Any = None
     memo: Table = EMPTY
+    budget: Budget | None = None
 
-    def resume(self, omega: Omega, *, fuel: int | None = None) -> Suspended | Execution:
+    def resume(self, omega: Omega) -> Suspended | Execution:
         """Run to the next suspension point, or to the end.
 
         Raises:
-            DiagnosticError: E843, more than `fuel` steps; or an error of the program's.
+            DiagnosticError: as `Machine.run`.
         """
-        s = State(omega, self.code, weight=self.log_weight, fuel=fuel)
-        s.sites, s.kept, s.observed, s.memo = self.sites, self.kept, self.observed, self.memo
+        budget = self.budget
         try:
+            s = State(omega, self.code, weight=self.log_weight, meter=budget and budget.meter())
+            s.sites, s.kept, s.observed, s.memo = self.sites, self.kept, self.observed, self.memo
             value = self.code.drive(s, self.frame, self.value)
         except Suspend as stop:
             return Suspended(
@@ -54,19 +56,18 @@ class Suspended:
                 s.kept,
                 s.observed,
                 s.frozen_memo(),
+                budget,
             )
         except Dead:
             s.w = -math.inf
             return Execution(s, None, self.type, alive=False)
-        except OutOfFuel as error:
-            raise self.code.out_of_fuel(error, fuel) from None
-        except ShapeError as error:
-            raise self.code.wrong_shape(error) from None
+        except FAILURES as error:
+            raise self.code.explained(error) from None
         return Execution(s, value, self.type)
 
-    def finish(self, omega: Omega, *, fuel: int | None = None) -> Execution:
+    def finish(self, omega: Omega) -> Execution:
         """Run to the end."""
         at: Suspended | Execution = self
         while isinstance(at, Suspended):
-            at = at.resume(omega, fuel=fuel)
+            at = at.resume(omega)
         return at

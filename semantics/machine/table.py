@@ -10,7 +10,7 @@ from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine import memoise, nested_draws, primitives, rational, settings
 from ppl.semantics.machine.distributions.combinators import log_prob
 from ppl.semantics.machine.nested import normalize
-from ppl.semantics.machine.state import Dead, State, burn, dead, keep, mark, note
+from ppl.semantics.machine.state import Dead, State, dead, keep, mark, note, refill
 from ppl.semantics.machine.values import ARGS, FAMILY, equal
 
 NEVER = -math.inf
@@ -199,7 +199,7 @@ _COMMON: dict[str, Any] = {
     "keep": keep,
     "note": note,
     "mark": mark,
-    "burn": burn,
+    "refill": refill,
     "suspend": suspend,
     "kept": kept,
     "set_at": settings.set_at,

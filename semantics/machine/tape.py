@@ -109,14 +109,15 @@ def enumerate_paths(
 ) -> list[Path]:
     """All paths of positive mass. Law: `Enumerates`.
 
-    `fuel` bounds the steps of one path. With `rational`, weights are exact `Fraction`s, and results
-    hold fractions for reals.
+    `fuel` bounds the steps of one path, if the machine has no limits of its own. With `rational`,
+    weights are exact `Fraction`s, and results hold fractions for reals.
 
     Raises:
         DiagnosticError: E807, a site has infinitely many values or there are more than `limit`
             paths; E840, rational arithmetic does not suffice; E843, a path does not end.
     """
     bound = machine.bind(data, rational=rational)
+    fuel = fuel if machine.budget is None else None
 
     def once(tape: MachineTape) -> Path:
         execution = machine.run(bound, tape, fuel=fuel, record=record, rational=rational)

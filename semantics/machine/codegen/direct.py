@@ -17,6 +17,7 @@ from ppl.semantics.machine.codegen.unit import Piece, Unit
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 
 DEEP = 12
+_RANGES = frozenset(("range", "range_from"))
 
 
 @dataclass(frozen=True)
@@ -353,9 +354,17 @@ class Direct(Expressions):
         self.put(f"for {names} in {text}:")
         self.indent += 1
 
-    def burn(self, node: ir.Node) -> None:
-        if self.unit.options.fueled:
-            self.put(f"q_burn(s, {self.constant(node.span)})")
+    def burn(self, place: object) -> None:
+        """Count a step."""
+        self.put("s.fuel -= 1")
+        self.put(f"if s.fuel < 0: q_refill(s, {self.constant(place)})")
+
+    def turn(self, loop: ir.For | ir.Scan | ir.Iterate) -> None:
+        """Count a turn of a loop, if it could go on: what goes over an array ends with it."""
+        over = None if isinstance(loop, ir.Iterate) else loop.over
+        ends = over is not None and not (isinstance(over, ir.Op) and over.op in _RANGES)
+        if self.unit.options.fueled and not ends:
+            self.burn(loop.span)
 
     def _c_for(self, c: ir.For, path: Path, t: Target) -> None:
         if c.guard is not None:
@@ -366,7 +375,7 @@ class Direct(Expressions):
         if wanted:
             self.put(f"{acc} = []")
         self.each(index, self.unit.variable(c.param.name), text)
-        self.burn(c)
+        self.turn(c)
         inner = self.at_index(path, index) if index else path
         value = self.fresh()
         self.iteration(c.body, inner, Target("to", value) if wanted else DROP, index)
@@ -384,7 +393,7 @@ class Direct(Expressions):
         acc, value = self.fresh(), self.fresh()
         self.put(f"{acc} = []")
         self.each(None, self.unit.variable(c.param.name), self.iterable(c.over))
-        self.burn(c)
+        self.turn(c)
         self.comp(body, path, Target("to", value))
         self.put(f"if {value}: q_push({acc}, {value}[0])")
         self.indent -= 1
@@ -399,7 +408,7 @@ class Direct(Expressions):
         if every:
             self.put(f"{acc} = []")
         self.each(index, self.unit.variable(c.param.name), text)
-        self.burn(c)
+        self.turn(c)
         inner = self.at_index(path, index) if index else path
         only = index if c.keep == "all" else None
         self.iteration(c.body, inner, Target("to", carry), only)
@@ -417,7 +426,7 @@ class Direct(Expressions):
         stop = self.fresh()
         self.put("while 1:")
         self.indent += 1
-        self.burn(c)
+        self.turn(c)
         self.comp(c.until, None, Target("to", stop))
         more = "" if limit is None else f" or {index} >= {limit}"
         self.put(f"if {stop}{more}: break")
@@ -463,8 +472,8 @@ def function(unit: Unit, piece: Piece) -> list[str]:
         out.put(f"{names} = c")
     first = len(out.lines)
     out.indent = 2
-    if unit.options.fueled:
-        out.put(f"q_burn(s, {out.constant(piece.place[1])})")
+    if unit.options.fueled and piece.counted:
+        out.burn(piece.place)
     out.comp(piece.comp, out.start(piece.path), RETURN)
     if out.jumps:
         out.lines.insert(first, " while 1:")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics import ir
+from ppl.semantics.analysis import recursive_functions
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.machine import primitives, rational
 from ppl.semantics.machine.codegen.effects import Effects, main_block
@@ -38,7 +39,8 @@ class Piece:
     """One function of the generated module.
 
     variables: parameters, as Python names. captured: what a closure holds, or None if it is no
-    closure. path: the variable of its path, if it is run and not just called.
+    closure. path: the variable of its path, if it is run and not just called. counted: its calls
+    may go on for ever, and count as steps.
     """
 
     number: int
@@ -49,6 +51,7 @@ class Piece:
     place: tuple[str, Span | None]
     main: bool = False
     key: Any = None
+    counted: bool = False
 
 
 class Unit:
@@ -57,6 +60,7 @@ class Unit:
     def __init__(self, program: ir.Program, options: Options):
         self.program, self.options = program, options
         self.effects = Effects(program)
+        self.recursive = recursive_functions(program)
         self.fused = fused_calls(program)
         self.names = Names()
         self.constructors = Constructors()
@@ -139,13 +143,14 @@ class Unit:
         def make(number: int) -> Piece:
             f = self.program.by_name[name]
             variables = tuple(self.variable(p.name) for p in f.params)
+            counted = name in self.recursive
             if not run:
-                return Piece(number, f.body, variables, None, None, (name, f.span))
+                place = name, f.span
+                return Piece(number, f.body, variables, None, None, place, counted=counted)
             main = name == self.program.main
             body = self.main if main and self.options.suspends else run_body(f.body)
-            return Piece(
-                number, body, variables, None, self.names.fresh("p"), (name, f.span), main=main
-            )
+            path, place = self.names.fresh("p"), (name, f.span)
+            return Piece(number, body, variables, None, path, place, main=main, counted=counted)
 
         return self.piece((name, run), make)
 
@@ -158,7 +163,10 @@ class Unit:
             variables = tuple(self.variable(p.name) for p in params)
             path = self.names.fresh("p") if isinstance(node, ir.Thunk) else None
             what = "a function" if isinstance(node, ir.Lam) else "a measure"
-            return Piece(number, node.body, variables, captured, path, (what, node.span), key=node)
+            place, counted = (what, node.span), isinstance(node, ir.Lam)
+            return Piece(
+                number, node.body, variables, captured, path, place, key=node, counted=counted
+            )
 
         return self.piece(id(node), make)
 

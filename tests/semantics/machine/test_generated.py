@@ -45,7 +45,7 @@ def check_source(source: str) -> None:
             case ast.Constant(value=value):
                 assert type(value) is int, value
             case ast.Attribute(value=ast.Name(id="s"), attr=attr):
-                assert attr in ("w", "draw")
+                assert attr in ("w", "draw", "fuel")
             case ast.Attribute():
                 raise AssertionError(ast.dump(node))
 
