@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ppl.inference.importance import Importance as importance
     from ppl.inference.laplace import Laplace as laplace
     from ppl.inference.map import Map as map
+    from ppl.inference.mcmc import Mcmc as mcmc
     from ppl.inference.nuts import Nuts as nuts
+    from ppl.inference.smc import Smc as smc
     from ppl.model import Model as Model
     from ppl.model import Models as Models
     from ppl.model import Target as Target
@@ -56,10 +58,12 @@ _HOME = {
     "load": ("ppl.model", "load"),
     "load_posterior": ("ppl.posterior", "load_posterior"),
     "map": ("ppl.inference.map", "Map"),
+    "mcmc": ("ppl.inference.mcmc", "Mcmc"),
     "nuts": ("ppl.inference.nuts", "Nuts"),
     "predict": ("ppl.predict", "predict"),
     "prior": ("ppl.predict", "prior"),
     "read_data": ("ppl.files", "read_data"),
+    "smc": ("ppl.inference.smc", "Smc"),
     "Diagnostic": ("ppl.semantics.diagnostics", "Diagnostic"),
     "DiagnosticError": ("ppl.semantics.diagnostics", "DiagnosticError"),
     "Interrupted": ("ppl.posterior", "Interrupted"),

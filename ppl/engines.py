@@ -13,6 +13,8 @@ from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
 
 ENGINES = ("auto", "xla", "machine")
+#: methods that run any program on the machine
+MACHINE_ONLY = ("smc", "mcmc")
 
 
 def on_engine(
@@ -43,6 +45,14 @@ def on_engine(
             notes=chosen.reasons[:4],
             hint="leave the choice to the compiler: engine='auto'",
         )
+    if name_of(method) in MACHINE_ONLY:
+        if engine == "xla":
+            raise fail(
+                "E716",
+                f"`{name_of(method)}` runs on the machine only, and engine='xla' was asked for",
+                hint="leave the choice to the compiler: engine='auto'",
+            )
+        return infer_on_machine(method, target, seed, progress)
     if engine == "machine":
         return _on_demand(method, target, seed, progress)
     if chosen.name == "machine":

@@ -57,11 +57,12 @@ def infer(
         )
     if method is None or isinstance(method, str):
         method = method_named(method or "nuts")
-    run = _RUNNERS[name_of(method)]
+    run = _RUNNERS.get(name_of(method))
     if not isinstance(seed, Integral):
         raise fail("E811", f"seed = {seed!r}: it must be a whole number")
 
     def on_xla() -> Posterior:
+        assert run is not None  # `on_engine` gives the machine's methods to the machine
         use_compilation_cache()
         with precision(getattr(method, "precision", None)):
             return run(method, target, seed, progress)

@@ -47,8 +47,8 @@ def refused(method: str, model: str, engine: Engine) -> Exception:
         f"`{method}` runs on XLA, which cannot run `{model}`",
         span=engine.reasons[0].span if engine.reasons else None,
         notes=engine.reasons[:4],
-        hint="infer with smc, mcmc or importance, or with exact if all random choices have finitely "
-        "many values",
+        hint="infer with smc, mcmc or importance, or with exact if all random choices have "
+        "finitely many values",
     )
 
 
@@ -97,7 +97,7 @@ def imagined_on_machine(
     replaying = base.model._machine(base.program).setting(for_machine(base.settings))
     imagining, data = after.machine, after.machine.bind(after.plain)
     executions: list[Execution] = []
-    observed: list[dict[Path, Any]] = []
+    observed: list[Mapping[tuple[Path, str], Any]] = []
     for i in alive:
         trace = found.again(int(i)).trace
         seen = Replayed(trace)
@@ -105,19 +105,19 @@ def imagined_on_machine(
         for k in range(times):
             omega = Imagined(seen.laws, names_of(trace), MachineKey(seed, 1, int(i) * times + k))
             executions.append(imagining.run(data, omega))
-            observed.append({(name, *at): v for (at, name), v in omega.made.items()})
+            observed.append(omega.made)
     weights = np.repeat(found.log_weights[alive], times)
     other = Runs(executions, weights, executions.__getitem__, found.evidence, found.evidence_se)
     posterior = _posterior(method, after, other, seed=seed)
     return replace(posterior, draws={**_observations(observed), **posterior.draws})
 
 
-def _observations(made: Sequence[Mapping[Path, Any]]) -> dict[str, np.ndarray]:
+def _observations(made: Sequence[Mapping[tuple[Path, str], Any]]) -> dict[str, np.ndarray]:
     """Observations by their names, of the shape of the loops they were made in."""
     rows: dict[str, list[dict[tuple[int, ...], Any]]] = {}
     for at, observed in enumerate(made):
-        for (name, *path), value in observed.items():
-            indices = split(tuple(path))[1]
+        for (path, name), value in observed.items():
+            indices = split(path)[1]
             for part, leaf in _numbers(name, value):
                 rows.setdefault(part, [{} for _ in made])[at][indices] = leaf
     out: dict[str, np.ndarray] = {}

@@ -19,6 +19,8 @@ class Methods(Mapping[str, Any]):
         "exact": "Exact",
         "map": "Map",
         "laplace": "Laplace",
+        "smc": "Smc",
+        "mcmc": "Mcmc",
     }
 
     def __getitem__(self, name: str) -> Any:

@@ -1,0 +1,147 @@
+"""The methods that the machine has, each as executions with weights.
+
+Executions are first run without recording names, which costs as much as the rest of a run. What is
+drawn depends on keys and paths alone, so an execution is run again, recording, when its names are
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ppl.methods import name_of
+from ppl.model import Target
+from ppl.progress import progress_bar
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
+
+#: methods of the machine; the last two are not yet XLA's
+METHODS = ("importance", "exact", "smc", "mcmc")
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Executions (chain after chain), and the log of each one's mass: together a measure, of this
+    evidence if that is known. again(i): execution i once more, with its names recorded."""
+
+    executions: Sequence[Execution]
+    log_weights: np.ndarray
+    again: Callable[[int], Execution]
+    evidence: float | None = None
+    evidence_se: float | None = None
+    exact: bool = False
+    chains: int = 1
+    stats: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def named(self) -> Sequence[Execution]:
+        """The executions, with names."""
+        return [self.again(i) for i in range(len(self.executions))]
+
+
+def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    """Executions of a program by one of METHODS."""
+    return {"importance": _importance, "exact": _exact, "smc": _smc, "mcmc": _mcmc}[
+        name_of(method)
+    ](method, target if name_of(method) == "exact" else target.sampler, seed, progress)
+
+
+def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    machine, n = target.machine, method.particles
+    data = machine.bind(target.plain)
+    run, executions = machine.runner(data, record=False), []
+    with progress_bar(None if progress else False, title="sampling") as report:
+        for i in range(n):
+            executions.append(run(MachineKey(seed, 0, i)))
+            if report is not None and (i + 1) % 100 == 0:
+                report(i + 1, n, {})
+    weights = np.array([e.log_weight for e in executions])
+    evidence, se = evidence_of(weights)
+    record = machine.runner(data)
+    return Runs(executions, weights, lambda i: record(MachineKey(seed, 0, i)), evidence, se)
+
+
+def evidence_of(log_weights: np.ndarray) -> tuple[float, float]:
+    """log of the mean weight, and its standard error by the delta method."""
+    top = log_weights.max()
+    if not np.isfinite(top):
+        return float(top), float("nan")
+    w = np.exp(log_weights - top)
+    return float(top + np.log(w.mean())), float(w.std() / w.mean() / np.sqrt(len(w)))
+
+
+def _exact(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    paths = enumerate_paths(target.machine, target.plain, limit=method.paths)
+    if not paths:
+        raise fail(
+            "E895",
+            "every execution has weight zero, so that there is no posterior",
+            hint="no execution agrees with the observations: look at the model's supports and data",
+        )
+    weights = np.array([p.execution.log_weight + np.log(p.probability) for p in paths])
+    executions = [p.execution for p in paths]
+    total = float(np.logaddexp.reduce(weights))
+    return Runs(executions, weights, executions.__getitem__, total, 0.0, exact=True)
+
+
+def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.smc import follow, run_smc
+
+    machine, key = target.machine, MachineKey(seed)
+    data = machine.bind(target.plain)
+    with progress_bar(None if progress else False, title="particles") as report:
+
+        def at(done: int, n: int, step: int) -> None:
+            if report is not None and done % 100 == 0:
+                report(done, n, {"step": step})
+
+        found = run_smc(
+            machine.start(data, record=False),
+            method,
+            key,
+            progress=None if report is None else at,
+        )
+    start = machine.start(data)
+    n = len(found.runs)
+    return Runs(
+        found.runs,  # type: ignore[arg-type]
+        np.asarray(found.population.log_weights) + np.log(n),
+        lambda i: follow(start, found.lineages[i], key),
+        found.log_evidence,
+    )
+
+
+def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.mcmc import run_chain
+    from ppl.inference.single_site import Revision
+
+    machine, key = target.machine, MachineKey(seed)
+    data = machine.bind(target.plain)
+    run, record = machine.runner(data, record=False), machine.runner(data)
+    chains = []
+    with progress_bar(None if progress else False, title="sampling") as report:
+
+        def at(done: int, steps: int, chain: int) -> None:
+            if report is not None and done % 100 == 0:
+                report(chain * steps + done, method.chains * steps, {"chain": chain + 1})
+
+        for c in range(method.chains):
+            watch = None if report is None else at
+            chains.append(run_chain(run, method, key, c, progress=watch))
+    traces = [t for chain in chains for t in chain.traces]
+
+    def again(i: int) -> Execution:
+        return record(Revision(traces[i].sites, None, key))
+
+    return Runs(
+        [t.execution for t in traces],
+        np.zeros(len(traces)),
+        again,
+        chains=method.chains,
+        stats={"acceptance_rate": np.array([c.accepted for c in chains])},
+    )
