@@ -7,6 +7,7 @@ What a parameter's type becomes:
 - `A?`: as `A`; a hole is None, and arrays are masked arrays (masked where there is a hole).
 - tuples and records: a tuple, a dict. Arrays of them are held by columns: `[{x: real, k: nat}]` is
   `{"x": float array, "k": int array}`. A list of rows and columns are both accepted.
+- maps: a tuple of pairs of a key and its value, from a mapping or pairs.
 - functions and opaque values are passed through; arrays of them are object arrays.
 
 Whole numbers written as reals (`3.0`) are integers, and 0 and 1 are booleans; no other conversion.
@@ -24,7 +25,20 @@ from ppl.files import Fields
 from ppl.leaves import leaf, map_nest, require_nest
 from ppl.places import Parameter, Place, by, describe
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, suggest
-from ppl.semantics.types import BOOL, TEXT, UNIT, Fun, Option, Record, Tuple, Type, is_number, rank
+from ppl.semantics.types import (
+    BOOL,
+    MAP,
+    TEXT,
+    UNIT,
+    Data,
+    Fun,
+    Option,
+    Record,
+    Tuple,
+    Type,
+    is_number,
+    rank,
+)
 from ppl.semantics.types import Array as ArrayType
 
 
@@ -203,14 +217,38 @@ def _same_lengths(columns: Mapping[Any, Any], dims: int, place: Place) -> None:
             )
 
 
+def _map(type: Data, value: Any, place: Place) -> tuple[tuple[Any, Any], ...]:
+    """Keys and values: of a mapping, such as an object of JSON, or of pairs."""
+    key, item = type.args
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, (list, tuple)) and all(
+        isinstance(p, (list, tuple)) and len(p) == 2 for p in value
+    ):
+        pairs = [(k, v) for k, v in value]
+    else:
+        hint = "a map is a mapping, or an array of pairs of a key and its value"
+        raise place.error("E603", f"is {describe(value)}, not a map", hint=hint)
+    if key != TEXT and isinstance(value, Mapping) and any(isinstance(k, str) for k, _ in pairs):
+        hint = f"with keys that are no texts, write pairs: [[key, value], …] for `{type}`"
+        raise place.error("E603", f"has texts as keys, and is declared `{type}`", hint=hint)
+    out = []
+    for k, v in pairs:
+        inside = place.child(f"[{str(k)[:40]!r}]" if isinstance(k, str) else f"[{str(k)[:40]}]")
+        out.append((_convert(key, k, inside), _convert(item, v, inside)))
+    return tuple(out)
+
+
 def _passed(type: Type, dims: int, value: Any, place: Place) -> Any:
-    """Functions, unit and opaque values, and arrays of them."""
+    """Functions, maps, unit and opaque values, and arrays of them."""
 
     def one(v: Any, index: tuple[int, ...]) -> Any:
         if isinstance(type, Fun) and not callable(v):
             hint = "functions are passed from Python: model(f=lambda x: …)"
             message = f"is {describe(v)}, not a function"
             raise inner.error("E603", message, index=index, hint=hint)
+        if isinstance(type, Data) and type.name == MAP:
+            return _map(type, v, place if not index else place.child(f"{list(index)}"))
         if type == UNIT and v is not None and v != ():
             raise inner.error("E603", f"is {describe(v)}, not `()`", index=index)
         return None if type == UNIT else v

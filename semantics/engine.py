@@ -16,7 +16,7 @@ from ppl.semantics import types as T
 from ppl.semantics.analysis import what_is_known
 from ppl.semantics.diagnostics import Note
 from ppl.semantics.ir_map import nodes
-from ppl.semantics.signatures import PRIMITIVES
+from ppl.semantics.signatures import MAP_ROWS, PRIMITIVES
 
 #: primitives that only the machine has
 _MACHINE_OPS = {
@@ -52,6 +52,7 @@ class _Reasons:
         for f in self.program.functions:
             for n in nodes(f.body):
                 yield from self._of(n)
+        yield from self._data(self.program.entry)
         for tail in self.known.loops:
             state = T.Tuple(tuple(p.type for p in tail.function.params))
             if (grows := _grows(state, tail.body)) is not None:
@@ -65,6 +66,8 @@ class _Reasons:
                 yield Note(f"`{name}` makes a value of an inductive type", n.span)
             case ir.Match():
                 yield Note("`match` takes a value of an inductive type apart", n.span)
+            case ir.Op() | ir.If() | ir.MakeArray() if (why := self._texts_and_maps(n)) is not None:
+                yield Note(why, n.span)
             case ir.Iterate(limit=None, carry=carry, body=body):
                 if (grows := _grows(carry.type, body)) is not None:
                     yield Note(_GROWING.format("the state of this loop"), grows.span or n.span)
@@ -87,6 +90,29 @@ class _Reasons:
             case ir.For(guard=guard) if guard is not None:
                 if not self.known.value(guard, self._elements(n)):
                     yield Note("which elements are kept depends on what was drawn", n.span)
+
+    def _texts_and_maps(self, n: ir.Op | ir.If | ir.MakeArray) -> str | None:
+        """XLA has texts that are known while it compiles, one by one, and no maps."""
+        match n:
+            case ir.Op(op=op) if op in MAP_ROWS:
+                return f"`{op}` is about a map"
+            case ir.Op(op="split" | "chars" | "join" as op):
+                return f"`{op}` is about an array of texts"
+            case ir.MakeArray(type=t) if _holds_texts(t):
+                return "texts are in an array"
+            case ir.If(type=t, cond=cond) if _holds_texts(t) and not self.known.value(cond):
+                return "which text this is depends on what was drawn or computed"
+            case ir.Op(type=t, args=args) if t == T.TEXT or any(a.type == T.TEXT for a in args):
+                if not self.known.value(n):
+                    return "this is about a text that depends on what was drawn or computed"
+        return None
+
+    def _data(self, f: ir.Function) -> Iterator[Note]:
+        for p in f.params:
+            if _holds_texts(p.type) and p.type != T.TEXT:
+                yield Note(f"the data `{p.name}` hold texts, as parts of something", f.span)
+            if _holds_maps(p.type):
+                yield Note(f"the data `{p.name}` are a map", f.span)
 
     def _elements(self, n: ir.For) -> frozenset[str]:
         """A range's elements are known if it is."""
@@ -116,6 +142,26 @@ def _holds_arrays(t: T.Type) -> bool:
         case T.Record(fields=fields):
             return any(_holds_arrays(f) for _, f in fields)
     return False
+
+
+def _holds_texts(t: T.Type) -> bool:
+    return T.TEXT in _parts(t)
+
+
+def _holds_maps(t: T.Type) -> bool:
+    return any(isinstance(p, T.Data) and p.name == T.MAP for p in _parts(t))
+
+
+def _parts(t: T.Type) -> list[T.Type]:
+    """The types of the parts of data."""
+    match t:
+        case T.Array(item=item) | T.Option(item=item):
+            return _parts(item)
+        case T.Tuple(items=items):
+            return [p for i in items for p in _parts(i)]
+        case T.Record(fields=fields):
+            return [p for _, f in fields for p in _parts(f)]
+    return [t]
 
 
 def _grows(state: T.Type, body: ir.Comp) -> ir.Node | None:

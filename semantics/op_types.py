@@ -11,17 +11,26 @@ from collections.abc import Callable
 from functools import cache
 
 from ppl.semantics.ir_tokens import read_type
-from ppl.semantics.signatures import ALIASES, COERCIONS, METHODS, PRIMITIVES, Distribution
+from ppl.semantics.signatures import (
+    ALIASES,
+    COERCIONS,
+    METHODS,
+    ON_TEXTS,
+    PRIMITIVES,
+    Distribution,
+)
 from ppl.semantics.subtypes import below, join
 from ppl.semantics.types import (
     BIT,
     BOOL,
     INT,
+    MAP,
     NAT,
     NUMBERS,
     POS,
     PROB,
     REAL,
+    TEXT,
     Array,
     Base,
     Data,
@@ -77,6 +86,8 @@ def accepts(op: str, derived: Type, claimed: Type) -> bool:
     """
     if below(derived, claimed):
         return True
+    if op == "empty_map":
+        return isinstance(claimed, Data) and claimed.name == MAP
     row = PRIMITIVES.get(op)
     if isinstance(row, Distribution) and row.kind == "elementwise":
         return (
@@ -108,7 +119,7 @@ def _show(args: Args) -> str:
 @cache
 def _scalar_overloads(op: str) -> tuple[tuple[Args, Type], ...]:
     out = []
-    for text in PRIMITIVES[op].signatures:
+    for text in (*PRIMITIVES[op].signatures, *filter(None, [ON_TEXTS.get(op)])):
         params, _, result = text.rpartition("->")
         out.append(
             (tuple(read_type(p.strip()) for p in params.split(",")), read_type(result.strip()))
@@ -164,6 +175,8 @@ def _fits(arg: Type, param: Type, variables: dict[str, Type]) -> bool:
             return _fits(x, p, variables)
         case (Tuple(xs), Tuple(ps)) if len(xs) == len(ps):
             return all(_fits(x, p, variables) for x, p in zip(xs, ps, strict=True))
+        case (Data(m, xs), Data(n, ps)) if m == n and len(xs) == len(ps):
+            return all(_fits(x, p, variables) for x, p in zip(xs, ps, strict=True))
         case (Fun(xs, r), Fun(ps, s)) if len(xs) == len(ps):
             # a variable in a parameter is met by what the function accepts or more
             met = all(_accepts_parameter(x, p, variables) for x, p in zip(xs, ps, strict=True))
@@ -189,6 +202,8 @@ def _fill(t: Type, variables: dict[str, Type]) -> Type:
             return type(t)(_fill(x, variables))
         case Tuple(items):
             return Tuple(tuple(_fill(i, variables) for i in items))
+        case Data(n, items):
+            return Data(n, tuple(_fill(i, variables) for i in items))
         case Fun(params, result):
             return Fun(tuple(_fill(p, variables) for p in params), _fill(result, variables))
         case _:
@@ -235,6 +250,9 @@ def _compare(args: Args) -> Type:
 
 
 def _index(args: Args) -> Type:
+    if args[0] == TEXT:
+        _integers("index", args[1:])
+        return TEXT
     item: Type = _array("index", args).item
     if len(args) != 2:
         raise TypeFault("`index` takes an array and an index")
@@ -248,7 +266,7 @@ def _slice(args: Args) -> Type:
     _integers("slice", args[1:])
     if len(args) != 3:
         raise TypeFault("`slice` takes an array and two ends")
-    return _array("slice", args)
+    return TEXT if args[0] == TEXT else _array("slice", args)
 
 
 def _columns(args: Args) -> Type:

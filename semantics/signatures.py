@@ -199,7 +199,7 @@ _ARRAYS = [
     _rule("columns_slice", "xs,lo,hi", "xs[:, lo:hi]: slice the second dimension; ends are static", (1, 2)),
     _rule("zip", "xs,...", "array of tuples; all lengths equal"),
     _rule("matmul", "a,b", "a @ b: matrix and vector products"),
-    _plain("len", "xs", "([a]) -> nat", "length of the first dimension; static"),
+    _plain("len", "xs", "([a]) -> nat | (text) -> nat | (map[k, v]) -> nat", "length of the first dimension, static; how many characters or keys"),
     _plain("range", "n", "(nat) -> [nat]", "0, 1, …, n - 1", (0,)),
     _plain("range_from", "lo,hi", "(int, int) -> [int]", "lo, …, hi - 1; also range(lo, hi)", (0, 1)),
     _plain("enumerate", "xs", "([a]) -> [(nat, a)]", "pairs of index and element"),
@@ -221,6 +221,53 @@ _ARRAYS = [
     _plain("log_softmax", "xs", "([real]) -> [real]", "logarithm of softmax"),
     _plain("one_hot", "i,n", "(nat, nat) -> [bit]", "1 at index i", (1,)),
 ]  # fmt: skip
+
+_TEXTS = [
+    _plain("text", "x", "(a) -> text", "a number, truth value or text as it is written"),
+    _plain("contains", "s,part", "(text, text) -> bool", "whether part occurs in s"),
+    _plain("starts_with", "s,part", "(text, text) -> bool", "whether s begins with part"),
+    _plain("ends_with", "s,part", "(text, text) -> bool", "whether s ends with part"),
+    _plain("position", "s,part", "(text, text) -> nat", "where part first begins in s; len(s) if it does not occur"),
+    _plain("split", "s,sep", "(text, text) -> [text]", "the parts of s between occurrences of sep; its characters if sep is empty"),
+    _plain("join", "xs,sep", "([text], text) -> text", "the texts one after the other, sep between them"),
+    _plain("chars", "s", "(text) -> [text]", "the characters, one a text"),
+    _plain("upper", "s", "(text) -> text", "in capitals"),
+    _plain("lower", "s", "(text) -> text", "in small letters"),
+    _plain("strip", "s", "(text) -> text", "without white space at both ends"),
+    _plain("replace", "s,old,new", "(text, text, text) -> text", "every occurrence of old replaced; s itself if old is empty"),
+    _plain("is_int", "s", "(text) -> bool", "whether s is a whole number of at most 18 digits"),
+    _plain("int_of", "s", "(text) -> int", "the whole number that s is; 0 if it is none (see parse_int)"),
+    _plain("is_real", "s", "(text) -> bool", "whether s is a finite number"),
+    _plain("real_of", "s", "(text) -> real", "the number that s is; 0 if it is none (see parse_real)"),
+]  # fmt: skip
+
+#: what operators of numbers do with texts, elementwise as well
+ON_TEXTS = {
+    "add": "text, text -> text",
+    "lt": "text, text -> bool",
+    "gt": "text, text -> bool",
+    "le": "text, text -> bool",
+    "ge": "text, text -> bool",
+}
+
+#: `k` in these is the type of keys, which must be comparable
+_MAPS = [
+    _plain("empty_map", "", "() -> map[k, v]", "the map without keys"),
+    _plain("map_of", "pairs", "([(k, v)]) -> map[k, v]", "each key with its value; of equal keys the last counts"),
+    _plain("get", "m,key,otherwise", "(map[k, v], k, v) -> v", "the value of a key, or otherwise (see lookup)"),
+    _plain("value_at", "m,key", "(map[k, v], k) -> v", "the value of a key, which the map must have: m[key]"),
+    _plain("has", "m,key", "(map[k, v], k) -> bool", "whether there is a value for the key"),
+    _plain("put", "m,key,value", "(map[k, v], k, v) -> map[k, v]", "m with a value for the key, in place of its own if it has one"),
+    _plain("remove", "m,key", "(map[k, v], k) -> map[k, v]", "m without the key"),
+    _plain("keys", "m", "(map[k, v]) -> [k]", "the keys, sorted"),
+    _plain("values", "m", "(map[k, v]) -> [v]", "the values, in the order of their keys"),
+    _plain("items", "m", "(map[k, v]) -> [(k, v)]", "keys and values, in the order of the keys"),
+    _plain("size", "m", "(map[k, v]) -> nat", "how many keys there are; also len(m)"),
+]  # fmt: skip
+
+#: rows that only the machine runs on values that are not known while compiling
+TEXT_ROWS = frozenset(r.name for r in _TEXTS)
+MAP_ROWS = frozenset(r.name for r in _MAPS)
 
 _LINEAR = [
     _plain("dot", "a,b", "([real], [real]) -> real", "inner product"),
@@ -354,6 +401,8 @@ PRIMITIVES: dict[str, Primitive] = {
         _ELEMENTARY,
         _REDUCTION,
         _ARRAYS,
+        _TEXTS,
+        _MAPS,
         _LINEAR,
         _HIGHER_ORDER,
         _CONTINUOUS,

@@ -111,6 +111,9 @@ class Data(Type):
         return f"{self.name}[{', '.join(map(str, self.args))}]" if self.args else self.name
 
 
+#: the name of the type of maps, `map[k, v]`, which is no declared type but is written like one
+MAP = "map"
+
 UNIT, BOOL, TEXT = Base("unit"), Base("bool"), Base("text")
 BIT, NAT, INT = Base("bit"), Base("nat"), Base("int")
 PROB, POS, REAL = Base("prob"), Base("pos"), Base("real")

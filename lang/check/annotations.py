@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ppl.lang import syntax as s
 from ppl.lang.check.lookup import Names
 from ppl.lang.check.scope import DataDecl, Facts
+from ppl.lang.check.terms import from_type
+from ppl.lang.check.texts import no_key, uncomparable
 from ppl.lang.modules import Space
 from ppl.semantics import types as ty
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
@@ -110,13 +112,15 @@ def _named(
     elif declared is not None:
         arity = len(where.names.facts.data[declared].params)
         result = ty.Data(declared, tuple(args))
+    elif name == ty.MAP:
+        arity, result = 2, ty.Data(name, tuple(args))
     elif name in ty.NAMED:
         result = ty.NAMED[name]
     elif "." in name:
         _unknown_member(node, name, where, report)
         return UNKNOWN
     else:
-        known = [*ty.NAMED, "dist", "measure", *where.types, *variables]
+        known = [*ty.NAMED, "dist", "measure", ty.MAP, *where.types, *variables]
         hint = f"write `{_HABITS[name]}`" if name in _HABITS else suggest(name, known)
         report(Diagnostic("E203", f"there is no type `{name}`", node.span, (), hint))
         return UNKNOWN
@@ -124,6 +128,12 @@ def _named(
         takes = f"takes {arity} argument{'s' * (arity != 1)}" if arity else "takes no arguments"
         report(Diagnostic("E203", f"type `{name}` {takes}, not {len(args)}", node.span))
         return UNKNOWN
+    if name == ty.MAP and declared is None:
+        key = from_type(args[0], {})
+        part = uncomparable(key)
+        if part is not None:
+            report(no_key(part, key, node.args[0]))
+            return UNKNOWN
     return result
 
 
@@ -139,8 +149,14 @@ def _unknown_member(node: s.TypeName, name: str, where: Where, report: Report) -
 def read_data(decls: Sequence[tuple[s.TypeDecl, Where]], facts: Facts, report: Report) -> None:
     """Declared types: names first, so that they may be recursive, then constructors."""
     for d, _ in decls:
+        if d.name == ty.MAP:
+            hint = "give the type another name"
+            report(Diagnostic("E202", "`map` is the type of maps", d.name_span, (), hint))
+            continue
         facts.data[d.name] = DataDecl(d.name, d.type_params, {}, d.name_span)
     for d, where in decls:
+        if d.name not in facts.data:
+            continue
         decl = facts.data[d.name]
         for c in d.constructors:
             if c.name in facts.constructors:

@@ -16,6 +16,8 @@ from ppl.semantics import types as ty
 BIT, NAT, INT, PROB, POS, REAL = 8, 10, 14, 9, 11, 15
 DIST, MEASURE = 8, 9
 NEGATIVE, IS_REAL = 4, 1
+#: that there is a number, and whether it is real
+KIND = 9
 
 _OF_TYPE = {ty.BIT: BIT, ty.NAT: NAT, ty.INT: INT, ty.PROB: PROB, ty.POS: POS, ty.REAL: REAL}
 _TO_TYPE = {v: k for k, v in _OF_TYPE.items()}

@@ -11,8 +11,9 @@ from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
 from ppl.lang.check.report import Place, measure_as_value, quote
 from ppl.lang.check.solver import Constraint, Solver
-from ppl.lang.check.terms import BOOL, ERROR, NUM, Con, Meta, Term, describe, prune, show
+from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, Con, Meta, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, Note
+from ppl.semantics.signatures import ON_TEXTS
 
 
 def peel(term: Term) -> tuple[int, Term]:
@@ -52,6 +53,9 @@ class Each(Constraint):
             if leaf is ERROR:
                 solver.same(self.result, ERROR)
                 return None
+            if leaf is TEXT and element is NUM and self.name in ON_TEXTS:
+                self._on_texts()
+                return self.attempt(solver)
             if leaf is not element:
                 self._wrong_element(i, arg, leaf, element)
                 solver.same(self.result, ERROR)
@@ -63,6 +67,9 @@ class Each(Constraint):
             if depth:
                 deepest, rank = i, depth
         result = prune(self.result)
+        if result is TEXT and self.out is NUM and self.name in ON_TEXTS:
+            self._on_texts()
+            return self.attempt(solver)
         if not unknown:
             self._conclude(solver, rank)
             return None
@@ -79,6 +86,12 @@ class Each(Constraint):
             solver.same(self.result, self.args[unknown[0][0]])
         waits: list[Term] = [leaf for _, leaf, _ in unknown]
         return [*waits, self.result]
+
+    def _on_texts(self) -> None:
+        """One argument is a text: so are all, and the sum."""
+        self.elements = [TEXT] * len(self.elements)
+        if self.out is NUM:
+            self.out = TEXT
 
     def _conclude(self, solver: Solver, rank: int) -> None:
         where = self.place
@@ -124,11 +137,13 @@ class Each(Constraint):
 def wrong_element(place: Place, node: s.Expr, arg: Term, element: Con, label: str) -> Diagnostic:
     """An argument that is made of the wrong thing altogether."""
     _, leaf = peel(arg)
-    wanted = "a number" if element is NUM else "true or false"
+    wanted = {NUM: "a number", TEXT: "a text"}.get(element, "true or false")
     hint = None
     if isinstance(leaf, Con) and leaf.head == "measure":
         return measure_as_value(node, Note(f"{label} must be {wanted}"))
-    if leaf is BOOL:
+    if element is TEXT and leaf in (NUM, BOOL):
+        hint = "`text(x)` is a number or truth value as a text"
+    elif leaf is BOOL:
         hint = "`indicator(c)` is 1 if c holds, else 0"
     elif leaf is NUM and element is BOOL:
         hint = "compare it: `x > 0`, `x == 1`"

@@ -12,6 +12,7 @@ def variances(facts: Facts) -> dict[str, tuple[int, ...]]:
     signs: dict[str, list[set[int]]] = {
         d.name: [set() for _ in d.params] for d in facts.data.values()
     }
+    signs[ty.MAP] = [{1}, {1}]
 
     def occurrences(t: ty.Type, sign: int, out: dict[str, set[int]]) -> None:
         match t:

@@ -38,6 +38,10 @@ def primitive_call(flows: Flows, e: s.Call, r: Primitive) -> A:
             return flows.apply("exp-", [inner], shape, e, [minus.value])
         return flows.apply(r.name, given, shape, e, [x for _, x, _ in written])
     of: dict[str, A] = {}
+    if r.name == "len":
+        return flows.graph.number(atoms.NAT)
+    if r.name == "empty_map":
+        return flows.graph.fresh_inside(shape)
     sigs = signatures(r.name)
     for a, _, i in written:
         _variables(flows, sigs[0].params[i], a, of)
@@ -108,7 +112,7 @@ def _variables(flows: Flows, p: ty.Type, a: A, of: dict[str, A]) -> None:
         case ty.Fun(params, result):
             for x, y in zip((*params, result), a.args, strict=True):
                 _variables(flows, x, y, of)
-        case ty.Tuple(items):
+        case ty.Tuple(items) | ty.Data(_, items):
             for x, y in zip(items, a.args, strict=True):
                 _variables(flows, x, y, of)
         case _:
@@ -118,6 +122,10 @@ def _variables(flows: Flows, p: ty.Type, a: A, of: dict[str, A]) -> None:
 def primitive_value(flows: Flows, e: s.Name) -> A:
     r = row(flows.body.primitive[e])
     a = flows.graph.fresh(flows.shape(e))
+    if r.name == "empty_map":
+        return a
+    if r.name == "len":
+        return A("fun", (*a.args[:-1], flows.graph.number(atoms.NAT)))
     if r.kind == "plain":
         of: dict[str, A] = {}
         sig = signatures(r.name)[-1]

@@ -173,7 +173,7 @@ class Flows:
         assert isinstance(shape, t.Con)
         whole = t.prune(shape.args[-1]) if shape.head == "fun" else shape
         assert isinstance(whole, t.Con)
-        args = tuple([self.graph.fresh(x) for x in whole.args])
+        args = tuple([self.graph.fresh_inside(x) for x in whole.args])
         of = dict(zip(decl.params, args, strict=True))
         out = A(whole.head, args)
         fields = [self.graph.of_type(f, of) for f in decl.of(name)]
@@ -213,11 +213,16 @@ class Flows:
         why = "an element of this array"
         parts = [(self.expr(x), why, x) for x in e.items]
         item = t.prune(self.shape(e)).args[0]  # type: ignore[union-attr]
-        return A("array", (self.graph.join(item, parts) if parts else self.graph.fresh(item),))
+        inside = self.graph.join(item, parts) if parts else self.graph.fresh_inside(item)
+        return A("array", (inside,))
 
     def index(self, e: s.Index) -> A:
         value = self.expr(e.value)
         wrap = 0
+        if self.body.primitive[e] == "value_at":
+            (key,) = e.items
+            self.flow(self.expr(key), value.args[0], "a key of this map", key)  # type: ignore[arg-type]
+            return value.args[1]
         for i in e.items:
             if isinstance(i, s.Slice):
                 for end in (i.lo, i.hi):
@@ -228,10 +233,10 @@ class Flows:
                 a = self._index_bound(i, "an index")
                 while a.head == "array":
                     wrap, a = wrap + 1, a.args[0]
+            if value.head == "text":  # a part of a text is a text
+                return _wrapped(value, wrap - isinstance(i, s.Slice))
             value = value.args[0]
-        for _ in range(wrap):
-            value = A("array", (value,))
-        return value
+        return _wrapped(value, wrap)
 
     def _index_bound(self, i: s.Expr, why: str) -> A:
         a = self.expr(i)
@@ -359,6 +364,12 @@ class Flows:
             if a is not None:
                 self.flow(self.expr(a), fn.args[i], f"argument {i + 1} of `{what}`", a)
         return fn.args[-1]
+
+
+def _wrapped(a: A, rank: int) -> A:
+    for _ in range(rank):
+        a = A("array", (a,))
+    return a
 
 
 def _share(e: s.Binary) -> bool:

@@ -83,6 +83,10 @@ class Graph:
     is_measure: list[bool] = field(default_factory=list)
     fixed: dict[int, int] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+    #: (a, b): if a number a is real, b is; if there is one at all, there is one of b's
+    kinds: list[tuple[int, int]] = field(default_factory=list)
+    #: numbers inside values that may have none, such as `[]` and `Nil`
+    empty: list[int] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     applies: list[Apply] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
@@ -119,6 +123,12 @@ class Graph:
             return A(head)
         args = tuple([self.fresh(a) for a in shape.args])
         return A(head, args, self.new(True) if head == "measure" else -1)
+
+    def fresh_inside(self, shape: Term) -> A:
+        """As `fresh`, for what is inside a collection that may be empty."""
+        a = self.fresh(shape)
+        self.empty += [var for var, _ in positions(a, True, self.variance)]
+        return a
 
     def like(self, a: A) -> A:
         """The same shape with new variables."""
@@ -178,14 +188,31 @@ class Graph:
             for k, y in zip(head[1], dst.args, strict=True):
                 self.flow(parts[k], y, why, node, False)
         elif isinstance(head, tuple) and head[0] == "data":
+            converts = head[1] == ty.MAP
             for v, x, y in zip(self.variance[head[1]], src.args, dst.args, strict=True):
                 if v >= 0:
                     self.flow(x, y, why, node, False)
+                    if not converts:
+                        self.same_kinds(y, x)
                 if v <= 0:
                     self.flow(y, x, why, node, False)
+                    if not converts:
+                        self.same_kinds(x, y)
         else:
             for x, y in zip(src.args, dst.args, strict=True):
                 self.flow(x, y, why, node, False)
+
+    def same_kinds(self, src: A, dst: A) -> None:
+        """Numbers inside values of declared types do not change their kind: `dst`, which flows into
+        `src`, holds real numbers from the beginning if `src` does. (Ranges may differ.)"""
+        if src.head != dst.head or src is dst:
+            return
+        if dst.head == "num":
+            if src.var != dst.var and dst.var not in self.fixed:
+                self.kinds.append((src.var, dst.var))
+            return
+        for x, y in zip(src.args, dst.args, strict=True):
+            self.same_kinds(x, y)
 
     def link(self, src: int, dst: int, why: str, node: s.Node, castable: bool) -> None:
         if src == dst:
@@ -262,7 +289,10 @@ def to_type(a: A, value: Callable[[int], int]) -> ty.Type:
         return atoms.number(value(a.var))
     if not a.args and isinstance(head, str):
         return ty.NAMED.get(head, ty.UNIT) if head != "tuple" else ty.UNIT
-    args = tuple([to_type(x, value) for x in a.args])
+    if isinstance(head, tuple) and head[0] == "data":  # where there is no number: below all
+        args = tuple([to_type(x, lambda v: value(v) or atoms.BIT) for x in a.args])
+    else:
+        args = tuple([to_type(x, value) for x in a.args])
     if head == "array":
         return ty.Array(args[0])
     if head == "measure":

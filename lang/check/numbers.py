@@ -91,6 +91,10 @@ class Numbers:
         pending = [i for i, a in enumerate(g.applies) if not a.ins]
         pending += [i for i, u in enumerate(g.uses, n) if not u.ins]
         self.summaries.drive(self.summaries.grow(c, values, seeds, pending))
+        for var in g.empty:
+            if values[var] == 0:  # nothing is there: the least type, so that any other is above
+                values[var] = atoms.BIT
+                self.summaries.drive(self.summaries.grow(c, values, [var], []))
         for var in range(len(values)):
             if values[var] == 0:
                 values[var] = _largest(self.summaries, c, values, var)

@@ -13,8 +13,9 @@ from ppl.lang.check.report import Place
 from ppl.lang.check.schemes import is_distribution, signatures
 from ppl.lang.check.scope import Builtin
 from ppl.lang.check.terms import ERROR, Con, Meta, Term, prune
+from ppl.lang.check.texts import Keys, Length, Written
 from ppl.semantics.diagnostics import Diagnostic, Note
-from ppl.semantics.signatures import ALIASES, PRIMITIVES, Primitive
+from ppl.semantics.signatures import ALIASES, MAP_ROWS, PRIMITIVES, Primitive
 from ppl.semantics.types import POS
 
 if TYPE_CHECKING:
@@ -66,10 +67,19 @@ def primitive_call(body: Body, e: s.Call, written: str) -> Term:
         _, arg, node = given[0]
         body.solver.add(Reduce(Place(body, e), name, arg, node, element))
         return t.from_type(sig.result)
+    if name == "len":
+        _, arg, node = given[0]
+        body.solver.add(Length(Place(body, e), arg, node))
+        return t.NUM
     (sig, *_) = signatures(name)
     variables: dict[str, Term] = {}
     params = [t.from_type(p, variables) for p in sig.params]
     result = t.from_type(sig.result, variables)
+    if name == "text":
+        _, arg, node = given[0]
+        body.solver.add(Written(Place(body, e), arg, node))
+    if name in MAP_ROWS:
+        body.solver.add(Keys(Place(body, e), variables["k"]))
     for i, arg, node in given:
         body.equal(arg, params[i], node, f"argument {i + 1} of `{written}`")
     return result
@@ -153,7 +163,15 @@ def primitive_value(body: Body, e: s.Name, written: str) -> Term:
     if r.kind == "plain":
         variables: dict[str, Term] = {}
         params = [t.from_type(p, variables) for p in sig.params[:count]]
-        return t.fun(params, t.from_type(sig.result, variables))
+        result = t.from_type(sig.result, variables)
+        if name == "len":
+            params = [Meta()]
+            body.solver.add(Length(Place(body, e), params[0], e))
+        if name == "text":
+            body.solver.add(Written(Place(body, e), params[0], e))
+        if name in MAP_ROWS:
+            body.solver.add(Keys(Place(body, e), variables["k"]))
+        return t.fun(params, result)
     elements = [t.from_type(p) for p in sig.params[:count]]
     out = t.from_type(sig.result)
     cons = [x for x in elements if isinstance(x, Con)]

@@ -52,6 +52,8 @@ class _Reader:
             item = self.type()
             assert self.take("]")
             return (ty.Dist(item) if name == "dist" else ty.Measure(item),)
+        if name == ty.MAP and self.take("["):
+            return (ty.Data(name, self.list("]")),)
         return (ty.NUMBERS.get(name) or ty.NAMED.get(name) or ty.Base(name),)
 
     def list(self, end: str) -> tuple[ty.Type, ...]:

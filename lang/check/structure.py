@@ -10,10 +10,10 @@ from ppl.lang.check.broadcast import peel
 from ppl.lang.check.report import Place, measure_as_value, quote
 from ppl.lang.check.schemes import signatures
 from ppl.lang.check.solver import Constraint, Solver
-from ppl.lang.check.terms import ERROR, NUM, Con, Meta, Term, describe, prune, show
+from ppl.lang.check.terms import ERROR, NUM, TEXT, Con, Meta, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, suggest
 from ppl.semantics.signatures import METHODS, PROPERTIES
-from ppl.semantics.types import OPAQUE
+from ppl.semantics.types import MAP, OPAQUE
 
 
 class HasField(Constraint):
@@ -114,6 +114,10 @@ class Indexed(Constraint):
             if value is ERROR:
                 solver.same(self.result, ERROR)
                 return None
+            if value is TEXT and self._of_text(solver, at):
+                return None
+            if value.head == ("data", MAP) and self._of_map(solver, value):
+                return None
             if value.head != "array":
                 self._not_an_array(value, at)
                 solver.same(self.result, ERROR)
@@ -132,6 +136,30 @@ class Indexed(Constraint):
         out = t.array(value, sum(wrap))
         solver.equal(out, self.result, self.place, node, "the value used here")
         return None
+
+    def _of_map(self, solver: Solver, value: Con) -> bool:
+        """`m[key]` is the value of a key."""
+        node, key = self.place.node, self.items[0]
+        assert isinstance(node, s.Index)
+        if len(self.items) > 1 or key is None:
+            return False
+        self.place.body.primitive[node] = "value_at"
+        solver.equal(key, value.args[0], self.place, node.items[0], "a key of this map")
+        solver.equal(value.args[1], self.result, self.place, node, "the value used here")
+        return True
+
+    def _of_text(self, solver: Solver, at: int) -> bool:
+        """`s[i]` and `s[lo:hi]` of a text are texts."""
+        item = self.items[at]
+        if at + 1 < len(self.items):
+            return False
+        node = self.place.node
+        assert isinstance(node, s.Index)
+        if item is not None:
+            solver.equal(item, NUM, self.place, node.items[at], "an index into a text")
+        out = t.array(TEXT, at and sum(1 if i is None else peel(i)[0] for i in self.items[:at]))
+        solver.equal(out, self.result, self.place, node, "the value used here")
+        return True
 
     def guess(self, solver: Solver) -> None:
         value: Term = self.value
@@ -157,7 +185,12 @@ class Indexed(Constraint):
             text += f"{'s' * (at != 1)}, and is given {len(self.items)} indices"
         else:
             text = f"`{quote(node.value)}` is {describe(value)}, which cannot be indexed"
-            if value.head == "tuple":
+            if value is TEXT:
+                text = f"`{quote(node.value)}` is a text: it takes one index or slice"
+            elif value.head == ("data", MAP):
+                text = f"`{quote(node.value)}` is a map: it takes one key"
+                hint = f"write `{quote(node.value)}[key]`"
+            elif value.head == "tuple":
                 hint = f"parts of a tuple are written `{quote(node.value)}.0`"
             elif value.head == "fun":
                 hint = f"this is a function: `{quote(node.value)}(…)`"

@@ -46,6 +46,8 @@ class Compiled:
 
     flows: Flows
     targets: list[list[int]]
+    #: where its kind goes: see `Graph.kinds`
+    kinds: dict[int, list[int]]
     #: what has to be computed again when a variable grows: n < len(applies) or a use after that
     readers: list[list[int]]
 
@@ -57,13 +59,16 @@ def compile_graph(flows: Flows) -> Compiled:
     readers: list[list[int]] = [[] for _ in range(n)]
     for e in g.edges:
         targets[e.src].append(e.dst)
+    kinds: dict[int, list[int]] = {}
+    for a, b in g.kinds:
+        kinds.setdefault(a, []).append(b)
     for i, a in enumerate(g.applies):
         for v in a.ins:
             readers[v].append(i)
     for i, u in enumerate(g.uses, len(g.applies)):
         for v in u.ins:
             readers[v].append(i)
-    return Compiled(flows, targets, readers)
+    return Compiled(flows, targets, kinds, readers)
 
 
 class Summaries:
@@ -93,7 +98,7 @@ class Summaries:
         self, c: Compiled, values: list[int], seeds: list[int], pending: list[int]
     ) -> Generator[Key, tuple[int, ...], None]:
         """Propagate from `seeds` and `pending` computations to the least fixed point above."""
-        g, targets, readers = c.flows.graph, c.targets, c.readers
+        g, targets, readers, kinds = c.flows.graph, c.targets, c.readers, c.kinds
         applies, uses = g.applies, g.uses
         n = len(applies)
         work, todo = list(seeds), dict.fromkeys(pending)
@@ -107,6 +112,10 @@ class Summaries:
                 for w in targets[v]:
                     if values[w] | x != values[w]:
                         values[w] |= x
+                        work.append(w)
+                for w in kinds.get(v, ()):
+                    if values[w] | x & atoms.KIND != values[w]:
+                        values[w] |= x & atoms.KIND
                         work.append(w)
                 for r in readers[v]:
                     todo[r] = None

@@ -17,6 +17,7 @@ from ppl.semantics.types import (
     REAL,
     Array,
     Base,
+    Data,
     Dist,
     Fun,
     Measure,
@@ -45,6 +46,8 @@ def converts(a: Type, b: Type) -> bool:
             return any(converts(t, b.get(k) or t) for k, t in xs)
         case Fun(ps, r), Fun(qs, t):
             return any(map(converts, qs, ps)) or converts(r, t)
+        case Data("map", xs), Data("map", ys):
+            return any(map(converts, xs, ys))
         case _:
             return False
 
@@ -84,6 +87,11 @@ def coerce(v: ir.Value, to: Type, scope: Scope, namer: Namer) -> ir.Value:
             return ir.Thunk(Measure(body.type), body, span=v.span)
         case _, Array(), Array():
             return _array(v, to, scope, namer)
+        case _, Data(name, xs), Data(_, ys):
+            items = ir.Op(Array(Tuple(xs)), "items", (v,), span=v.span)
+            pairs = _array(items, Array(Tuple(ys)), scope, namer)
+            assert isinstance(pairs.type, Array) and isinstance(pairs.type.item, Tuple)
+            return ir.Op(Data(name, pairs.type.item.items), "map_of", (pairs,), span=v.span)
         case _:
             assert isinstance(v.type, Base)
             return ir.Op(_REAL[v.type], "to_real", (v,), span=v.span)

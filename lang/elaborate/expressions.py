@@ -22,6 +22,7 @@ from ppl.semantics.types import (
     UNIT,
     Array,
     Base,
+    Data,
     Dist,
     Fun,
     Measure,
@@ -320,7 +321,7 @@ def _match(scheme: Type, t: Type, found: dict[str, Type]) -> None:
             found.setdefault(name, t)
         case (Array(x), Array(y)) | (Dist(x) | Measure(x), Dist(y) | Measure(y)):
             _match(x, y, found)
-        case Tuple(xs), Tuple(ys):
+        case (Tuple(xs), Tuple(ys)) | (Data(_, xs), Data(_, ys)):
             for x, y in zip(xs, ys, strict=True):
                 _match(x, y, found)
         case Fun(ps, r), Fun(qs, u):
@@ -338,6 +339,8 @@ def fill(scheme: Type, variables: dict[str, Type], own: Type) -> Type:
             return Array(fill(x, variables, y))
         case Tuple(xs), Tuple(ys):
             return Tuple(tuple(fill(x, variables, y) for x, y in zip(xs, ys, strict=True)))
+        case Data(n, xs), Data(_, ys):
+            return Data(n, tuple(fill(x, variables, y) for x, y in zip(xs, ys, strict=True)))
         case Fun(ps, r), Fun(qs, u):
             params = tuple(fill(p, variables, q) for p, q in zip(ps, qs, strict=True))
             return Fun(params, fill(r, variables, u))

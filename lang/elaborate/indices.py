@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ppl.lang import syntax as s
 from ppl.lang.elaborate.scope import Frame, Scope
 from ppl.semantics import ir
-from ppl.semantics.types import BIT, NAT, Array, Type
+from ppl.semantics.types import BIT, NAT, Array, Data, Type
 
 if TYPE_CHECKING:
     from ppl.lang.elaborate.context import Context
@@ -20,6 +20,11 @@ Item = s.Expr | s.Slice
 
 
 def indexed(cx: Context, e: s.Index, scope: Scope) -> ir.Value:
+    if cx.instance.primitive.get(e) == "value_at":
+        m, (key,) = cx.value(e.value, scope), e.items
+        assert isinstance(m.type, Data) and isinstance(key, s.Expr)
+        k = cx.fit(cx.value(key, scope), m.type.args[0], scope)
+        return ir.Op(m.type.args[1], "value_at", (m, k), span=e.span)
     return _select(cx, cx.value(e.value, scope), list(e.items), scope, e)
 
 
@@ -93,8 +98,8 @@ def _length(xs: ir.Value, e: s.Node) -> ir.Value:
 
 
 def _item(t: Type) -> Type:
-    assert isinstance(t, Array), t
-    return t.item
+    """The type of an element; a character is a text."""
+    return t.item if isinstance(t, Array) else t
 
 
 def _array_of(t: Type, index: Type) -> Type:

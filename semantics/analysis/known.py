@@ -14,13 +14,15 @@ from ppl.semantics.analysis.calls import components
 from ppl.semantics.analysis.shapes import static_params
 from ppl.semantics.analysis.tails import TailRecursion, tail_recursion
 from ppl.semantics.ir_map import nodes
+from ppl.semantics.signatures import TEXT_ROWS
+from ppl.semantics.types import TEXT, Array
 
 #: primitives whose result is known while compiling if their arguments are
 _FOLDED = frozenset(
     "add sub mul div floordiv mod pow neg lt gt le ge eq ne and or not min max abs square "
     "indicator exp log sqrt to_real checked_nat checked_pos checked_prob checked_int "
     "checked_bool".split()
-)
+) | (TEXT_ROWS - {"split", "chars", "join"})
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,20 @@ def _variables(program: ir.Program, carried: set[str]) -> frozenset[str]:
     known = {name for name, _ in defined} | fixed
     for f in program.functions:
         known |= {p.name for p in f.params}
-    entry = {p.name for p in program.entry.params} - fixed
+    defined += [(_result(f.name), f.body) for f in program.functions]
+    known |= {_result(f.name) for f in program.functions}
+    entry = {p.name for p in program.entry.params if p.type != TEXT} - fixed
     known -= entry | carried | set(_called_from_anywhere(program))
     while True:
         fewer = {name for name, v in defined if name in known and not _known(v, known)}
         if not fewer:
             return frozenset(known)
         known -= fewer
+
+
+def _result(function: str) -> str:
+    """A function's result among the variables: spaces keep it apart from them."""
+    return f"the result of {function}"
 
 
 def _definitions(program: ir.Program) -> Iterator[tuple[str, ir.Node | None]]:
@@ -112,8 +121,12 @@ def _known(v: ir.Node | None, known: frozenset[str] | set[str]) -> bool:
             return name in known
         case ir.Return(value=value) | ir.At(body=ir.Return(value=value)):
             return _known(value, known)
-        case ir.Op(op="len"):
-            return True
+        case ir.Op(op="len", args=(xs,)):
+            return isinstance(xs.type, Array) or _known(xs, known)
+        case ir.Op(op="index" | "slice", type=t, args=args) if t == TEXT:
+            return args[0].type == TEXT and all(_known(a, known) for a in args)
+        case ir.Call(type=t, fn=ir.Global(name=name), args=args) if t == TEXT:
+            return _result(name) in known and all(_known(a, known) for a in args)
         case ir.Op(op=op, args=args):
             return op in _FOLDED and all(_known(a, known) for a in args)
         case ir.Block(result=result):

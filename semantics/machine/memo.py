@@ -1,4 +1,4 @@
-"""Tables of memoised draws, as values: a particle's table is copied by sharing it.
+"""Tables as values: memoised draws of a particle, maps of a program. They are copied by sharing.
 
 Up to SMALL entries a table is a dict that is copied when it grows; above that it is a hash array
 mapped trie (Bagwell, "Ideal hash trees", 2001), which shares all but a path of its nodes.
@@ -6,7 +6,7 @@ mapped trie (Bagwell, "Ideal hash trees", 2001), which shares all but a path of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 SMALL = 64
@@ -15,7 +15,7 @@ _MISSING = object()
 
 
 class Table:
-    """An immutable map. `extended(entries)` is a new one with more entries."""
+    """An immutable map from hashable keys. `extended`, `updated` and `without` give new ones."""
 
     __slots__ = ("_small", "_root", "_size")
 
@@ -43,6 +43,28 @@ class Table:
         for k, v in entries.items():
             root = _insert(root, 0, hash(k), k, v)
         return Table(None, root, len(self) + len(entries))
+
+    def updated(self, entries: Iterable[tuple[Any, Any]]) -> Table:
+        """This table with each key of `entries` at its last value there."""
+        small, root, size = self._small, self._root, len(self)
+        if small is not None:
+            small = {**small, **dict(entries)}
+            if len(small) <= SMALL:
+                return Table(small)
+            root, entries, size = None, small.items(), 0
+        for k, v in entries:
+            h = hash(k)
+            size += _find(root, h, k, _MISSING) is _MISSING
+            root = _insert(root, 0, h, k, v)
+        return Table(None, root, size)
+
+    def without(self, key: Any) -> Table:
+        """This table but for `key`, which it has."""
+        if self._small is not None:
+            return Table({k: v for k, v in self._small.items() if k != key})
+        if len(self) - 1 <= SMALL // 2:  # well below where it grew, so that it does not flutter
+            return Table({k: v for k, v in self.items() if k != key})
+        return Table(None, _delete(self._root, 0, hash(key), key), len(self) - 1)
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         if self._small is not None:
@@ -98,7 +120,8 @@ def _insert(node: Any, shift: int, h: int, key: Any, value: Any) -> Any:
         return _Leaf(h, ((key, value),))
     if isinstance(node, _Leaf):
         if node.hash == h:
-            return _Leaf(h, (*node.entries, (key, value)))
+            others = tuple([e for e in node.entries if e[0] != key])
+            return _Leaf(h, (*others, (key, value)))
         node = _Branch(1 << ((node.hash >> shift) & 31), (node,))
     bit = 1 << ((h >> shift) & 31)
     place = (node.bitmap & (bit - 1)).bit_count()
@@ -107,3 +130,21 @@ def _insert(node: Any, shift: int, h: int, key: Any, value: Any) -> Any:
         child = _insert(after[0], shift + _BITS, h, key, value)
         return _Branch(node.bitmap, (*before, child, *after[1:]))
     return _Branch(node.bitmap | bit, (*before, _Leaf(h, ((key, value),)), *after))
+
+
+def _delete(node: Any, shift: int, h: int, key: Any) -> Any:
+    """The node without a key that it has; None if nothing is left."""
+    if isinstance(node, _Leaf):
+        others = tuple([e for e in node.entries if e[0] != key])
+        return _Leaf(h, others) if others else None
+    bit = 1 << ((h >> shift) & 31)
+    place = (node.bitmap & (bit - 1)).bit_count()
+    child = _delete(node.children[place], shift + _BITS, h, key)
+    before, after = node.children[:place], node.children[place + 1 :]
+    if child is not None:
+        if isinstance(child, _Leaf) and not before and not after:
+            return child
+        return _Branch(node.bitmap, (*before, child, *after))
+    if len(node.children) == 2 and isinstance((*before, *after)[0], _Leaf):
+        return (*before, *after)[0]
+    return _Branch(node.bitmap & ~bit, (*before, *after)) if before or after else None

@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any
 
 from ppl.semantics.machine import special
+from ppl.semantics.machine.maps import MAPS
+from ppl.semantics.machine.texts import TEXTS
 
 nan, inf = math.nan, math.inf
 
@@ -385,6 +387,8 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "solve_triangular": _linear(_triangular),
     "inverse": _linear(lambda np, a: np.linalg.inv(a)),
     "log_det": _linear(lambda np, a: np.linalg.slogdet(a)[1]),
+    **TEXTS,
+    **{f"map_{name}": f for name, f in MAPS.items()},
 }
 
 

@@ -3,6 +3,7 @@
 - unit, bool, numbers and text are None, bool, int, float (or `Fraction`: `rational`), and str;
 - arrays and tuples are tuples; a record is the tuple of its fields, sorted by name;
 - a constructor applied to its arguments is (number, arguments…), by `Constructors`;
+- a map is a `maps.Map`;
 - a function is (direct, block, suspendable, environment…): called `f[0](state, f, arguments…)`, or
   by a frame (f[1] or f[2], parent, f, arguments…);
 - a measure is (direct, block, suspendable, …): run `m[0](state, m, path)`, or by a frame
@@ -123,8 +124,8 @@ def from_python(value: Any, t: T.Type, number: Callable[[Any], Any] | None = Non
         case T.Tuple(items=items):
             return tuple(from_python(v, i, number) for v, i in zip(value, items, strict=True))
         case T.Record():
-            types = dict(t.fields)
-            return tuple(from_python(value[k], types[k], number) for k in sorted_fields(t))
+            types, held = dict(t.fields), dict(value)  # as a key, a record is a tuple of pairs
+            return tuple(from_python(held[k], types[k], number) for k in sorted_fields(t))
         case T.Base(name="unit"):
             return None
         case T.Base(name="bool"):
@@ -137,6 +138,13 @@ def from_python(value: Any, t: T.Type, number: Callable[[Any], Any] | None = Non
             return int(value)
         case T.Fun():
             return host_function(value, t)
+        case T.Data(name=T.MAP, args=(key, item)):
+            from ppl.semantics.machine.maps import Map  # which stands on this module
+
+            pairs = value.items() if isinstance(value, Mapping) else value
+            return Map.of(
+                (from_python(k, key, number), from_python(v, item, number)) for k, v in pairs
+            )
     raise fail("E706", f"data of type `{t}` cannot be passed to a model")
 
 
@@ -198,7 +206,11 @@ def host_function(call: Callable[..., Any], t: T.Fun) -> Any:
 
 
 def _plain(x: Any) -> Any:
-    """An argument for a Python function: arrays of numbers as NumPy arrays."""
+    """An argument for a Python function: arrays of numbers as NumPy arrays, maps as dicts."""
+    from ppl.semantics.machine.maps import Map
+
+    if isinstance(x, Map):
+        return {as_key(k): _plain(v) for k, v in x.entries()}
     if type(x) is tuple and x and all(type(e) in (int, float, bool, tuple) for e in x):
         import numpy as np
 
@@ -221,6 +233,13 @@ def to_python(
             types = dict(fields)
             held = dict(zip(sorted_fields(t), value, strict=True))
             return {k: to_python(held[k], types[k], constructors, function) for k, _ in fields}
+        case T.Data(name=T.MAP, args=(key, item)):
+            return {
+                as_key(to_python(k, key, constructors, function)): to_python(
+                    v, item, constructors, function
+                )
+                for k, v in value.entries()
+            }
         case T.Data():
             return _data_to_python(value, t, constructors, function)
         case T.Fun():
@@ -233,6 +252,15 @@ def to_python(
             return value
 
 
+def as_key(x: Any) -> Any:
+    """A value of Python as a key of a dict: arrays as tuples, records as tuples of pairs."""
+    if isinstance(x, (list, tuple)):
+        return tuple(map(as_key, x))
+    if isinstance(x, dict):
+        return tuple((k, as_key(v)) for k, v in x.items())
+    return Con(x.name, as_key(x.args)) if isinstance(x, Con) else x
+
+
 def _data_to_python(value: Any, t: T.Type, constructors: Constructors, function: Any) -> Any:
     """Post-order over the constructors, however deep they nest."""
     done: list[Any] = []
@@ -243,7 +271,7 @@ def _data_to_python(value: Any, t: T.Type, constructors: Constructors, function:
             args = tuple(done[len(done) - arity :])
             del done[len(done) - arity :]
             done.append(Con(constructors.names[v[0]], args))
-        elif isinstance(of, T.Data):
+        elif isinstance(of, T.Data) and of.name != T.MAP:
             types = constructors.types(constructors.names[v[0]], of) or ()
             todo.append((v, of, len(v) - 1))
             todo.extend((x, ft, None) for x, ft in reversed(list(zip(v[1:], types, strict=True))))

@@ -15,6 +15,7 @@ from ppl.semantics import functions as F
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
+from ppl.semantics.machine.texts import TEXTS
 from ppl.semantics.signatures import OPERATORS, PRIMITIVES, Distribution
 from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
@@ -127,6 +128,8 @@ def _make(node: ir.Make, env: Env, scope: Scope) -> RValue:
 
 def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
     args = [value(v, env, scope) for v in node.args]
+    if any(isinstance(a, Static) and isinstance(a.value, str) for a in args) or node.type == T.TEXT:
+        return texts(node, args)
     if node.op in _SPECIAL:
         return _SPECIAL[node.op](node, args, scope)
     row = PRIMITIVES[node.op]
@@ -141,6 +144,42 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
             args = [a if real else captured(a) for a, real in zip(args, reals, strict=True)]
         return Dist(node.op, tuple(args), node.type)
     return apply_primitive(node.op, args, node.span)
+
+
+def texts(node: ir.Op, args: list[RValue]) -> RValue:
+    """A primitive on texts, which are known while compiling, as the machine computes it."""
+    if node.op in ("eq", "ne"):
+        return equal(args[0], args[1], node.span) == (node.op == "eq")
+    known = [a.value if isinstance(a, Static) else a for a in args]
+    if not all(isinstance(a, (bool, int, float, str)) for a in known):
+        raise fail(
+            "E706",
+            "a text that depends on data or draws does not run on XLA",
+            span=node.span,
+            hint="run with engine='machine'",
+        )
+    match node.op:
+        case "index":
+            return Static(_character(*known, node.span))
+        case "slice":
+            s, lo, hi = known
+            if not 0 <= lo <= hi <= len(s):
+                message = f"the slice {lo}:{hi} leaves a text of length {len(s)}"
+                raise fail("E703", message, span=node.span)
+            return Static(s[lo:hi])
+        case "len":
+            return len(known[0])
+    if node.op == "text" and T.is_real(node.args[0].type):
+        known = [float(known[0])]
+    out = (TEXTS.get(node.op) or _FOLD[node.op])(*known)
+    return Static(out) if isinstance(out, str) else out
+
+
+def _character(s: str, i: int, span: Span | None) -> str:
+    if not 0 <= i < len(s):
+        message = f"index {i} is out of range for a text of length {len(s)}"
+        raise fail("E709", message, span=span)
+    return s[i]
 
 
 def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:

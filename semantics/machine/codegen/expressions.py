@@ -12,7 +12,7 @@ from ppl.semantics.machine.distributions import family_of
 from ppl.semantics.machine.primitives import SCALAR
 from ppl.semantics.machine.rational import fraction, rational_family
 from ppl.semantics.machine.values import holds_data, sorted_fields
-from ppl.semantics.signatures import PRIMITIVES, Distribution
+from ppl.semantics.signatures import MAP_ROWS, PRIMITIVES, Distribution
 
 _INFIX = {
     "add": "+",
@@ -149,7 +149,7 @@ class Expressions:
         if v.op in SCALAR:
             return self.elementwise(v.op, v.args, args)
         text = ", ".join(args)
-        return f"q_{v.op}({text})"
+        return f"q_map_{v.op}({text})" if v.op in MAP_ROWS else f"q_{v.op}({text})"
 
     def distribution(self, v: ir.Op) -> tuple[str, str]:
         """The names of a distribution's family, and the tuple of its arguments."""
@@ -200,6 +200,14 @@ class Expressions:
 
     def deep(self, v: ir.Op) -> bool:
         return self.unit.lazy or any(holds_data(a.type) for a in v.args)
+
+    def _op_value_at(self, v: ir.Op) -> str:
+        m, key = (self.forced(a) for a in v.args)
+        return f"q_map_value_at({m}, {key}, {self.constant(v.span)})"
+
+    def _op_text(self, v: ir.Op) -> str:
+        x = self.forced(v.args[0])
+        return f"q_text(q_to_real({x}))" if T.is_real(v.args[0].type) else f"q_text({x})"
 
     def _op_index(self, v: ir.Op) -> str:
         xs, i = self.as_atom(self.forced(v.args[0])), self.as_atom(self.forced(v.args[1]))

@@ -22,6 +22,10 @@ from ppl.lang import stdlib
         ("gram(fn (a, b) => exp(-(a - b)^2), xs, ks)", "[[prob]]"),
         ("Some(xs)", "option[[real]]"),
         ("or_else(Some(2), 0)", "nat"),
+        ("lookup(map_of([(1, xs)]), 2)", "option[[real]]"),
+        ('find("ab", "b")', "option[nat]"),
+        ('or_else(parse_int("1"), 0)', "int"),
+        ('or_else(parse_real("1"), 0)', "real"),
     ],
 )
 def test_types(checked, expression: str, type_: str):
@@ -32,7 +36,8 @@ def test_types(checked, expression: str, type_: str):
 
 def test_each_function_is_tested():
     assert {i.name for i in stdlib.tree(stdlib.PRELUDE).items} == {
-        "map", "filter", "reduce", "compose", "center", "standardize", "gram", "option", "or_else"
+        "map", "filter", "reduce", "compose", "center", "standardize", "gram", "option", "or_else",
+        "lookup", "find", "parse_int", "parse_real",
     }  # fmt: skip
 
 

@@ -1,0 +1,115 @@
+"""Shape constraints of texts and maps: what has a length, what can be written, what is a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ppl.lang.check import terms as t
+from ppl.lang.check.report import Place, quote
+from ppl.lang.check.solver import Constraint, Solver
+from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, Con, Meta, Term, describe, prune, show
+from ppl.lang.syntax import Expr, Node
+from ppl.semantics.diagnostics import Diagnostic
+from ppl.semantics.types import MAP
+
+IS_MAP = ("data", MAP)
+
+
+class Length(Constraint):
+    """`len(x)`: of an array, a text or a map; of something unknown, an array."""
+
+    __slots__ = ("arg", "of")
+
+    def __init__(self, place: Place, arg: Term, of: Expr):
+        super().__init__(place)
+        self.arg, self.of = arg, of
+
+    def attempt(self, solver: Solver) -> Iterable[Term] | None:
+        arg = prune(self.arg)
+        if type(arg) is Meta:
+            return [arg]
+        assert isinstance(arg, Con)
+        if arg is not ERROR and arg is not TEXT and arg.head != IS_MAP:
+            place = self.place
+            solver.equal(arg, t.array(Meta()), place, self.of, "argument 1 of `len`")
+        return None
+
+    def guess(self, solver: Solver) -> None:
+        solver.same(self.arg, t.array(Meta()))
+
+
+class Written(Constraint):
+    """`text(x)`: of a number, a truth value or a text."""
+
+    __slots__ = ("arg", "of")
+
+    def __init__(self, place: Place, arg: Term, of: Expr):
+        super().__init__(place)
+        self.arg, self.of = arg, of
+
+    def attempt(self, solver: Solver) -> Iterable[Term] | None:
+        arg = prune(self.arg)
+        if type(arg) is Meta:
+            return [arg]
+        if arg not in (NUM, BOOL, TEXT, ERROR):
+            hint = None
+            if isinstance(arg, Con) and arg.head == "array":
+                hint = f"of each element: `[text(x) for x in {quote(self.of)}]`"
+            self.place.body.report(
+                Diagnostic(
+                    "E871",
+                    f"`text` writes a number, truth value or text, and `{quote(self.of)}` is "
+                    f"{describe(arg)}",
+                    self.of.span,
+                    self.place.bound_note(self.of, arg),
+                    hint,
+                )
+            )
+        return None
+
+    def guess(self, solver: Solver) -> None:
+        solver.same(self.arg, NUM)
+
+
+class Keys(Constraint):
+    """The keys of a map can be compared: there is no function or measure in them."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, place: Place, key: Term):
+        super().__init__(place)
+        self.key = key
+
+    def attempt(self, solver: Solver) -> Iterable[Term] | None:
+        unknown: list[Term] = []
+        part = uncomparable(self.key, unknown)
+        if part is not None:
+            self.place.body.report(no_key(part, self.key, self.place.node))
+            return None
+        return unknown or None
+
+
+def uncomparable(key: Term, unknown: list[Term] | None = None) -> Con | None:
+    """A part that cannot be compared, if one is known; `unknown` gets the unknown parts."""
+    todo, seen = [key], 0
+    while todo and seen < 2_000:
+        term = prune(todo.pop())
+        seen += 1
+        if isinstance(term, Con):
+            if term.head in ("fun", "measure"):
+                return term
+            todo += term.args
+        elif unknown is not None:
+            unknown.append(term)
+    return None
+
+
+def no_key(part: Con, key: Term, node: Node) -> Diagnostic:
+    what = "functions" if part.head == "fun" else "measures"
+    return Diagnostic(
+        "E870",
+        f"the keys of this map would be {show(key)}, and {what} cannot be compared",
+        node.span,
+        (),
+        "use numbers, texts, truth values, or tuples, records and arrays of them as keys",
+    )
