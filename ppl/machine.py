@@ -118,8 +118,10 @@ def _observations(made: Sequence[Mapping[tuple[Path, str], Any]]) -> dict[str, n
     for at, observed in enumerate(made):
         for (path, name), value in observed.items():
             indices = split(path)[1]
-            for part, leaf in _numbers(name, value):
-                rows.setdefault(part, [{} for _ in made])[at][indices] = leaf
+            for part, leaf in _numbers(str(name), value):
+                if part not in rows:
+                    rows[part] = [{} for _ in made]
+                rows[part][at][indices] = leaf
     out: dict[str, np.ndarray] = {}
     for name, row in rows.items():
         out |= _column(name, row)
