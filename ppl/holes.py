@@ -14,22 +14,24 @@ import numpy as np
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.holes import Leaf, Sizes, option_leaves, parts_of
 
 
 @dataclass(frozen=True, eq=False)
 class Holes:
-    """A leaf that has holes; `missing`, booleans of its shape, says where."""
+    """A leaf that has holes; `missing`, booleans of its shape, says where. Its data have dummies
+    there."""
 
     leaf: Leaf
+    data: np.ndarray
     missing: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.missing.shape
 
-    def data(self) -> dict[str, Any]:
+    def places(self) -> dict[str, Any]:
         """The parameters that say where the holes are."""
         n, places = self.missing.size, np.flatnonzero(self.missing)
         which = np.arange(n)
@@ -69,27 +71,37 @@ class Holes:
         out[..., self.missing] = draws
         return self.there(out)
 
+    def has_all(self, draws: Any) -> bool:
+        """Whether draws of the leaf, (chain, draw, *shape), have every hole."""
+        if draws is None or np.shape(draws)[2:] != self.shape:
+            return False
+        return not np.isnan(np.asarray(draws, np.float64)[..., self.missing]).any()
+
+    def fill(self, draws: Any) -> Any:
+        """Draws of the leaf where it is missing, and the data elsewhere."""
+        return np.where(self.missing, np.asarray(draws), self.data)
+
     def there(self, draws: np.ndarray) -> np.ndarray:
         return draws if self.missing.all() else np.where(self.missing, draws, np.nan)
 
 
-def holes_in(entry: ir.Function, values: Mapping[str, Any]) -> tuple[Holes, ...]:
-    """The leaves that have holes in data as `ppl.data` gives them."""
+def holes_in(
+    entry: ir.Function, places: Mapping[str, Span | None], values: Mapping[str, Any]
+) -> tuple[Holes, ...]:
+    """The leaves of parameters, which stand at `places`, that have holes in data as `ppl.data`
+    gives them."""
     found = []
-    for leaf in option_leaves(entry):
+    for leaf in option_leaves(entry, places):
         column = values[leaf.param]
         for key in leaf.keys:
             column = None if column is None else column[key]
-        missing = _missing(column)
+        if isinstance(column, np.ma.MaskedArray):
+            data, missing = np.ma.getdata(column), np.ma.getmaskarray(column)
+        else:
+            data, missing = np.asarray(_dummy(leaf.item)), np.asarray(column is None)
         if missing.any():
-            found.append(Holes(leaf, missing))
+            found.append(Holes(leaf, data, missing))
     return tuple(found)
-
-
-def _missing(column: Any) -> np.ndarray:
-    if isinstance(column, np.ma.MaskedArray):
-        return np.ma.getmaskarray(column)
-    return np.asarray(column is None)
 
 
 def plain_data(
@@ -97,31 +109,31 @@ def plain_data(
 ) -> dict[str, Any]:
     """The data that an entry takes: those of a model's declared entry without holes, and what it
     wants to know of where the holes are."""
-    data = {p.name: plain(values[p.name], p.type) for p in declared.params}
+    data = {p.name: without_holes(values[p.name], p.type) for p in declared.params}
     for h in holes:
-        data |= h.data()
+        data |= h.places()
     return {p.name: data[p.name] for p in entry.params}
 
 
-def plain(value: Any, t: T.Type) -> Any:
+def without_holes(value: Any, t: T.Type) -> Any:
     """Data with dummies in the holes, of a type whose `?` are taken off."""
     match t:
         case T.Option(item=item):
-            return _dummy(item) if value is None else plain(value, item)
+            return _dummy(item) if value is None else without_holes(value, item)
         case T.Record() | T.Tuple():
-            parts = {k: plain(value[k], part) for k, part in parts_of(t)}
+            parts = {k: without_holes(value[k], part) for k, part in parts_of(t)}
             return parts if isinstance(t, T.Record) else tuple(parts.values())
         case T.Array():
-            return _plain_array(value)
+            return _array_without_holes(value)
     return value
 
 
-def _plain_array(value: Any) -> Any:
+def _array_without_holes(value: Any) -> Any:
     match value:
         case Mapping():
-            return {k: _plain_array(v) for k, v in value.items()}
+            return {k: _array_without_holes(v) for k, v in value.items()}
         case tuple():
-            return tuple(map(_plain_array, value))
+            return tuple(map(_array_without_holes, value))
         case np.ma.MaskedArray():
             return np.ma.getdata(value)
     return value

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppl.data import bind
-from ppl.holes import Holes, holes_in, plain_data
+from ppl.holes import Holes, holes_in, plain_data, without_holes
 from ppl.interventions import (
     Named,
     Setting,
@@ -276,12 +276,20 @@ class Target:
     @cached_property
     def holes(self) -> tuple[Holes, ...]:
         """Where values are missing in the data."""
-        return holes_in(self.model.program.entry, self.values)
+        places = {p.name: p.span for p in self.model.parameters}
+        return holes_in(self.model.program.entry, places, self.values)
 
     @cached_property
     def sampler(self) -> Target:
         """The same measure, for methods that draw what is missing in the data."""
         return replace(self, sampling=True) if self.holes and not self.sampling else self
+
+    @cached_property
+    def complete(self) -> Target:
+        """The target with dummies where values are missing, for whoever fills them in."""
+        declared = self.model.program.entry.params
+        values = {p.name: without_holes(self.values[p.name], p.type) for p in declared}
+        return replace(self, values=values) if self.holes else self
 
     @cached_property
     def program(self) -> ir.Program:

@@ -3,11 +3,14 @@
 Both run the program forward with observations drawn instead of scored. A prediction takes the
 random choices of a posterior where it has them and draws the others, so new groups and new rows
 are predicted by a target with other data.
+
+Values missing in the data are the posterior's, if it has all of them; else they are drawn anew,
+from the distributions that they are observed under.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +18,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.holes import Holes
 from ppl.infer import named, posterior_of
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.holes import Leaf
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.data import with_leaf
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import numeric_parts
 from ppl.semantics.xla.program import ALL, Bound, particles
@@ -56,19 +62,25 @@ def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior
 def _simulate(
     target: Target, sites: Any, shape: tuple[int, int], seed: int, *, method: str
 ) -> Posterior:
-    n = shape[0] * shape[1]
+    n, holes = shape[0] * shape[1], target.holes
+    known_holes = all(h.has_all(sites.get(h.leaf.name)) for h in holes)
+    target = target.complete if known_holes else target.sampler
+    leaves = tuple(h.leaf for h in holes) if known_holes else ()
     with precision():
         given = {k: jnp.asarray(v).reshape(n, *np.shape(v)[2:]) for k, v in sites.items()}
+        filled = {h.leaf.name: h.fill(given[h.leaf.name]) for h in holes if known_holes}
 
         def simulated(bound: Bound) -> Any:
-            out = _program(bound, n)(target.data, given, seed)
+            out = _program(bound, n, leaves)(target.data, given, filled, seed)
             check_room(out, bound)
             return out
 
         known, observed, result, faults = with_room(target.bound, simulated)
         raise_faults(faults)
         drawn = {k: v for k, v in known.items() if not _is_observation(k)}
-        values = {**drawn, **observed} if method == "prior" else observed
+        if method == "predict":
+            drawn = {k: v for k, v in drawn.items() if _is_hole(k, holes)}
+        values = {**drawn, **observed}
         about = {"model": target.name, "method": method, "settings": {}, "seed": seed}
         return posterior_of(target, values, result, n, shape, **about)
 
@@ -78,12 +90,22 @@ def _is_observation(path: str) -> bool:
     return any(step.startswith("predict ") for step in path.split("/"))
 
 
+def _is_hole(path: str, holes: Sequence[Holes]) -> bool:
+    """Whether a site is where values missing in the data were drawn."""
+    return any(h.dimensions(path) is not None for h in holes)
+
+
 @lru_cache(maxsize=32)
-def _program(bound: Bound, n: int) -> Callable[..., Any]:
+def _program(bound: Bound, n: int, leaves: tuple[Leaf, ...]) -> Callable[..., Any]:
+    """`leaves` are the parts of the data that are given for every lane."""
     axes = (particles(n),)
 
     @jax.jit
-    def run(data: Any, sites: Any, seed: Any) -> Any:
+    def run(data: Any, sites: Any, filled: Any, seed: Any) -> Any:
+        data = dict(data)
+        for leaf in leaves:
+            values = Arr(filled[leaf.name], axes)
+            data[leaf.param] = with_leaf(data[leaf.param], leaf.keys, values)
         given = {k: Arr(v, axes) for k, v in sites.items()}
         omega = Key(jax.random.fold_in(jax.random.key(seed), 0xF0))
         rule = replayed if given else draw

@@ -67,10 +67,13 @@ class Sizes:
     constants: tuple[tuple[str, int], ...] = ()
 
 
-def option_leaves(function: ir.Function) -> tuple[Leaf, ...]:
-    """The leaves of a model's parameters that may have holes."""
+def option_leaves(
+    function: ir.Function, places: Mapping[str, Span | None] | None = None
+) -> tuple[Leaf, ...]:
+    """The leaves of a model's parameters, which stand at `places`, that may have holes."""
+    spans = places or {}
     return tuple(
-        Leaf(p.name, keys, item, rank, function.span)
+        Leaf(p.name, keys, item, rank, spans.get(p.name, function.span))
         for p in function.params
         for keys, item, rank, optional in _walk(p.type, (), 0, False)
         if optional

@@ -13,7 +13,7 @@ branch, is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,6 @@ from ppl.semantics.holes import (
     bind,
     column,
     component,
-    each,
     filled,
     part,
     returned,
@@ -36,10 +35,10 @@ from ppl.semantics.holes import (
 from ppl.semantics.ir_map import block, keeps, map_children
 from ppl.semantics.ir_names import Fresh
 from ppl.semantics.passes import hole_errors as errors
+from ppl.semantics.passes.hole_draws import Drawing
 from ppl.semantics.passes.hole_views import At, Indices, Level, Piece, Spot, View, Views
 from ppl.semantics.passes.holes import with_entry
-from ppl.semantics.signatures import PRIMITIVES, Distribution
-from ppl.semantics.subtypes import below, seen
+from ppl.semantics.subtypes import seen
 
 Levels = Mapping[At, Level]
 
@@ -76,6 +75,8 @@ class _Fuser:
         self.views = Views(dict(sizes.shapes), dict(sizes.lengths), dict(sizes.constants))
         #: computations that the values of the statement at hand need before it
         self.needed: list[ir.Bind] = []
+        #: where the value at hand stands
+        self.place: Span | None = None
 
     def run(self) -> ir.Program:
         entry = self.program.entry
@@ -84,7 +85,7 @@ class _Fuser:
             raise errors.unobserved(self.leaves[0])
         binds: list[ir.Bind] = []
         levels = self.enter(entry, binds)
-        done = self.comp(body.value.body, levels)
+        done = self.statement(body.value.body, levels)
         for level in done.levels.values():
             if not all(p.value is not None for p in level.pieces):
                 raise errors.unobserved(level.leaf)
@@ -116,6 +117,14 @@ class _Fuser:
     def value(self, v: ir.Value, levels: Levels, *, looping: bool = False) -> ir.Value:
         """The value with what has been drawn in its place. What has not is refused, unless it is
         what a loop is over (`looping`): then it is left as it is."""
+        held = self.place
+        if not isinstance(v, ir.Var) and v.span is not None:  # a variable has its binder's place
+            self.place = v.span
+        out = self.replaced(v, levels, looping)
+        self.place = held
+        return out
+
+    def replaced(self, v: ir.Value, levels: Levels, looping: bool) -> ir.Value:
         view = self.views.view(v)
         match v:
             case ir.Op(op="len"):
@@ -128,7 +137,7 @@ class _Fuser:
                 if self.views.view(whole) is not None:
                     return v  # a part without holes
             case ir.Op(op="index" | "slice", args=(whole, *_)) if view is None:
-                self.require_drawn(whole, levels, v.span)
+                self.require_drawn(whole, levels)
         if view is None:
             return map_children(v, lambda n: self.inside(n, levels))
         drawn: dict[Any, ir.Value] = {}
@@ -139,7 +148,7 @@ class _Fuser:
             if level.is_drawn(spot):
                 drawn[keys] = level.value(spot)
             elif not looping:
-                raise errors.used(level.leaf, v.span)
+                raise errors.used(level.leaf, self.place)
         if not drawn:
             return v
         done = filled(v, drawn, self.fresh)
@@ -147,13 +156,13 @@ class _Fuser:
             return done.value
         return bind(self.needed, self.fresh.name("filled"), done)
 
-    def require_drawn(self, v: ir.Value, levels: Levels, span: Span | None) -> None:
+    def require_drawn(self, v: ir.Value, levels: Levels) -> None:
         """Refuses a value of which anything is still to be drawn."""
         view = self.views.view(v)
         for spot in () if view is None else view.spots.values():
             level = levels.get(spot.at)
             if level is not None and not level.is_drawn(spot):
-                raise errors.used(level.leaf, span)
+                raise errors.used(level.leaf, self.place)
 
     def inside(self, n: Any, levels: Levels) -> Any:
         """A node whose computations draw nothing that is seen outside."""
@@ -167,6 +176,7 @@ class _Fuser:
     # ------------------------------------------------------------------------------ computations
 
     def comp(self, c: ir.Comp, levels: Levels) -> _Done:
+        self.place = c.span or self.place
         match c:
             case ir.Observe():
                 return self.observe(c, levels)
@@ -227,72 +237,13 @@ class _Fuser:
         if spot is None or level is None or level.is_drawn(spot):
             return _Done([], replace(c, dist=dist, value=self.value(c.value, levels)), levels)
         if not level.is_open(spot):
-            raise errors.used(level.leaf, c.span)
-        drawn = self.drawn(replace(c, dist=dist), level.mask(spot), level.leaf, level.step(spot))
+            raise errors.out_of_reach(level.leaf, c.span)
+        drawing = Drawing(level.leaf, level.step(spot), self.views, self.fresh, self.finite)
+        drawn = drawing.value(replace(c, dist=dist), level.mask(spot))
         before: list[ir.Bind] = []
         value = bind(before, self.fresh.name(level.leaf.name), drawn)
         nothing = returned(ir.Lit(T.UNIT, None, span=c.span))
         return _Done(before, nothing, {**levels, spot.at: level.drawn(spot, value)})
-
-    def drawn(self, c: ir.Observe, missing: ir.Value, leaf: Leaf, step: str) -> ir.Comp:
-        """What is observed, drawn where it is missing and scored elsewhere."""
-        if isinstance(c.value.type, T.Array):
-            return self.elements(c, missing, leaf, step)
-        scored = ir.Block(
-            c.value.type, (ir.Bind(self.fresh.name("_"), c),), returned(c.value), span=c.span
-        )
-        return ir.If(c.value.type, missing, self.draw(c, leaf, step), scored, span=c.span)
-
-    def elements(self, c: ir.Observe, missing: ir.Value, leaf: Leaf, step: str) -> ir.Comp:
-        """An independent product, element by element."""
-        dist = self.views.resolve(c.dist)
-        inner: Callable[[list[ir.Value]], ir.Value]
-        arrays: list[ir.Value] = []
-        item: T.Type = c.dist.type.item.item  # type: ignore[attr-defined]
-        match dist:
-            case ir.Op(op="iid", args=(_, law)):
-                inner = lambda _: law  # noqa: E731
-            case ir.Op(op=op, args=args) if PRIMITIVES[op].kind == "elementwise":
-                arrays = [a for a in args if isinstance(a.type, T.Array)]
-
-                def inner(elements: list[ir.Value]) -> ir.Value:
-                    left = iter(elements)
-                    new = tuple(next(left) if isinstance(a.type, T.Array) else a for a in args)
-                    return ir.Op(T.Dist(item), op, new, span=dist.span)
-
-            case _:
-                family = dist.op if isinstance(dist, ir.Op) else "its distribution"
-                raise errors.jointly(leaf, family, c.span)
-        over = zipped([c.value, missing, *arrays])
-        row = ir.Param(self.fresh.name("element"), over.type.item)  # type: ignore[attr-defined]
-        one = ir.Var(row.type, row.name, span=c.value.span)
-        value, where, *rest = (part(one, i) for i in range(2 + len(arrays)))
-        observed = replace(c, dist=inner(rest), value=value)
-        return replace(each(row, over, self.drawn(observed, where, leaf, step)), span=c.span)
-
-    def draw(self, c: ir.Observe, leaf: Leaf, step: str) -> ir.Comp:
-        """An element drawn from its distribution, if that can give values of its type."""
-        item: T.Type = c.dist.type.item  # type: ignore[attr-defined]
-        wanted = c.value.type
-        dist = self.views.resolve(c.dist)
-        row = PRIMITIVES.get(dist.op) if isinstance(dist, ir.Op) else None
-        if self.finite and isinstance(row, Distribution) and row.params and not row.finite:
-            raise errors.infinite(leaf, row.name, c.span)
-        run = ir.At(item, step, ir.Run(item, c.dist, span=c.span), span=c.span)
-        if below(item, wanted):
-            return run
-        if T.is_real(item) != T.is_real(wanted):
-            raise errors.used(leaf, c.span)
-        binds: list[ir.Bind] = []
-        x = bind(binds, self.fresh.name(leaf.name), run)
-        legal: ir.Value = ir.Op(T.BOOL, "ge", (x, ir.Lit(T.BIT, 0)))
-        if wanted == T.PROB:
-            legal = ir.Op(T.BOOL, "and", (legal, ir.Op(T.BOOL, "le", (x, ir.Lit(T.BIT, 1)))))
-        score = ir.Op(T.REAL, "score_if", (legal,))
-        bind(binds, self.fresh.name("_"), ir.Score(T.UNIT, score, span=c.span))
-        cast = returned(ir.Op(wanted, f"checked_{wanted}", (x,)))
-        zero = ir.Lit(wanted, 0.0 if T.is_real(wanted) else 0)
-        return block(binds, ir.If(wanted, legal, cast, returned(zero)))
 
     # ---------------------------------------------------------------------------------- branches
 
@@ -383,25 +334,28 @@ class _Fuser:
         view = self.views.view(over)
         opened: dict[At, Spot] = {}
         inner: dict[At, Level] = dict(_all_away(levels))
+        spots = [] if view is None else list(view.spots.values())
         if view is not None:
             self.views.known[param.name] = self.views.element(view)
-            for spot in view.spots.values():
-                level = levels.get(spot.at)
-                if level is not None and level.is_open(spot) and spot.at not in opened:
-                    opened[spot.at] = spot
-                elif level is not None and not level.is_drawn(spot):
-                    down = (spot.at[0], spot.at[1] + 1)
-                    inner[down] = self.below(level, spot, level.missing, away=True)
+        for spot in spots:
+            level = levels.get(spot.at)
+            if level is None or level.is_drawn(spot):
+                continue
+            if level.is_open(spot) and all(s == spot for s in spots if s.at == spot.at):
+                opened[spot.at] = spot
+            else:  # two places at once, or not to be drawn here
+                down = (spot.at[0], spot.at[1] + 1)
+                inner[down] = self.below(level, spot, level.missing, away=True)
         for counter, lo, hi in self.views.counters(over, element):
-            spots = {
-                at: Spot(at, lo, hi, False)
+            counted = {
+                at: spot
                 for at, level in levels.items()
-                if not level.scalar and 0 <= lo < hi <= level.size
-                if level.is_open(Spot(at, lo, hi, False))
+                if 0 <= lo < hi <= level.size and not level.scalar
+                if level.is_open(spot := Spot(at, lo, hi, False))
+                if opened.get(at, spot) == spot and self.mentions(body, level.leaf)
             }
-            found = {at: s for at, s in spots.items() if self.mentions(body, levels[at].leaf)}
-            self.views.indices[counter] = Indices(lo, hi, frozenset(found))
-            opened |= {at: s for at, s in found.items() if at not in opened}
+            self.views.indices[counter] = Indices(lo, hi, frozenset(counted))
+            opened |= counted
         for (name, depth), spot in opened.items():
             down, level = (name, depth + 1), levels[(name, depth)]
             kind: T.Type = level.missing.type.item  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Note, Span, fail
 from ppl.semantics.holes import Leaf
 
@@ -50,6 +51,30 @@ def unobserved(leaf: Leaf) -> Refused:
         leaf.span,
         f"give it a law before it is used: `for v in {leaf.name} {{ observe v ~ normal(m, s) }}`",
         _NUTS,
+    )
+
+
+def out_of_reach(leaf: Leaf, span: Span | None) -> Refused:
+    """An observation is made perhaps not once, or of what is partly drawn."""
+    return _refused(
+        leaf,
+        "E850",
+        f"`{leaf.name}` has missing values, and {_quoted(span)} may draw one not exactly once",
+        span,
+        f"observe each element of `{leaf.name}` once, in loops over it alone",
+        _NUTS,
+    )
+
+
+def of_another_kind(leaf: Leaf, drawn: T.Type, span: Span | None) -> Refused:
+    """A whole number observed under a law of real numbers."""
+    return _refused(
+        leaf,
+        "E850",
+        f"`{leaf.name}` has missing values of type {leaf.item}, and {_quoted(span)} would draw "
+        f"{drawn} numbers",
+        span,
+        f"give `{leaf.name}` a distribution over {leaf.item}, or declare its elements `{drawn}?`",
     )
 
 

@@ -287,7 +287,9 @@ class Views:
         """How many elements an array has."""
         view = self.view(v)
         if view is not None:
-            return next(s.hi - s.lo for s in view.spots.values())
+            spot = next(iter(view.spots.values()))
+            name, depth = spot.at
+            return self.shapes[name][depth + 1] if spot.single else spot.hi - spot.lo
         match v:
             case ir.Var(name=name) if name in self.values:
                 return self.length(self.values[name])

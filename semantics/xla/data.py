@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import DiagnosticError, fail
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.holes import Keys
 from ppl.semantics.xla.arrays import stack
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.values import HostFn, Rec, RValue, Seq, Static, map_leaves
@@ -20,12 +21,10 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
     """A value of the declared type (already checked by `ppl.data`) as the evaluator holds it.
 
     Arrays of tuples and records become one structure of arrays. Numbers become arrays, to be
-    passed as arguments of compiled code.
+    passed as arguments of compiled code. There are no holes: a program with `A?` has none.
     """
     match type:
         case T.Option(item=item):
-            if value is None:
-                raise _holes(type)
             return to_runtime(value, item)
         case T.Base(name="unit"):
             return None
@@ -48,14 +47,6 @@ def to_runtime(value: Any, type: T.Type) -> RValue:
     )
 
 
-def _holes(type: T.Type) -> DiagnosticError:
-    return fail(
-        "E706",
-        f"data of type `{type}` have a hole, and models with missing values do not run on XLA",
-        hint="leave the rows with holes out",
-    )
-
-
 def _dtype(t: T.Type) -> Any:
     kind = bool if t == T.BOOL else float if T.is_real(t) else int
     return jnp.result_type(kind) if kind is not bool else np.bool_
@@ -65,8 +56,6 @@ def _array(value: Any, item: T.Type, depth: int = 1) -> RValue:
     """An array of `item` inside `depth - 1` more arrays; structures are held by columns."""
     match item:
         case T.Option(item=inner):
-            if np.ma.is_masked(value):
-                raise _holes(T.Array(item))
             return _array(np.ma.getdata(value), inner, depth)
         case T.Fun() if depth == 1:
             return stack([HostFn(f, item) for f in value], item, None)
@@ -101,6 +90,21 @@ def _columns(columns: list[RValue], items: RValue, depth: int) -> RValue:
     for n in reversed(sizes):
         items = Seq(items, n)
     return items
+
+
+def with_leaf(value: RValue, keys: Keys, leaf: Arr) -> RValue:
+    """Data with one part replaced: a number, or an array of numbers, that the fields and components
+    `keys` lead to (through arrays)."""
+    if isinstance(value, Seq):
+        return Seq(with_leaf(value.items, keys, leaf), value.length)
+    if not keys:
+        return Arr(jnp.asarray(leaf.data, value.dtype), leaf.axes)
+    key, *rest = keys
+    at = value.names.index(key) if isinstance(value, Rec) else key
+    parts = value.items if isinstance(value, Rec) else value
+    new = with_leaf(parts[at], tuple(rest), leaf)
+    parts = (*parts[:at], new, *parts[at + 1 :])
+    return Rec(value.names, parts) if isinstance(value, Rec) else parts
 
 
 def split_static(
