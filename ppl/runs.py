@@ -54,7 +54,7 @@ def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     machine, n = target.machine, method.particles
     data = machine.bind(target.plain)
-    run, executions = machine.runner(data, record=False), []
+    run, executions = machine.runner(data, record=False, keyed=True), []
     with progress_bar(None if progress else False, title="sampling") as report:
         for i in range(n):
             executions.append(run(MachineKey(seed, 0, i)))
@@ -101,7 +101,7 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
                 report(done, n, {"step": step})
 
         found = run_smc(
-            machine.start(data, record=False),
+            machine.start(data, record=False, keyed=True),
             method,
             key,
             progress=None if report is None else at,

@@ -21,6 +21,7 @@ from typing import Any
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.machine.code import FAILURES, Code
+from ppl.semantics.machine.codegen.forms import walk
 from ppl.semantics.machine.codegen.unit import Options
 from ppl.semantics.machine.limits import Budget, Limits
 from ppl.semantics.machine.rational import Log, fraction
@@ -71,10 +72,21 @@ class Machine:
         """The program compiled in one way."""
         if self._settings is not None:
             options = replace(options, named=True, settable=True)
+        if options.keyed and (options.named or self._nests):
+            options = replace(options, keyed=False)
         if options not in self._codes:
             self._codes[options] = Code(self.program, options)
         code = self._codes[options]
         return code if self._settings is None else code.under(self._settings)
+
+    @cached_property
+    def _nests(self) -> bool:
+        """Whether it runs measures of its own under other sources of randomness."""
+        return any(
+            isinstance(n, ir.Op) and n.op.startswith("normalize")
+            for f in self.program.functions
+            for n in walk(f.body)
+        )
 
     @cached_property
     def type(self) -> T.Type:
@@ -123,10 +135,13 @@ class Machine:
             raise code.explained(error) from None
         return Execution(s, value, self.type)
 
-    def runner(self, data: Data, *, record: bool = True) -> Callable[[Omega], Execution]:
-        """`run` for many runs of the same data."""
+    def runner(
+        self, data: Data, *, record: bool = True, keyed: bool = False
+    ) -> Callable[[Omega], Execution]:
+        """`run` for many runs of the same data. `keyed`: all of them draw from `MachineKey`s, which
+        is faster where nothing is recorded."""
         budget = self.budget
-        code = self.code(Options(named=record, fueled=budget is not None))
+        code = self.code(Options(named=record, fueled=budget is not None, keyed=keyed))
         args, type = self.bind(data).values, self.type
 
         def run(omega: Omega) -> Execution:
@@ -142,13 +157,23 @@ class Machine:
 
         return run
 
-    def start(self, data: Data, *, record: bool = True, fuel: int | None = None) -> Suspended:
+    def start(
+        self,
+        data: Data,
+        *,
+        record: bool = True,
+        keyed: bool = False,
+        fuel: int | None = None,
+    ) -> Suspended:
         """A run that has not begun and stops at every suspension point.
 
         `fuel` is for the steps from one point to the next, in place of the machine's limits.
+        `keyed`: as in `runner`.
         """
         budget = self.budget if fuel is None else Limits(fuel=fuel).begin()
-        code = self.code(Options(named=record, fueled=budget is not None, suspends=True))
+        code = self.code(
+            Options(named=record, fueled=budget is not None, suspends=True, keyed=keyed)
+        )
         frame = code.begin(self.bind(data).values)
         return Suspended(code, self.type, frame, budget=budget)
 

@@ -9,14 +9,15 @@ anywhere, and particles resampled from one parent part as soon as their slots di
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from ppl.semantics.machine.paths import MASK
 from ppl.semantics.machine.state import Draw, Omega, State
 
 GAMMA = 0x9E3779B97F4A7C15
-_UNIT = 2.0**-53
-_HALF = 2.0**-54
+MULTIPLIERS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+UNIT, HALF = 2.0**-53, 2.0**-54
 
 
 def mix(z: int) -> int:
@@ -24,6 +25,12 @@ def mix(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
+
+
+@lru_cache(maxsize=64)
+def _stream(seed: int, step: int) -> int:
+    z = mix((seed & MASK) ^ 0x6A09E667F3BCC908)
+    return mix((z + step * GAMMA + 1) & MASK)
 
 
 class Generator:
@@ -37,7 +44,7 @@ class Generator:
     def uniform(self) -> float:
         """The next number in (0, 1)."""
         self.state = state = (self.state + GAMMA) & MASK
-        return (mix(state) >> 11) * _UNIT + _HALF
+        return (mix(state) >> 11) * UNIT + HALF
 
 
 class Source(Omega, Protocol):
@@ -67,9 +74,7 @@ class MachineKey:
     @property
     def stream(self) -> int:
         """64 bits of (seed, step, slot)."""
-        z = mix((self.seed & MASK) ^ 0x6A09E667F3BCC908)
-        z = mix((z + self.step * GAMMA + 1) & MASK)
-        return mix((z + self.slot * GAMMA + 2) & MASK)
+        return mix((_stream(self.seed, self.step) + self.slot * GAMMA + 2) & MASK)
 
     def begin(self, state: State) -> Draw:
         """The function that draws for a run."""
@@ -80,18 +85,18 @@ class MachineKey:
             z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
             z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
             z ^= z >> 31
-            return family.sample((z >> 11) * _UNIT + _HALF, z, *args)
+            return family.sample((z >> 11) * UNIT + HALF, z, *args)
 
         return draw
 
     def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
         """A draw of inference's own."""
         z = mix(path ^ self.stream)
-        return family.sample((z >> 11) * _UNIT + _HALF, z, *args)
+        return family.sample((z >> 11) * UNIT + HALF, z, *args)
 
     def uniform(self, path: int) -> float:
         """One number in (0, 1)."""
-        return (mix(path ^ self.stream) >> 11) * _UNIT + _HALF
+        return (mix(path ^ self.stream) >> 11) * UNIT + HALF
 
     def mark(self) -> None:
         """Nothing changes in a run."""

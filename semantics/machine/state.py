@@ -74,6 +74,7 @@ class State:
         "bounded",
         "root",
         "depth",
+        "stream",
     )
 
     def __init__(self, omega: Omega, code: Any, *, weight: Any = 0.0, meter: Meter | None = None):
@@ -95,6 +96,8 @@ class State:
         #: the path that its own nested runs begin below
         self.root: Any = code.root
         self.depth = Depth()
+        #: the 64 bits that draws in line are mixed with
+        self.stream: int = omega.stream if code.options.keyed else 0  # type: ignore[attr-defined]
         draw = omega.begin(self)
         if code.settings is not None:
             self.draw = code.settings.drawing(self, draw)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
+from ppl.semantics.machine.codegen.draws import in_line
 from ppl.semantics.machine.codegen.expressions import Expressions
 from ppl.semantics.machine.codegen.forms import RunCall, guarded_body, iid_loop
 from ppl.semantics.machine.codegen.paths import At, named_index, named_step
@@ -280,6 +281,9 @@ class Direct(Expressions):
             case ir.Op(op="dirac", args=(x,)):
                 self.finish(self.value(x), t)
             case ir.Op(op=op) if isinstance(PRIMITIVES.get(op), Distribution):
+                if self.unit.options.keyed and op != "transform":
+                    self.finish(in_line(self, m, self.where(path)), t)
+                    return
                 family, args = self.distribution(m)
                 self.finish(f"s.draw({self.where(path)}, {family}, {args})", t)
             case _:

@@ -25,13 +25,15 @@ from ppl.semantics.machine.values import Constructors
 class Options:
     """named: record sites, kept values and observations. fueled: count steps in direct code.
     suspends: compile suspension points. rational: numbers are fractions. settable: names may be set
-    from outside (they are recorded, too)."""
+    from outside (they are recorded, too). keyed: draws are in line, for runs whose randomness is a
+    `MachineKey` throughout."""
 
     named: bool = False
     fueled: bool = False
     suspends: bool = False
     rational: bool = False
     settable: bool = False
+    keyed: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,11 +25,13 @@ OPTIONS = [
     Options(named=True, fueled=True),
     Options(named=True, suspends=True),
     Options(rational=True),
+    Options(keyed=True),
+    Options(keyed=True, suspends=True),
 ]
 NODES = (
     "Module FunctionDef arguments arg Return Assign AugAssign For While If Expr Call Name Constant "
     "Tuple List BinOp UnaryOp BoolOp Compare IfExp Subscript Attribute Continue Break Pass Load "
-    "Store Add Sub Mult Div BitAnd And Or Not USub Eq NotEq Lt LtE Gt GtE"
+    "Store Add Sub Mult Div BitAnd BitXor RShift And Or Not USub Eq NotEq Lt LtE Gt GtE"
 ).split()
 NUMBERED = re.compile(r"[abcfgkptuvwx]\d+|[skvc_]")
 TABLE = frozenset(table.table(is_rational=False))
@@ -45,7 +47,7 @@ def check_source(source: str) -> None:
             case ast.Constant(value=value):
                 assert type(value) is int, value
             case ast.Attribute(value=ast.Name(id="s"), attr=attr):
-                assert attr in ("w", "draw", "fuel")
+                assert attr in ("w", "draw", "stream", "fuel")
             case ast.Attribute():
                 raise AssertionError(ast.dump(node))
 

@@ -67,5 +67,10 @@ def test_twins_agree(program, seed):
     assert seen(stopped) == seen(direct)
     unnamed = machine.run(target.values, omega, record=False)
     assert unnamed.log_weight == direct.log_weight
+    written_out = machine.runner(target.values, record=False, keyed=True)(omega)
+    assert written_out.log_weight == direct.log_weight
+    assert repr(written_out.value) == repr(unnamed.value) or "<function" in repr(unnamed.value)
+    keyed = machine.start(target.values, record=False, keyed=True).finish(omega)
+    assert keyed.log_weight == direct.log_weight
     fuelled = machine.run(target.values, omega, fuel=1_000_000)
     assert seen(fuelled) == seen(direct)
