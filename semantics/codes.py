@@ -1603,6 +1603,17 @@ say what happens then.
     let n = get(counts, word, 0)
 """,
     ),
+    "E873": Code(
+        "a kernel that is not positive semidefinite",
+        """
+The covariance of a Gaussian process at any inputs must be positive semidefinite; with this kernel a
+conditional variance would be negative. Sums and products of kernels, and positive multiples, are
+kernels; differences are not.
+
+    f ~ gaussian_process(fn (x) => 0, fn (a, b) => abs(a - b))
+    f ~ gaussian_process(fn (x) => 0, fn (a, b) => exp(-abs(a - b)))
+""",
+    ),
     "E891": Code(
         "a posterior has no draws of that name",
         """

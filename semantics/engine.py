@@ -21,6 +21,7 @@ from ppl.semantics.signatures import MAP_ROWS, PRIMITIVES
 #: primitives that only the machine has
 _MACHINE_OPS = {
     "mem": "`mem` draws values when they are asked for",
+    "gaussian_process": "values of a Gaussian process are drawn when they are asked for",
     "lazy": "`lazy` draws a value only if it is used",
     "normalize": "`normalize` is inference inside the program",
     "normalize_importance": "`normalize` is inference inside the program",

@@ -268,6 +268,8 @@ _MAPS = [
 #: rows that only the machine runs on values that are not known while compiling
 TEXT_ROWS = frozenset(r.name for r in _TEXTS)
 MAP_ROWS = frozenset(r.name for r in _MAPS)
+#: rows whose type variable k must be comparable
+KEYED = MAP_ROWS | {"gaussian_process"}
 
 _LINEAR = [
     _plain("dot", "a,b", "([real], [real]) -> real", "inner product"),
@@ -290,6 +292,7 @@ _HIGHER_ORDER = [
     _plain("ode_stiff", "rhs,y0,t0,ts,rtol=1e-6,atol=1e-6", "((real, a) -> a, a, real, [real], pos, pos) -> [a]",
            "as ode, for stiff systems (Kvaerno5)"),
     _plain("mem", "f", "(k -> measure[a]) -> measure[k -> a]", "a lazy random function: each value is drawn once, when asked"),
+    _plain("gaussian_process", "mean,kernel", "(k -> real, (k, k) -> real) -> measure[k -> real]", "a random function, jointly normal at any inputs; each value is drawn when asked, given those before"),
     _plain("lazy", "m", "(measure[a]) -> measure[a]", "a draw that is made only if its value is used"),
     _plain("normalize", "m", "(measure[a]) -> dist[a]", "the measure divided by its mass, by running all its paths"),
     _plain("normalize_importance", "m,n", "(measure[a], nat) -> measure[a]", "one of n executions of m, chosen by weight"),

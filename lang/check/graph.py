@@ -307,10 +307,22 @@ def to_type(a: A, value: Callable[[int], int]) -> ty.Type:
 
 
 def interface(a: A, g: Graph) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Of a function's type: what flows in (arguments, arguments of its result), and out."""
+    """Of a function's type: what flows in (arguments, arguments of its result), and out. The kinds
+    of numbers inside values of declared types flow back out of arguments: see `Graph.kinds`."""
     ins: list[int] = []
     outs: list[int] = []
     for var, positive in positions(a, True, g.variance):
         if var not in g.fixed:
             (outs if positive else ins).append(var)
+    inside = set(_inside_data(a, False))
+    outs += [var for var in ins if var in inside]
     return tuple(ins), tuple(outs)
+
+
+def _inside_data(a: A, inside: bool) -> Iterator[int]:
+    """The variables of a type that are inside declared types."""
+    inside = inside or (isinstance(a.head, tuple) and a.head[0] == "data" and a.head[1] != ty.MAP)
+    if a.var >= 0 and inside:
+        yield a.var
+    for x in a.args:
+        yield from _inside_data(x, inside)

@@ -15,7 +15,7 @@ from ppl.lang.check.scope import Builtin
 from ppl.lang.check.terms import ERROR, Con, Meta, Term, prune
 from ppl.lang.check.texts import Keys, Length, Written
 from ppl.semantics.diagnostics import Diagnostic, Note
-from ppl.semantics.signatures import ALIASES, MAP_ROWS, PRIMITIVES, Primitive
+from ppl.semantics.signatures import ALIASES, KEYED, PRIMITIVES, Primitive
 from ppl.semantics.types import POS
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def primitive_call(body: Body, e: s.Call, written: str) -> Term:
     if name == "text":
         _, arg, node = given[0]
         body.solver.add(Written(Place(body, e), arg, node))
-    if name in MAP_ROWS:
+    if name in KEYED:
         body.solver.add(Keys(Place(body, e), variables["k"]))
     for i, arg, node in given:
         body.equal(arg, params[i], node, f"argument {i + 1} of `{written}`")
@@ -169,7 +169,7 @@ def primitive_value(body: Body, e: s.Name, written: str) -> Term:
             body.solver.add(Length(Place(body, e), params[0], e))
         if name == "text":
             body.solver.add(Written(Place(body, e), params[0], e))
-        if name in MAP_ROWS:
+        if name in KEYED:
             body.solver.add(Keys(Place(body, e), variables["k"]))
         return t.fun(params, result)
     elements = [t.from_type(p) for p in sig.params[:count]]

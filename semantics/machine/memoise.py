@@ -22,8 +22,18 @@ def _step(path: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _key(path: Any, args: tuple[Any, ...]) -> Any:
-    h = path if type(path) is int else path[0]
+    return key_of(path if type(path) is int else path[0], args)
+
+
+def key_of(h: int, args: tuple[Any, ...]) -> Any:
+    """Where the value at `args` of the function at a path of hash h is remembered."""
     return h, flat(args) if any(type(a) is tuple for a in args) else args
+
+
+def found_at(s: State, key: Any) -> Any:
+    """What is remembered there, or None."""
+    v = s.fresh.get(key)
+    return s.memo.get(key) if v is None else v
 
 
 def _found(s: State, key: Any) -> Any:
@@ -51,10 +61,15 @@ def holds_draws(flat: tuple[Any, ...]) -> bool:
     return any(x is _call or type(x) is Lazy for x in flat)
 
 
+def memoised(s: State, f: Any, path: Any) -> Any:
+    """The random function at a path whose value at a key is drawn from f's measure."""
+    own(s, path)
+    return _call, _call_block, _call_block_suspending, f, path
+
+
 def mem(s: State, m: Any, path: Any) -> Any:
     """Run `mem(f)`: a random function."""
-    own(s, path)
-    return _call, _call_block, _call_block_suspending, m[3], path
+    return memoised(s, m[3], path)
 
 
 def mem_block(s: State, k: Any, v: Any) -> Any:

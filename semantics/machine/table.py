@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.machine import memoise, nested_draws, primitives, rational, settings
+from ppl.semantics.machine import gaussian, memoise, nested_draws, primitives, rational, settings
 from ppl.semantics.machine.distributions.combinators import log_prob
 from ppl.semantics.machine.nested import normalize
 from ppl.semantics.machine.state import Dead, State, dead, keep, mark, note, refill
@@ -216,6 +216,8 @@ _COMMON: dict[str, Any] = {
     "normalize_rejection": nested_draws.rejection,
     "normalize_rejection_block": nested_draws.rejection_block,
     "bounded": nested_draws.bounded,
+    "gaussian_process": gaussian.gaussian_process,
+    "gaussian_process_block": gaussian.gaussian_process_block,
     "mem": memoise.mem,
     "mem_block": memoise.mem_block,
     "lazy": memoise.lazy,

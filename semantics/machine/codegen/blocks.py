@@ -280,7 +280,9 @@ class Block(Direct):
 
 
 #: measures that are run without frames of their own
-_IN_LINE = frozenset(("mem", "lazy", "normalize_importance", "normalize_rejection"))
+_IN_LINE = frozenset(
+    ("mem", "lazy", "gaussian_process", "normalize_importance", "normalize_rejection")
+)
 
 
 def calling(c: ir.Comp) -> bool:

@@ -131,8 +131,9 @@ class Expressions:
         if v.op == "iid" and not isinstance(v.type, T.Dist):
             loop = self.unit.rewritten(v, iid_loop)
             return self.value(self.unit.rewritten(loop, thunk))
-        if v.op in ("mem", "lazy"):
-            return f"(q_{v.op}, q_{v.op}_block, q_{v.op}_block, {self.value(v.args[0])})"
+        if v.op in ("mem", "lazy", "gaussian_process"):
+            given = ", ".join(map(self.value, v.args))
+            return f"(q_{v.op}, q_{v.op}_block, q_{v.op}_block, {given})"
         if v.op == "normalize":
             return f"q_normalize(s, {self.value(v.args[0])})"
         if v.op in ("normalize_importance", "normalize_rejection"):
