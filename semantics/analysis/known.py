@@ -144,19 +144,49 @@ def _known(v: ir.Node | None, known: frozenset[str] | set[str]) -> bool:
 def _undecided(
     f: ir.Function, recursive: frozenset[str], known: frozenset[str]
 ) -> Iterator[ir.Node]:
-    """Mentions of what is recursive with a function that no known condition guards."""
-    todo: list[tuple[ir.Node, bool]] = [(f.body, False)]
+    """Mentions of what is recursive with a function that no known condition guards.
+
+    A known condition does not guard a call of the function itself that leaves all parameters it
+    is about as they are: it would come out the same again.
+    """
+    params = frozenset(p.name for p in f.params)
+    todo: list[tuple[ir.Node, bool, frozenset[str]]] = [(f.body, False, frozenset())]
     while todo:
-        n, decided = todo.pop()
+        n, decided, guards = todo.pop()
         match n:
             case ir.Call(fn=ir.Global(name=name), args=args) if name in recursive:
-                if not decided:
+                if not decided or (name == f.name and guards and _same(f, args, guards)):
                     yield n
-                todo += [(a, decided) for a in args]
+                todo += [(a, decided, guards) for a in args]
             case ir.Global(name=name) if name in recursive and not decided:
                 yield n
             case ir.If(cond=cond, then=then, other=other):
-                inner = decided or _known(cond, known)
-                todo += [(cond, decided), (then, inner), (other, inner)]
+                todo.append((cond, decided, guards))
+                if _known(cond, known):
+                    decided, guards = True, guards | (_behind(cond, f) & params)
+                todo += [(then, decided, guards), (other, decided, guards)]
             case _:
-                todo += [(child, decided) for child in ir.children(n)]
+                todo += [(child, decided, guards) for child in ir.children(n)]
+
+
+def _same(f: ir.Function, args: tuple[ir.Value, ...], names: frozenset[str]) -> bool:
+    """Whether a call of the function itself leaves these parameters as they are."""
+    return all(
+        isinstance(a, ir.Var) and a.name == p.name
+        for a, p in zip(args, f.params, strict=True)
+        if p.name in names
+    )
+
+
+def _behind(v: ir.Node, f: ir.Function) -> frozenset[str]:
+    """The variables of a function that a value is computed from."""
+    bound = {b.name: b.comp for n in nodes(f.body) if isinstance(n, ir.Block) for b in n.binds}
+    found: set[str] = set()
+    todo = [v]
+    while todo:
+        for n in nodes(todo.pop()):
+            if isinstance(n, ir.Var) and n.name not in found:
+                found.add(n.name)
+                if n.name in bound:
+                    todo.append(bound[n.name])
+    return frozenset(found)

@@ -27,6 +27,12 @@ fn pairs(n: nat) -> measure[nat] {
   x ~ bernoulli(0.3)
   if x { a ~ pairs(n); b ~ pairs(n); return a + b } else { return n }
 }
+fn still(i: nat, z: nat) -> measure[nat] {
+  if i == 3 { return z } else {
+    x ~ bernoulli(0.5)
+    if x { still(i + 1, z) } else { a ~ still(i, z + 1); return a + 1 }
+  }
+}
 fn sized(n: nat) -> measure[nat] {
   xs ~ for _ in range(n) { bernoulli(0.5) }
   if any(xs) { return n } else { sized(n + 1) }
@@ -48,6 +54,7 @@ XLA = {
 }
 MACHINE = {
     "recursion": ("x ~ pairs(1); return x", "pairs(n)"),
+    "recursion in which nothing known changes": ("x ~ still(0, 1); return x", "still(i, z + 1)"),
     "a size that a recursion changes": ("x ~ sized(1); return x", "n"),
     "recursion on data": ("x ~ normal(fact(n), 1); return x", "fact(n - 1)"),
     "mem": (
