@@ -34,16 +34,27 @@ from ppl.semantics.xla.unbounded import (
     same_form,
     without_derivative,
 )
-from ppl.semantics.xla.values import Code, RValue, to_arr
+from ppl.semantics.xla.values import Code, RValue, Suspension, captured, to_arr
 
 Tails = Mapping[Any, TailRecursion]
 
 
 def tails(program: ir.Program) -> Tails:
-    """The recursion that runs as a loop: by the function's name if it is pure, by the code of the
-    measure that it returns if not."""
-    known = what_is_known(program)
-    return {Code(t.body) if t.measure else t.function.name: t for t in known.loops}
+    """The recursion that runs as a loop: by the function's name, and by the code of the measure
+    that it gives."""
+    loops = what_is_known(program).loops
+    by_name: dict[Any, TailRecursion] = {t.function.name: t for t in loops}
+    return by_name | {Code(t.body): t for t in loops if t.measure}
+
+
+def call(
+    tail: TailRecursion, args: Mapping[str, RValue], scope: Scope, span: Span | None
+) -> RValue:
+    """The value of a call of a tail-recursive function: the loop's, or a measure that loops."""
+    if not tail.measure:
+        return loop(tail, args, State(), scope, span)[0]
+    names = tuple(sorted(tail.body.free))
+    return Suspension(Code(tail.body), names, tuple(captured(args[n]) for n in names))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""The engine that is asked for runs the program, or says why it cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import ppl
+from ppl.cli import main
+from ppl.semantics.diagnostics import DiagnosticError
+
+SOURCE = """
+fn longer(xs: [real], x: real) -> [real] { concat(xs, [x]) }
+model coins(y: nat) { k ~ categorical([0.2, 0.5, 0.3]); observe y ~ binomial(3, [0.3, 0.5, 0.9][k]); return k }
+model growing(y: real) {
+  xs ~ iterate xs = [0.5] until sum(xs) > 2 { e ~ bernoulli(0.75); return longer(xs, indicator(e)) }
+  observe y ~ normal(sum(xs), 1)
+  return sum(xs)
+}
+model memo(y: real) { f ~ mem(fn (k: nat) => normal(0, 1)); observe y ~ normal(f(0), 1); return f(0) }
+"""
+MODELS = ppl.compile(SOURCE)
+
+
+def code(target: ppl.Target, method: object, engine: str) -> str:
+    with pytest.raises(DiagnosticError) as caught:
+        ppl.infer(target, method, engine=engine, progress=False)
+    (problem,) = caught.value.diagnostics
+    return problem.code
+
+
+def test_either_engine_gives_the_exact_law():
+    target = MODELS.coins(y=2)
+    here, there, chosen = (
+        ppl.infer(target, ppl.exact(), engine=e, progress=False) for e in ("xla", "machine", "auto")
+    )
+    assert here.log_evidence == pytest.approx(there.log_evidence, rel=1e-12)
+    assert chosen.log_evidence == here.log_evidence
+    means = [np.sum(p.weights * p["k"]) for p in (here, there)]
+    assert means[0] == pytest.approx(means[1], rel=1e-12)
+
+
+def test_an_engine_that_cannot_run_it_is_refused():
+    assert code(MODELS.memo(y=0.3), ppl.importance(), "xla") == "E716"
+    assert code(MODELS.coins(y=2), ppl.nuts(), "machine") == "E716"
+    assert code(MODELS.coins(y=2), ppl.exact(), "gpu") == "E811"
+
+
+def test_what_turns_out_not_to_fit_runs_on_the_machine_and_says_so():
+    """Hidden in a function, the growth of a state is seen only while compiling."""
+    target = MODELS.growing(y=2.1)
+    assert target.model.engine.name == "xla"
+    assert code(target, ppl.importance(particles=5), "xla") == "E715"
+    posterior = ppl.infer(target, ppl.importance(particles=50), progress=False)
+    assert [r.code for r in posterior.remarks] == ["W717"]
+    assert set(np.asarray(posterior.result)[0]) == {2.5}
+    quiet = ppl.infer(target, ppl.importance(particles=50), progress=False, engine="machine")
+    assert not quiet.remarks and quiet.log_evidence == posterior.log_evidence
+
+
+def test_the_command_line_takes_an_engine(tmp_path):
+    path = tmp_path / "model.ppl"
+    path.write_text(SOURCE)
+    data = tmp_path / "data.json"
+    data.write_text('{"y": 2}')
+    run = ["run", str(path), "coins", "--data", str(data), "--method", "exact", "--engine"]
+    out = CliRunner().invoke(main, [*run, "machine"])
+    assert out.exit_code == 0 and "k" in out.output
+    assert CliRunner().invoke(main, [*run, "abacus"]).exit_code == 2
