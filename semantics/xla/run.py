@@ -95,7 +95,7 @@ def apply(fn: RValue, args: tuple[RValue, ...], scope: Scope, span: Span | None 
             if name in scope.tails:
                 from ppl.semantics.xla import recursion
 
-                return recursion.loop(scope.tails[name], env, State(), scope, span)[0]
+                return recursion.call(scope.tails[name], env, scope, span)
             return _body(function.body, env, scope, span)
         case Union():
 
