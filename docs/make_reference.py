@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ppl.lang.parser import parse
-from ppl.lang.syntax import Function
+from ppl.lang.stdlib import MODULES, tree
+from ppl.lang.syntax import Function, TypeDecl
 from ppl.semantics.diagnostics import Source
 from ppl.semantics.signatures import (
     ALIASES,
@@ -38,7 +39,7 @@ there are several signatures, the first that fits the arguments gives the type.
 
 #: rows that are written as operators or statements, or that wait for an engine that runs them
 HIDDEN = {*OPERATORS.values(), "neg", "not", "slice", "columns", "columns_slice", "index",
-          "range_from", "score_if", "checkpoint", "mem", "lazy", "normalize",
+          "range_from", "score_if", "value_at", "checkpoint", "mem", "lazy", "normalize",
           "normalize_importance", "normalize_rejection"}  # fmt: skip
 
 
@@ -70,6 +71,7 @@ def _sections() -> Iterator[str]:
         ("operator", "types"),
         ((f"`{symbol}`", _types(PRIMITIVES[name])) for symbol, name in OPERATORS.items()),
     )
+    yield "`+` also joins texts, and `< > <= >=` compare them, character by character.\n"
     for title, kind in (("Functions of numbers", "elementwise"), ("Reductions", "reduction"),
                         ("Functions of arrays and functions", "plain")):  # fmt: skip
         yield f"## {title}\n"
@@ -84,6 +86,13 @@ def _sections() -> Iterator[str]:
     )
     yield "## Written in the language\n"
     yield from _table(("function", ""), _prelude())
+    yield "## Modules of the library\n"
+    yield (
+        "After `import lists` these are `lists.map`, `lists.list[a]`, `lists.Cons`, and so on.\n"
+    )
+    for name in MODULES:
+        yield f"### {name}\n"
+        yield from _table(("", ""), _module(name))
     yield "## Other spellings\n"
     yield from _table(
         ("name", "is"),
@@ -91,6 +100,19 @@ def _sections() -> Iterator[str]:
          for (name, n), known in ALIASES.items()),
     )  # fmt: skip
     yield f"Constants: {', '.join(f'`{name}`' for name in CONSTANTS)}.\n"
+
+
+def _module(name: str) -> Iterator[tuple[str, str]]:
+    """The documented items: those without a comment are its own affair."""
+    for item in tree(name).items:
+        text = " ".join((item.doc or "").split())
+        if isinstance(item, Function) and text:
+            types = f"[{', '.join(item.type_params)}]" if item.type_params else ""
+            params = ", ".join(p.span.text for p in item.params)
+            result = f" -> {item.result.span.text}" if item.result is not None else ""
+            yield f"`{item.name}{types}({params}){result}`", text
+        elif isinstance(item, TypeDecl) and text:
+            yield f"`{item.span.text}`", text
 
 
 def _prelude() -> Iterator[tuple[str, str]]:

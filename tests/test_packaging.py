@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import ppl
+from ppl.lang.stdlib import MODULES
 
 FOLDERS = {
     "ppl": "ppl",
@@ -93,7 +94,8 @@ def test_the_wheel_holds_every_module_and_data_file(root, built):
         entry = next(n for n in names if n.endswith("entry_points.txt"))
         assert "ppl = ppl.cli:main" in file.read(entry).decode()
     assert set(sources(root)) <= names
-    assert {"ppl/py.typed", "ppl/lang/grammar.lark"} <= names
+    assert {"ppl/py.typed", "ppl/lang/grammar.lark", "ppl/lang/prelude.ppl"} <= names
+    assert {f"ppl/lang/library/{name}.ppl" for name in MODULES} <= names
     strays = {n for n in names if not n.startswith(("ppl/", "quasiborel-"))}
     assert not strays
 

@@ -119,7 +119,7 @@ def _variables(flows: Flows, p: ty.Type, a: A, of: dict[str, A]) -> None:
             pass
 
 
-def primitive_value(flows: Flows, e: s.Name) -> A:
+def primitive_value(flows: Flows, e: s.Expr) -> A:
     r = row(flows.body.primitive[e])
     a = flows.graph.fresh(flows.shape(e))
     if r.name == "empty_map":

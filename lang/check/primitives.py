@@ -140,7 +140,7 @@ def _elementwise(
     return t.measure(result) if is_distribution(r.name) else result
 
 
-def primitive_value(body: Body, e: s.Name, written: str) -> Term:
+def primitive_value(body: Body, e: s.Expr, written: str) -> Term:
     """A primitive as a function value; elementwise ones at one tuple of shapes."""
     name = resolve_alias(written, -1)
     if name not in PRIMITIVES:
