@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ppl.infer import infer, named, posterior_of
-from ppl.interventions import shown, together
+from ppl.interventions import listed, together
 from ppl.methods import method_named
 from ppl.model import Target
 from ppl.posterior import Posterior
@@ -69,7 +69,7 @@ def counterfactual(
     factual = target.given(evidence or {})
     settings = target.settings_for(do, scored=False)
     before = replace(target, settings=tuple(s for s in target.settings if not s.scored))
-    name = shown(f"{factual.name}.counterfactual", settings).replace(".do(", "(", 1)
+    name = f"{factual.name}.counterfactual({listed(settings)})"
     if engine == "machine" or target.model.engine.name == "machine":
         from ppl.machine import imagined_on_machine
 

@@ -6,6 +6,7 @@ all of it: `theta[3]`, `theta[1:]`, `theta[:, 0]`, `theta`. A number sets every 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -338,14 +339,14 @@ def check_kinds(settings: Sequence[Setting]) -> None:
 
 def shown(name: str, settings: Sequence[Setting]) -> str:
     """The name of a target as results show it: `triangle.do(x=1)`."""
-    out, k = name, 0
-    while k < len(settings):
-        kind, parts = settings[k].scored, []
-        while k < len(settings) and settings[k].scored == kind:
-            parts.append(f"{settings[k].address}={_short(settings[k].value)}")
-            k += 1
-        out += f".{'given' if kind else 'do'}({', '.join(parts)})"
-    return out
+    for scored, group in itertools.groupby(settings, lambda s: s.scored):
+        name += f".{'given' if scored else 'do'}({listed(list(group))})"
+    return name
+
+
+def listed(settings: Sequence[Setting]) -> str:
+    """`x=1, theta[3]=2.`"""
+    return ", ".join(f"{s.address}={_short(s.value)}" for s in settings)
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine.distributions.combinators import elements
 from ppl.semantics.machine.distributions.family import Family
 from ppl.semantics.machine.noise import NoMap, moved
 from ppl.semantics.machine.omega import GAMMA, Generator, MachineKey, mix
@@ -27,16 +28,30 @@ class Replayed:
     value. Scores count for nothing."""
 
     def __init__(self, trace: Mapping[Path, Any]):
-        self._trace = {hash_of(path): value for path, value in trace.items()}
+        self._trace: dict[int, Any] = {}
         self.laws: dict[Key, Law] = {}
+        for path, value in trace.items():
+            self._with_elements(hash_of(path), value)
+
+    def _with_elements(self, path: int, value: Any) -> None:
+        """The value, and those of its elements, which are drawn one by one where some are set."""
+        self._trace[path] = value
+        if type(value) is tuple:
+            for i, v in enumerate(value):
+                self._with_elements(step_hash(path, (i,)), v)
 
     def begin(self, state: State) -> Draw:
         def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
             x = self._trace[path]
-            self.laws[path] = family, args, x
+            self._met(path, family, args, x)
             return x
 
         return draw
+
+    def _met(self, path: int, family: Family, args: tuple[Any, ...], x: Any) -> None:
+        self.laws[path] = family, args, x
+        for i, part in enumerate(elements(family, args) or ()):
+            self._met(step_hash(path, (i,)), *part, x[i])
 
     def observed(
         self, state: State, path: Named, name: str, family: Any, args: tuple[Any, ...], x: Any

@@ -88,7 +88,7 @@ def at_site(site: Site, scope: Scope, state: State) -> Result:
     quiet = replace(scope, record=scope.record - {"sites"})
     _, state = _scored(site, value, quiet.under(mask), state)
     out, state = _agreed(mask, value, out, state)
-    if "sites" in scope.record:
+    if isinstance(state.sites.get(site.name), Arr):  # not a pair, of value and coordinate
         shown = missing_where_dead(out, scope)
         state = replace(state, sites={**state.sites, site.name: shown})
     return out, state

@@ -94,9 +94,10 @@ def combinations(each: list[Options]) -> Options:
 
 def elements(family: Family, args: tuple[Any, ...]) -> list[tuple[Family, Any]] | None:
     """The laws of the elements of a draw of independent ones, None of others."""
-    if isinstance(family, Product) and any(type(a) is tuple for a in args):
+    row = family if isinstance(family, (Product, Iid)) else getattr(family, "base", None)
+    if isinstance(row, Product) and any(type(a) is tuple for a in args):
         return [(family, row) for row in _rows(args)]
-    if isinstance(family, Iid):
+    if isinstance(row, Iid):
         n, d = args
         return [(d[FAMILY], d[ARGS])] * n
     return None
