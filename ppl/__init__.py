@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ppl.predict import prior as prior
     from ppl.semantics.diagnostics import Diagnostic as Diagnostic
     from ppl.semantics.diagnostics import DiagnosticError as DiagnosticError
+    from ppl.semantics.machine.limits import Limits as limits
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _HOME = {
     "importance": ("ppl.inference.importance", "Importance"),
     "infer": ("ppl.infer", "infer"),
     "laplace": ("ppl.inference.laplace", "Laplace"),
+    "limits": ("ppl.semantics.machine.limits", "Limits"),
     "load": ("ppl.model", "load"),
     "load_posterior": ("ppl.posterior", "load_posterior"),
     "map": ("ppl.inference.map", "Map"),

@@ -11,6 +11,7 @@ from ppl.methods import name_of
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
+from ppl.semantics.machine.limits import Limits
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine
@@ -24,19 +25,23 @@ def on_engine(
     seed: int,
     progress: bool,
     on_xla: Callable[[], Posterior],
+    *,
+    limits: Limits | None = None,
 ) -> Posterior:
     """Infer on an engine.
 
     With `auto`, a program that turns out not to fit XLA while it is compiled (a loop without a
-    bound whose state grows) runs on the machine, which the posterior remarks (W717).
+    bound whose state grows) runs on the machine, which the posterior remarks (W717). `limits` are
+    those of runs on the machine.
 
     Raises:
         DiagnosticError: E716, the engine asked for cannot run the program or the method; E712, the
-            program needs the machine and the method XLA.
+            program needs the machine and the method XLA; E811, limits of runs on XLA.
     """
     if engine not in ENGINES:
         raise fail("E811", f"engine = {engine!r}: it must be one of {', '.join(ENGINES)}")
     chosen = target.model.engine
+    held = replace(target, budget=(limits or Limits()).begin())
     if engine == "xla" and chosen.name == "machine":
         raise fail(
             "E716",
@@ -52,18 +57,24 @@ def on_engine(
                 f"`{name_of(method)}` runs on the machine only, and engine='xla' was asked for",
                 hint="leave the choice to the compiler: engine='auto'",
             )
-        return infer_on_machine(method, target, seed, progress)
+        return infer_on_machine(method, held, seed, progress)
     if engine == "machine":
-        return _on_demand(method, target, seed, progress)
+        return _on_demand(method, held, seed, progress)
     if chosen.name == "machine":
-        return infer_on_machine(method, target, seed, progress)
+        return infer_on_machine(method, held, seed, progress)
+    if limits is not None:
+        raise fail(
+            "E811",
+            f"limits are for runs on the machine, and `{target.name}` runs on XLA",
+            hint="run it there: engine='machine'",
+        )
     try:
         return on_xla()
     except DiagnosticError as error:
         (problem, *_) = error.diagnostics
         if engine != "auto" or problem.code != "E715":
             raise
-        posterior = _by_machine(method, target, seed, progress)
+        posterior = _by_machine(method, held, seed, progress)
         if posterior is None:
             raise
     remark = Diagnostic("W717", f"this ran on the machine: {problem.message}", problem.span)

@@ -20,6 +20,7 @@ from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import Diagnostic, fail
+from ppl.semantics.machine.limits import Limits
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
@@ -37,16 +38,19 @@ def infer(
     seed: int = 0,
     progress: bool = True,
     engine: str = "auto",
+    limits: Limits | None = None,
 ) -> Posterior:
     """Infer the normalised law of a target.
 
     `method` is one of `ppl.nuts()`, `ppl.exact()`, …, or its name; NUTS by default. The same seed
     gives the same result. `progress` shows a bar on terminals. `engine` is what runs the program:
     "xla", "machine", or by default what the compiler chooses (`ppl check --engine` says why).
+    `limits` bound the steps, the time and the memory of runs on the machine (`ppl.limits()`).
 
     Raises:
         DiagnosticError: the method cannot treat the program (it names the site and what could),
-            or found no point to start from; E716, the engine asked for cannot run it.
+            or found no point to start from; E716, the engine asked for cannot run it; E843, E847,
+            E848, a limit was reached.
         Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far.
     """
     if not isinstance(target, Target):
@@ -67,7 +71,7 @@ def infer(
         with precision(getattr(method, "precision", None)):
             return run(method, target, seed, progress)
 
-    return on_engine(engine, method, target, int(seed), progress, on_xla)
+    return on_engine(engine, method, target, int(seed), progress, on_xla, limits=limits)
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from ppl.holes import Holes
 from ppl.interventions import Setting, for_machine
 from ppl.methods import name_of
 from ppl.model import Target
-from ppl.posterior import Posterior
-from ppl.runs import METHODS, Runs, runs
+from ppl.posterior import Interrupted, Posterior
+from ppl.runs import METHODS, Runs, Stopped, runs
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.engine import Engine
@@ -33,11 +33,21 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
     """The posterior of a program that only the machine runs.
 
     Raises:
-        DiagnosticError: E712, the method needs XLA; it says what in the program does not run there.
+        DiagnosticError: E712, the method needs XLA; it says what in the program does not run there;
+            E843, E847, E848, a limit of the target's budget was reached.
+        Interrupted: a KeyboardInterrupt stopped it; its `posterior` has the executions so far.
     """
     if name_of(method) not in METHODS:
         raise refused(name_of(method), target.model.name, target.model.engine)
-    return _posterior(method, target, runs(method, target, seed, progress), seed=seed)
+    try:
+        found = runs(method, target, seed, progress)
+    except Stopped as stop:
+        posterior = _posterior(method, target, stop.runs, seed=seed)
+        remark = Diagnostic("W896", f"stopped by the user with {stop.made}")
+        raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
+    except KeyboardInterrupt:
+        raise Interrupted(None) from None
+    return _posterior(method, target, found, seed=seed)
 
 
 def refused(method: str, model: str, engine: Engine) -> Exception:
@@ -69,6 +79,7 @@ def _posterior(method: Any, target: Target, found: Runs, *, seed: int) -> Poster
         method=name_of(method),
         settings={k: v for k, v in asdict(method).items() if v is not None},
         remarks=(*target.warnings, *_unmet(target, found)),
+        target=replace(target, sampling=False, budget=None),
     )
 
 
@@ -109,10 +120,10 @@ def imagined_on_machine(
     weights = np.repeat(found.log_weights[alive], times)
     other = Runs(executions, weights, executions.__getitem__, found.evidence, found.evidence_se)
     posterior = _posterior(method, after, other, seed=seed)
-    return replace(posterior, draws={**_observations(observed), **posterior.draws})
+    return replace(posterior, draws={**observations(observed), **posterior.draws})
 
 
-def _observations(made: Sequence[Mapping[tuple[Path, str], Any]]) -> dict[str, np.ndarray]:
+def observations(made: Sequence[Mapping[tuple[Path, str], Any]]) -> dict[str, np.ndarray]:
     """Observations by their names, of the shape of the loops they were made in."""
     rows: dict[str, list[dict[tuple[int, ...], Any]]] = {}
     for at, observed in enumerate(made):
@@ -153,6 +164,11 @@ class Named(Mapping[str, np.ndarray]):
         chains = self._found.chains
         whole = columns(self._found.named, self._holes)
         return {k: v.reshape(chains, -1, *v.shape[2:]) for k, v in whole.items()}
+
+    def execution(self, chain: int, draw: int) -> Execution:
+        """The execution of a draw, with its names."""
+        per_chain = len(self._found.executions) // self._found.chains
+        return self._found.named[int(chain) * per_chain + int(draw)]
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]

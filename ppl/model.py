@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ppl.semantics.density import Density
     from ppl.semantics.engine import Engine
     from ppl.semantics.machine import Machine
+    from ppl.semantics.machine.limits import Budget
     from ppl.semantics.xla.fixed import Fixed
     from ppl.semantics.xla.program import Bound
 
@@ -214,6 +215,7 @@ class Target:
     settings: names whose values are set from outside, in the order in which they were.
     sampling: whether holes in the data are drawn from the distributions that they are observed
         under, as methods that draw need it, rather than from Lebesgue measure.
+    budget: limits of runs on the machine.
     """
 
     model: Model
@@ -221,6 +223,7 @@ class Target:
     warnings: tuple[Diagnostic, ...] = field(default=(), repr=False)
     settings: tuple[Setting, ...] = field(default=(), repr=False)
     sampling: bool = field(default=False, repr=False)
+    budget: Budget | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -303,7 +306,7 @@ class Target:
     @property
     def machine(self) -> Machine:
         """It, on the machine."""
-        machine = self.model._machine(self.program)
+        machine = self.model._machine(self.program).under(self.budget)
         return machine.setting(for_machine(self.settings)) if self.settings else machine
 
     @cached_property

@@ -174,13 +174,18 @@ class Posterior:
 
         return summarise(self)
 
-    def resample(self, n: int, *, seed: int) -> Posterior:
-        """`n` equally weighted draws in one chain, chosen by weight (systematic resampling)."""
+    def chosen(self, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """The chain and the draw of each of `n` draws chosen by weight, (n,) each."""
         weights = self.weights.ravel()
         rng = np.random.default_rng(seed)
         points = (rng.random() + np.arange(n)) / n
-        chosen = np.minimum(np.searchsorted(np.cumsum(weights), points), len(weights) - 1)
-        chain, draw = np.unravel_index(rng.permutation(chosen), self.shape)
+        at = np.minimum(np.searchsorted(np.cumsum(weights), points), len(weights) - 1)
+        chain, draw = np.unravel_index(rng.permutation(at), self.shape)
+        return chain, draw
+
+    def resample(self, n: int, *, seed: int) -> Posterior:
+        """`n` equally weighted draws in one chain, chosen by weight (systematic resampling)."""
+        chain, draw = self.chosen(n, seed=seed)
 
         def take(array: Any) -> np.ndarray:
             return on_host(array)[chain, draw][None]

@@ -34,6 +34,7 @@ from ppl.semantics.xla.program import ALL, Bound, particles
 from ppl.semantics.xla.sites import draw, replayed
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import spread_value
+from ppl.simulate import predict_on_machine, prior_on_machine
 
 
 def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
@@ -45,6 +46,8 @@ def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
     """
     if draws < 1:
         raise fail("E811", f"draws = {draws}: it must be at least 1")
+    if target.model.engine.name == "machine":
+        return prior_on_machine(target, draws, seed)
     return _simulate(target, {}, (1, draws), seed, method="prior")
 
 
@@ -52,8 +55,11 @@ def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior
     """New observations for every draw of a posterior; by name, each (chain, draw, …).
 
     Weighted draws are first resampled, as many as there are. Sites that the posterior does not
-    have, or has for other sizes, are drawn from the model given the rest.
+    have, or has for other sizes, are drawn from the model given the rest; programs that run on the
+    machine take them path by path, so that other data have to number groups in the same way.
     """
+    if target.model.engine.name == "machine":
+        return predict_on_machine(posterior, target, seed)
     if posterior.log_weights is not None:
         posterior = posterior.resample(int(np.prod(posterior.shape)), seed=seed)
     return _simulate(target, posterior.draws, posterior.shape, seed, method="predict")

@@ -44,6 +44,14 @@ class Runs:
         return [self.again(i) for i in range(len(self.executions))]
 
 
+class Stopped(KeyboardInterrupt):
+    """The user stopped a method. runs: what there is; made: how much of what was asked for."""
+
+    def __init__(self, runs: Runs, made: str):
+        self.runs, self.made = runs, made
+        super().__init__("stopped by the user")
+
+
 def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     """Executions of a program by one of METHODS."""
     return {"importance": _importance, "exact": _exact, "smc": _smc, "mcmc": _mcmc}[
@@ -55,15 +63,24 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     machine, n = target.machine, method.particles
     data = machine.bind(target.plain)
     run, executions = machine.runner(data, record=False, keyed=True), []
-    with progress_bar(None if progress else False, title="sampling") as report:
-        for i in range(n):
-            executions.append(run(MachineKey(seed, 0, i)))
-            if report is not None and (i + 1) % 100 == 0:
-                report(i + 1, n, {})
-    weights = np.array([e.log_weight for e in executions])
-    evidence, se = evidence_of(weights)
-    record = machine.runner(data)
-    return Runs(executions, weights, lambda i: record(MachineKey(seed, 0, i)), evidence, se)
+    record = machine.untimed.runner(data)
+
+    def so_far() -> Runs:
+        weights = np.array([e.log_weight for e in executions])
+        evidence, se = evidence_of(weights)
+        return Runs(executions, weights, lambda i: record(MachineKey(seed, 0, i)), evidence, se)
+
+    try:
+        with progress_bar(None if progress else False, title="sampling") as report:
+            for i in range(n):
+                executions.append(run(MachineKey(seed, 0, i)))
+                if report is not None and (i + 1) % 100 == 0:
+                    report(i + 1, n, {})
+    except KeyboardInterrupt:
+        if not executions:
+            raise
+        raise Stopped(so_far(), f"{len(executions):,} of {n:,} executions") from None
+    return so_far()
 
 
 def evidence_of(log_weights: np.ndarray) -> tuple[float, float]:
@@ -106,7 +123,7 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
             key,
             progress=None if report is None else at,
         )
-    start = machine.start(data)
+    start = machine.untimed.start(data)
     n = len(found.runs)
     return Runs(
         found.runs,  # type: ignore[arg-type]
@@ -122,7 +139,7 @@ def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
     machine, key = target.machine, MachineKey(seed)
     data = machine.bind(target.plain)
-    run, record = machine.runner(data, record=False), machine.runner(data)
+    run, record = machine.runner(data, record=False), machine.untimed.runner(data)
     chains = []
     with progress_bar(None if progress else False, title="sampling") as report:
 

@@ -42,6 +42,13 @@ class Replayed:
 
     def begin(self, state: State) -> Draw:
         def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
+            if path not in self._trace:
+                raise fail(
+                    "E725",
+                    f"what is drawn inside `normalize` (here from `{family.name}`) is no site, so "
+                    "that its counterfactuals are not determined",
+                    hint="`normalize(m, exact)` is a distribution, whose noise is",
+                )
             x = self._trace[path]
             self._met(path, family, args, x)
             return x

@@ -68,6 +68,11 @@ class Machine:
         out.budget = budget
         return out
 
+    @property
+    def untimed(self) -> Machine:
+        """The same machine, for runs that come later: of its limits, that of fuel."""
+        return self.under(self.budget and Budget(self.budget.limits))
+
     def code(self, options: Options) -> Code:
         """The program compiled in one way."""
         if self._settings is not None:

@@ -15,7 +15,7 @@ from ppl.semantics.machine import memoise
 from ppl.semantics.machine.distributions.family import NEVER, Family, Options, always
 from ppl.semantics.machine.paths import below
 from ppl.semantics.machine.rational import Log
-from ppl.semantics.machine.state import Dead, Omega, State
+from ppl.semantics.machine.state import Dead, Omega, State, recording
 from ppl.semantics.machine.tape import MachineTape, explore
 from ppl.semantics.machine.values import flat
 
@@ -45,6 +45,13 @@ class Outside:
         return v
 
 
+class Inside:
+    """The source of a run inside another, which scores its observations whatever the other does."""
+
+    def __init__(self, source: Omega):
+        self.begin, self.mark, self.restore = source.begin, source.mark, source.restore
+
+
 def inner_state(outer: State, omega: Omega, outside: Outside, root: Any) -> State:
     """A run of its own inside another, at a path that no other run of it has: its weight and its
     sites are not the other's, its fuel is."""
@@ -54,6 +61,8 @@ def inner_state(outer: State, omega: Omega, outside: Outside, root: Any) -> Stat
     s.fuel, s.meter, s.depth = outer.fuel, outer.meter, outer.depth
     s.memo = outside
     s.owned, s.root = set(), root
+    if code.settings is not None:  # of names of the program, which those inside are not
+        s.draw = recording(s, omega.begin(s))
     return s
 
 

@@ -18,15 +18,17 @@ from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine.distributions.discrete import DISCRETE
-from ppl.semantics.machine.nested import Outside, inner_state
+from ppl.semantics.machine.nested import Inside, Outside, inner_state
 from ppl.semantics.machine.paths import below
 from ppl.semantics.machine.rational import rational_family
-from ppl.semantics.machine.state import Dead, State
+from ppl.semantics.machine.state import FREE, Dead, State
 
 
 def importance(s: State, m: Any, path: Any) -> Any:
     """Run `normalize(measure, importance(n))`."""
     measure, n, span = m[3:]
+    if (value := _earlier(s, path)) is not FREE:
+        return value
     if n < 1:
         raise fail("E320", f"`importance({n})`: at least one execution is needed", span=span)
     runs = [_execution(s, measure, path, i) for i in range(n)]
@@ -41,12 +43,14 @@ def importance(s: State, m: Any, path: Any) -> Any:
     total = sum(masses)
     chosen = _draw(s, below(path, "chosen"), "categorical", (tuple(p / total for p in masses),))
     inner, value, _ = found[chosen]
-    return _taken(s, inner, value)
+    return _taken(s, path, inner, value)
 
 
 def rejection(s: State, m: Any, path: Any) -> Any:
     """Run `normalize(measure, rejection(tries))`."""
     measure, tries, span = m[3:]
+    if (value := _earlier(s, path)) is not FREE:
+        return value
     rational = s.code.options.rational
     for i in range(tries):
         inner, value = _execution(s, measure, path, i, bounded=True)
@@ -54,7 +58,7 @@ def rejection(s: State, m: Any, path: Any) -> Any:
             continue
         p = inner.w.of if rational else math.exp(inner.w)
         if _draw(s, below(below(path, (i,)), "accepted"), "bernoulli", (p,)):
-            return _taken(s, inner, value)
+            return _taken(s, path, inner, value)
     raise fail(
         "E846",
         f"none of {tries:,} executions of the measure was accepted",
@@ -88,7 +92,7 @@ def _execution(
 ) -> tuple[Any, Any]:
     """Run i: its state, None if its weight is zero, and its value."""
     root = below(path, (i,))
-    inner = inner_state(s, s.omega, Outside(s), root)
+    inner = inner_state(s, Inside(s.omega), Outside(s), root)
     inner.bounded = bounded
     try:
         return inner, s.code.run_measure(inner, measure, root)
@@ -98,8 +102,16 @@ def _execution(
         s.fuel = inner.fuel
 
 
-def _taken(s: State, inner: State, value: Any) -> Any:
+def _earlier(s: State, path: Any) -> Any:
+    """The value that the source of randomness has for the statement, if it knows one."""
+    ask = getattr(s.omega, "earlier", None)
+    return FREE if ask is None else ask(path if type(path) is int else path[0])
+
+
+def _taken(s: State, path: Any, inner: State, value: Any) -> Any:
     """The value of a run; the random functions in it keep the values that it asked for."""
+    if s.code.named:
+        s.nested = s.nested, path, value
     s.fresh.update(inner.fresh)
     if s.owned is not None and inner.owned:
         s.owned |= inner.owned

@@ -58,6 +58,11 @@ class Execution:
         return out
 
     @cached_property
+    def nested(self) -> Mapping[Path, Any]:
+        """What inference inside the program gave (its own draws are no choices), by path."""
+        return {path_of(named): value for _, named, value in _listed(self.state.nested)}
+
+    @cached_property
     def sites(self) -> Mapping[str, Any]:
         """The value of every random choice, by its path's name: `theta[3]`."""
         return {spell(path): _plain(v) for path, v in self.trace.items()}

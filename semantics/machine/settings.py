@@ -77,6 +77,8 @@ class Settings:
 
     def of(self, path: Named) -> tuple[str, list[Set], tuple[Any, ...]]:
         """The name of a path, what may be set there, and the path's indices."""
+        if not self._by_name:
+            return "", [], ()
         steps = path_of(path)
         names = tuple(step for step in steps if isinstance(step, str))
         found = self._by_name.get(names, [])
@@ -140,6 +142,8 @@ def decided(entries: list[Set], indices: tuple[Any, ...], name: str) -> Found | 
 
 def set_at(s: State, path: Named, is_array: bool) -> Found:
     """The value that an intervention gives to all of what is run at a path, in a tuple."""
+    if s.owned is not None:  # names inside nested inference are no names of the program
+        return NOTHING
     name, entries, indices = s.code.settings.of(path)
     if not entries or entries[0].scored:
         return NOTHING
@@ -150,7 +154,7 @@ def set_at(s: State, path: Named, is_array: bool) -> Found:
 
 def put(s: State, path: Named, value: Any) -> Any:
     """A value that was run, with the elements that interventions set."""
-    if type(value) is not tuple:
+    if type(value) is not tuple or s.owned is not None:
         return value
     name, entries, indices = s.code.settings.of(path)
     if not entries or entries[0].scored:

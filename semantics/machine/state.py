@@ -16,6 +16,10 @@ from ppl.semantics.machine.memo import EMPTY, Table
 Draw = Callable[[Any, Any, tuple[Any, ...]], Any]
 
 
+#: what a source says of a choice that it has not been given
+FREE = object()
+
+
 class Omega(Protocol):
     """A source of randomness for one run at a time."""
 
@@ -53,8 +57,8 @@ class Depth:
 class State:
     """One run. `w` is its log weight; `draw` draws; `code` is the compiled program it runs.
 
-    sites, kept, observed: linked lists, newest first: (older, path, value) for sites and kept
-    values, (older, path, name, score) for observations.
+    sites, kept, observed, nested: linked lists, newest first: (older, path, value) for sites, kept
+    values and what runs inside gave, (older, path, name, score) for observations.
     """
 
     __slots__ = (
@@ -65,6 +69,7 @@ class State:
         "sites",
         "kept",
         "observed",
+        "nested",
         "fresh",
         "memo",
         "fuel",
@@ -83,6 +88,7 @@ class State:
         self.sites: Any = None
         self.kept: Any = None
         self.observed: Any = None
+        self.nested: Any = None
         self.fresh: dict[Any, Any] = {}
         self.memo: Table = EMPTY
         #: steps before the meter is asked for more, if there is a limit
@@ -102,7 +108,7 @@ class State:
         if code.settings is not None:
             self.draw = code.settings.drawing(self, draw)
         else:
-            self.draw = _recording(self, draw) if code.named else draw
+            self.draw = recording(self, draw) if code.named else draw
 
     def renew(self) -> None:
         """Fuel as at the beginning, and time and memory without limits: the run is over, and what
@@ -119,7 +125,9 @@ class State:
         return self.memo
 
 
-def _recording(state: State, draw: Draw) -> Draw:
+def recording(state: State, draw: Draw) -> Draw:
+    """A `draw` of named paths, which records the sites."""
+
     def record(path: Any, family: Any, args: tuple[Any, ...]) -> Any:
         value = draw(path[0], family, args)
         state.sites = (state.sites, path, value)
@@ -130,12 +138,12 @@ def _recording(state: State, draw: Draw) -> Draw:
 
 def mark(s: State) -> None:
     """Remember where the run is, before code that may have to be run again."""
-    s.marked = s.w, s.sites, s.kept, s.observed, len(s.fresh), s.omega.mark()
+    s.marked = s.w, s.sites, s.kept, s.observed, s.nested, len(s.fresh), s.omega.mark()
 
 
 def restore(s: State) -> None:
     """Back to the mark."""
-    s.w, s.sites, s.kept, s.observed, size, omega = s.marked
+    s.w, s.sites, s.kept, s.observed, s.nested, size, omega = s.marked
     while len(s.fresh) > size:
         s.fresh.popitem()
     s.omega.restore(omega)

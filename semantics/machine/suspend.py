@@ -33,6 +33,7 @@ class Suspended:
     observed: Any = None
     memo: Table = EMPTY
     budget: Budget | None = None
+    nested: Any = None
 
     def resume(self, omega: Omega) -> Suspended | Execution:
         """Run to the next suspension point, or to the end.
@@ -44,6 +45,7 @@ class Suspended:
         try:
             s = State(omega, self.code, weight=self.log_weight, meter=budget and budget.meter())
             s.sites, s.kept, s.observed, s.memo = self.sites, self.kept, self.observed, self.memo
+            s.nested = self.nested
             value = self.code.drive(s, self.frame, self.value)
         except Suspend as stop:
             return Suspended(
@@ -57,6 +59,7 @@ class Suspended:
                 s.observed,
                 s.frozen_memo(),
                 budget,
+                s.nested,
             )
         except Dead:
             s.w = -math.inf

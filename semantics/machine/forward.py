@@ -1,0 +1,71 @@
+"""Runs forward: observations are drawn instead of scored, and scores count for nothing.
+
+Choices that are given keep their values; all others are drawn. Programs are compiled so that
+observations can be looked at (`Options.settable`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ppl.semantics.machine.paths import Named, Path, path_of, step_hash
+from ppl.semantics.machine.state import FREE, Draw, Omega, State
+
+#: (path's hash, family) -> value or FREE
+Given = Callable[[int, Any], Any]
+
+
+def nothing(path: int, family: Any) -> Any:
+    """No choice is given."""
+    return FREE
+
+
+class Forward:
+    """A source of randomness for one run forward. `made` has the observations that were drawn, by
+    path, name and number."""
+
+    def __init__(self, source: Omega, given: Given = nothing):
+        self._source, self._given = source, given
+        self.made: dict[tuple[Path, str, int], Any] = {}
+
+    def begin(self, state: State) -> Draw:
+        fresh, given = self._source.begin(state), self._given
+
+        def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
+            value = given(path, family)
+            if value is FREE:
+                return fresh(path, family, args)
+            if type(value) is tuple and _shape(value) != _shape(new := fresh(path, family, args)):
+                return new  # for data of other sizes
+            return value
+
+        return draw
+
+    def earlier(self, path: int) -> Any:
+        """What inference inside the program gave at a path, or FREE."""
+        return self._given(path, None)
+
+    def observed(
+        self, state: State, path: Named, name: str, family: Any, args: tuple[Any, ...], x: Any
+    ) -> float:
+        steps, k = path_of(path), 1
+        while (steps, name, k) in self.made:
+            k += 1
+        step = f"predict {name}" if k == 1 else f"predict {name}#{k}"
+        draw = self._source.begin(state)
+        self.made[steps, name, k] = draw(step_hash(path[0], step), family, args)
+        return 0.0
+
+    def mark(self) -> Any:
+        return len(self.made), self._source.mark()
+
+    def restore(self, mark: Any) -> None:
+        size, source = mark
+        while len(self.made) > size:
+            self.made.popitem()
+        self._source.restore(source)
+
+
+def _shape(value: Any) -> Any:
+    return tuple(map(_shape, value)) if type(value) is tuple else None

@@ -1,0 +1,188 @@
+"""Simulation on the machine, limits of inference there, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+
+import numpy as np
+import pytest
+
+import ppl
+from ppl.semantics.diagnostics import DiagnosticError
+from ppl.semantics.machine import MachineKey
+
+MODELS = ppl.compile(
+    """
+type tree = Leaf(real) | Node(tree, tree)
+fn grow(depth: nat) -> measure[tree] {
+  split ~ bernoulli(0.4)
+  if split and depth > 0 { l ~ grow(depth - 1); r ~ grow(depth - 1); return Node(l, r) }
+  else { x ~ normal(0, 1); return Leaf(x) }
+}
+fn total(t: tree) -> real { match t { Leaf(x) => x, Node(l, r) => total(l) + total(r) } }
+## Random structure, loops of sites, whole numbers that some executions do not have, inner inference.
+model world(y: [real], z: real) {
+  t ~ grow(2)
+  ks ~ scan k = 0 for v in y { k ~ poisson(1 + k); return k }
+  xs ~ for v in y {
+    far ~ bernoulli(0.3)
+    w ~ if far { n ~ binomial(20, 0.5); return n } else { iid(2, bernoulli(0.5)) ~> 0 }
+    return w
+  }
+  guess ~ normalize({ a ~ normal(0, 3); observe 2 ~ normal(a, 1); return a }, importance(4))
+  condition total(t) > -100
+  factor -0.01 * total(t)^2
+  for (v, k, x) in zip(y, ks, xs) { observe v ~ normal(100 * k + x, 0.001) }
+  observe z ~ normal(total(t), 0.001)
+  observe z ~ normal(guess, 0.001)
+  return {total: total(t), ks, xs, guess}
+}
+fn forever(t: tree) -> measure[nat] { x ~ bernoulli(0.5); forever(Node(Leaf(0), Leaf(1))) }
+model endless() { forever(Leaf(0)) }
+model plain() { x ~ normal(0, 1); return x }
+""".replace("iid(2, bernoulli(0.5)) ~> 0", "bs ~ iid(2, bernoulli(0.5)); return count(bs)")
+)
+TARGET = MODELS.world(y=[300.0, 107.0, 212.0], z=0.3)
+CLOSE = 0.006  # six standard deviations of the observations above
+
+
+def predicts_its_choices(drawn) -> None:
+    """Observations are where the choices of the same draws put them."""
+    result = drawn.result
+    assert np.allclose(drawn["y"], 100 * result["ks"] + result["xs"], atol=CLOSE)
+    assert np.allclose(drawn["z"], result["total"], atol=CLOSE)
+    assert np.allclose(drawn["z#2"], result["guess"], atol=CLOSE)
+
+
+def test_the_prior_draws_choices_and_observations_and_ignores_scores():
+    drawn = ppl.prior(TARGET, draws=200, seed=3)
+    assert drawn.shape == (1, 200) and drawn.log_weights is None
+    predicts_its_choices(drawn)
+    assert {"t/split", "ks", "xs/far", "guess"} <= set(drawn.draws)
+    assert not any("predict" in name or "/a" in name for name in drawn.draws)
+    assert np.isnan(drawn["xs/w/then/n[1]"]).any() and drawn["ks"].shape == (1, 200, 3)
+    far = drawn["xs/far"].mean()  # 600 draws: 4.5 standard errors, a false alarm 7e-6
+    assert abs(far - 0.3) < 4.5 * np.sqrt(0.21 / 600)
+    again = ppl.prior(TARGET, draws=200, seed=3)
+    assert np.array_equal(again["y"], drawn["y"]) and not np.array_equal(
+        ppl.prior(TARGET, draws=200, seed=4)["y"], drawn["y"]
+    )
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    wide = MODELS.world(y=[0.0, 0.0, 0.0], z=0.0)
+    flat = ppl.infer(wide, ppl.importance(particles=60), seed=5, progress=False)
+    # observations this sharp single out one execution: take them all, evenly but for a tilt
+    tilt = np.linspace(0, 1, 60)[None]
+    return dataclasses.replace(flat, log_weights=tilt)
+
+
+def test_predictions_keep_the_choices_and_what_inference_inside_gave(posterior):
+    predicted = posterior.predict(seed=2)
+    assert predicted.shape == (1, 60) and sorted(predicted.draws) == ["y", "z", "z#2"]
+    predicts_its_choices(predicted)
+    chain, draw = posterior.chosen(60, seed=2)
+    for name in ("total", "guess", "ks", "xs"):
+        kept = np.asarray(posterior.result[name])[chain, draw][None]
+        assert np.array_equal(predicted.result[name], kept), name
+
+
+def test_predictions_from_a_file_are_the_same(posterior, tmp_path):
+    path = tmp_path / "posterior.nc"
+    posterior.save(path)
+    loaded = ppl.load_posterior(path)
+    fresh, read = posterior.predict(seed=2), loaded.predict(posterior.target, seed=2)
+    for name in ("y", "z", "z#2"):
+        assert np.array_equal(fresh[name], read[name]), name
+    with pytest.raises(DiagnosticError, match="E896"):
+        loaded.predict()
+
+
+def test_predictions_for_more_data_draw_the_rest(posterior):
+    longer = MODELS.world(y=[0.0] * 5, z=0.0)
+    predicted = posterior.predict(longer, seed=2)
+    assert predicted["y"].shape == (1, 60, 5)
+    predicts_its_choices(predicted)
+    short = posterior.predict(seed=2)
+    assert np.array_equal(predicted.result["ks"][..., :3], short.result["ks"])
+
+
+def test_posteriors_of_the_machine_go_where_others_go(posterior):
+    assert posterior.summary()["guess", "mean"] == pytest.approx(
+        float((posterior.weights * posterior["guess"]).sum())
+    )
+    assert posterior.to_arviz().posterior["guess"].shape[0] == 1
+    assert posterior.target is not None and posterior.target.budget is None
+
+
+# ---------------------------------------------------------------------------------------- limits
+
+
+def code_of(run) -> str:
+    with pytest.raises(DiagnosticError) as caught:
+        run()
+    return caught.value.diagnostics[0].code
+
+
+@pytest.mark.parametrize("method", [ppl.importance(particles=3), ppl.exact(), ppl.smc(particles=3)])
+def test_programs_without_end_are_stopped(method, monkeypatch):
+    def run(**limits):
+        return ppl.infer(MODELS.endless(), method, progress=False, **limits)
+
+    assert code_of(lambda: run(limits=ppl.limits(fuel=20_000))) == "E843"
+    assert code_of(lambda: run(limits=ppl.limits(fuel=None, seconds=0.1))) == "E847"
+    assert ppl.limits().fuel == 1_000_000
+    monkeypatch.setattr("ppl.engines.Limits", functools.partial(ppl.limits, fuel=20_000))
+    assert code_of(run) == "E843"
+
+
+def test_simulation_is_stopped_too(monkeypatch):
+    monkeypatch.setattr("ppl.simulate.Limits", functools.partial(ppl.limits, fuel=20_000))
+    assert code_of(lambda: ppl.prior(MODELS.endless(), draws=3)) == "E843"
+
+
+def test_limits_are_for_the_machine():
+    plain, limits = MODELS.plain(), ppl.limits(seconds=30)
+    method = ppl.importance(particles=20)
+    assert code_of(lambda: ppl.infer(plain, method, limits=limits)) == "E811"
+    held = ppl.infer(plain, method, limits=limits, engine="machine", progress=False)
+    free = ppl.infer(plain, method, engine="machine", progress=False)
+    assert np.array_equal(held["x"], free["x"])
+
+
+def test_names_may_be_asked_for_when_the_time_is_over():
+    limits = ppl.limits(seconds=2)
+    method = ppl.importance(particles=5)
+    posterior = ppl.infer(MODELS.plain(), method, limits=limits, engine="machine", progress=False)
+    time.sleep(2.05)
+    assert posterior["x"].shape == (1, 5)
+
+
+def test_a_stopped_run_keeps_the_executions_made_so_far(monkeypatch):
+    target, stops = MODELS.world(y=[0.0, 0.0, 0.0], z=0.0), 7
+    begin = MachineKey.begin
+
+    def interrupted(self, state):
+        if self.slot == stops and not state.code.named:
+            raise KeyboardInterrupt
+        return begin(self, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MachineKey, "begin", interrupted)
+        with pytest.raises(ppl.Interrupted) as caught:
+            ppl.infer(target, ppl.importance(particles=30), seed=5, progress=False)
+    kept = caught.value.posterior
+    short = ppl.infer(target, ppl.importance(particles=stops), seed=5, progress=False)
+    assert kept.log_evidence == short.log_evidence
+    assert np.array_equal(kept["guess"], short["guess"])
+    (remark,) = [r for r in kept.remarks if r.code == "W896"]
+    assert "7 of 30 executions" in remark.message
+    stops = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(MachineKey, "begin", interrupted)
+        with pytest.raises(ppl.Interrupted) as caught:
+            ppl.infer(target, ppl.importance(particles=30), seed=5, progress=False)
+    assert caught.value.posterior is None
