@@ -75,6 +75,8 @@ class Each(Constraint):
             return None
         if deepest >= 0 and type(result) is Meta:
             self._conclude(solver, rank)
+        elif self.out is BOOL and len(unknown) == len(self.args) and self.name in ON_TEXTS:
+            pass  # numbers or texts
         elif deepest < 0 and result is self.out:  # a scalar result: all arguments are scalars
             for i, leaf, depth in unknown:
                 if depth:

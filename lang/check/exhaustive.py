@@ -16,6 +16,7 @@ from ppl.lang.check.report import quote
 from ppl.lang.check.scope import Facts
 from ppl.lang.check.terms import Con, Meta, Term, prune
 from ppl.semantics.diagnostics import Diagnostic, Note
+from ppl.semantics.types import MAP
 
 Row = list[s.Pattern | None]
 #: columns looked at before a match is called too large to decide
@@ -133,7 +134,7 @@ class _Matrix:
             return [_Shape("", term.args)]
         if isinstance(head, tuple) and head[0] == "record":
             return [_Record(",".join(head[1]), term.args)]
-        if isinstance(head, tuple) and head[0] == "data":
+        if isinstance(head, tuple) and head[0] == "data" and head[1] != MAP:
             decl = self.facts.data[head[1]]
             out = []
             for name, fields in decl.fields.items():

@@ -31,7 +31,11 @@ class Length(Constraint):
         assert isinstance(arg, Con)
         if arg is not ERROR and arg is not TEXT and arg.head != IS_MAP:
             place = self.place
-            solver.equal(arg, t.array(Meta()), place, self.of, "argument 1 of `len`")
+            if place.node is not self.of:
+                solver.equal(arg, t.array(Meta()), place, self.of, "argument 1 of `len`")
+                return None
+            text = f"`len` takes an array, a text or a map, and is given {describe(arg)} here"
+            place.body.report(Diagnostic("E301", text, self.of.span))
         return None
 
     def guess(self, solver: Solver) -> None:

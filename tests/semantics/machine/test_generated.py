@@ -60,6 +60,19 @@ def test_generated_programs_stay_within_the_whitelist(program):
         check_source(machine.source(options))
 
 
+def test_texts_maps_and_gaussian_processes_stay_within_the_whitelist():
+    m = ppl.compile("""
+model m(s: text, w: map[text, real]) {
+  f ~ gaussian_process(fn (x) => w[s], fn (a, b) => exp(-(a - b)^2))
+  let n = put(remove(w, s + "'"), upper(s[0:2]) + text(f(0.5)), get(w, "q_run", f(1)))
+  return ([k + s[-1] < "k1" for k in keys(n)], lookup(n, "__import__"), items(n), len(s), len(n), w == n)
+}
+""").m
+    machine = Machine(m.program)
+    for options in OPTIONS:
+        check_source(machine.source(options))
+
+
 #: names and texts that would be dangerous or confusing in Python source
 HOSTILE = st.one_of(
     st.sampled_from(

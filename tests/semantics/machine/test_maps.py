@@ -13,7 +13,7 @@ from ppl.semantics import ir_parse
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.ir_print import show
 from ppl.semantics.ir_verify import verify
-from ppl.semantics.machine import MachineKey
+from ppl.semantics.machine import MachineKey, enumerate_paths
 from ppl.semantics.machine.maps import MAPS, Map
 from ppl.semantics.machine.memo import SMALL
 from ppl.semantics.signatures import MAP_ROWS
@@ -153,6 +153,26 @@ def test_in_the_language(target):
     assert (r["functions"], r["last"], r["power"]) == (3.0, {1: "b"}, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("map_of([])", {}),
+        ("keys(empty_map())", []),
+        ("get_one(map_of([(1, 2)])) + get_one([5, 6])", 8),
+        ("{ let g = fn (m) => m[1]; g(map_of([(1, 2)])) }", 2),
+        ("match Box(map_of([(1, 2)])) { Box(m) => m[1] + 0.5 }", 2.5),
+        ('[v for (_, v) in items(map_of([(2, "b"), (1, "a")]))]', ["a", "b"]),
+        ("map(size, [map_of([(1, 2)]), empty_map()])", [1, 0]),
+    ],
+)
+def test_types_are_found(body, wanted):
+    m = ppl.compile(
+        f"type box[a] = Box(map[nat, a])\nfn get_one(m) {{ m[1] }}\nmodel m() {{ return {body} }}"
+    ).m
+    verify(m.program)
+    assert m.machine.run({}, MachineKey(1)).result == wanted
+
+
 def test_every_row_is_tested():
     assert set(MAPS) == MAP_ROWS
     assert all(f"{name}(" in PROGRAM for name in MAP_ROWS - {"value_at"})
@@ -183,12 +203,11 @@ model m() {
   return (f(one), f(remove(same, 3)), f(same))
 }
 """).m
-    posterior = ppl.infer(m(), ppl.exact())
-    a, b, c = (x[0].tolist() for x in posterior.result)
-    assert a == b and a != c
-    mass = {
-        (x, z): math.exp(w) for x, z, w in zip(a, c, posterior.log_weights[0].tolist(), strict=True)
-    }
+    mass = {}
+    for path in enumerate_paths(m.machine, {}):
+        x, same, z = path.execution.result
+        assert x == same
+        mass[x, z] = path.probability
     for (x, z), p in mass.items():
         assert math.isclose(p, (0.25 if x else 0.75) * (0.25 if z else 0.75), rel_tol=1e-12)
     assert len(mass) == 4

@@ -146,8 +146,13 @@ def test_places_outside(body, code):
 
 
 def test_functions_of_either_numbers_or_texts():
-    m = ppl.compile("fn twice(x) { x + x }\nmodel m(s: text) { return (twice(s), twice(2)) }").m
-    assert Machine(m.program).run({"s": "ab"}, MachineKey(1)).result == ("abab", 4)
+    m = ppl.compile("""
+fn twice(x) { x + x }
+fn least(a, b) { if a < b { a } else { b } }
+model m(s: text) { return (twice(s), twice(2), least(s, "aa"), least(3, 2), map(upper, [s])) }
+""").m
+    wanted = ("abab", 4, "aa", 2, ["AB"])
+    assert Machine(m.program).run({"s": "ab"}, MachineKey(1)).result == wanted
 
 
 def test_every_row_is_tested():
