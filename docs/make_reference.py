@@ -54,13 +54,16 @@ def _sections() -> Iterator[str]:
     functions = [r for r in rows if not isinstance(r, Distribution)]
     yield "## Distributions\n"
     yield from _table(
-        ("distribution", "type", "draws", "support"),
-        ((_call(r), _types(r), r.doc, f"`{r.support}`" + (", finite" if r.finite else ""))
-         for r in distributions),
+        ("distribution", "type", "draws", "support", "noise"),
+        ((_call(r), _types(r), r.doc, f"`{r.support}`" + (", finite" if r.finite else ""),
+          r.noise or "") for r in distributions),
     )  # fmt: skip
     yield (
         "Finite ones can be enumerated and summed out. `flat` and its kin are measures: they\n"
-        "have a density and cannot be sampled.\n"
+        "have a density and cannot be sampled. *Noise* is what a draw has in common with what it\n"
+        "would have been under other parameters: its quantile level (*quantile*), its standardised\n"
+        "value (*location-scale*), or a Gumbel variable for each value (*gumbel-max*). See\n"
+        "[counterfactuals](causal.md#counterfactuals).\n"
     )
     yield "## Operators\n"
     yield (
