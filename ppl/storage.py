@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from ppl.encoding import decode, encode
 from ppl.posterior import Posterior, leaves, on_host
 from ppl.semantics.diagnostics import Diagnostic, Note, fail
 
-#: of the file format; a reader refuses a newer one
-VERSION = 1
+#: of the file format; a reader refuses a newer one. 2: values that are no arrays, as texts
+VERSION = 2
 
 
 class ResultNotSaved(UserWarning):
@@ -161,25 +162,38 @@ def _flatten(result: Any) -> tuple[Any, dict[str, np.ndarray]]:
             return {"dict": [[k, walk(v)] for k, v in tree.items()]}
         if isinstance(tree, (tuple, list)):
             return {type(tree).__name__: [walk(v) for v in tree]}
-        arrays[str(len(arrays))] = on_host(tree)
-        return {"leaf": str(len(arrays) - 1)}
+        array, kind = on_host(tree), "leaf"
+        if array.dtype == object:
+            kind = "values"
+            texts = [encode(v) for v in array.flat]
+            array = np.array(texts, dtype=object).reshape(array.shape)
+        arrays[str(len(arrays))] = array
+        return {kind: str(len(arrays) - 1)}
 
     if result is None:
         return None, {}
-    if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves(result)):
-        warnings.warn(
-            "[W895] the result holds functions, which no file can: it was not saved (draws were)",
-            ResultNotSaved,
-            stacklevel=4,
-        )
-        return None, {}
-    return walk(result), arrays
+    try:
+        if all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves(result)):
+            return walk(result), arrays
+    except (TypeError, RecursionError):  # values that hold functions, or nest beyond all measure
+        pass
+    warnings.warn(
+        "[W895] the result holds functions, which no file can: it was not saved (draws were)",
+        ResultNotSaved,
+        stacklevel=4,
+    )
+    return None, {}
 
 
 def _unflatten(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     ((kind, value),) = tree.items()
     if kind == "leaf":
         return arrays[value]
+    if kind == "values":
+        out = np.empty(arrays[value].shape, object)
+        for index, text in np.ndenumerate(arrays[value]):
+            out[index] = decode(str(text))
+        return out
     if kind == "none":
         return None
     if kind == "dict":

@@ -11,6 +11,7 @@ from ppl.lang import syntax as s
 from ppl.lang.check.scope import ConstructorRef, Facts, Global
 from ppl.lang.modules import Linked, Space
 from ppl.semantics.diagnostics import Diagnostic, suggest
+from ppl.semantics.types import MAP, NAMED
 
 Meant = Global | ConstructorRef
 
@@ -51,7 +52,9 @@ class Names:
             module = space.modules.get(alias)
             return None if module is None else self._type(module.own.get(member))
         own = self._type(space.own.get(name))
-        return own or self._type(self.linked.prelude[0].own.get(name))
+        if own is not None or name in NAMED or name in ("dist", "measure", MAP):
+            return own  # the prelude is read only if it is needed
+        return self._type(self.linked.prelude[0].own.get(name))
 
     # --------------------------------------------------------------------------- of modules
 

@@ -244,6 +244,15 @@ def test_a_long_chain_is_refused_before_it_is_deep():
     assert [d.code for d in error.value.diagnostics] == ["E093"]
 
 
+def test_the_prelude_is_read_only_if_it_is_needed():
+    stdlib.tree.cache_clear()
+    text = "fn f(x: real, n: nat) { x + n }\nmodel m(y: [real]) { a ~ normal(0, 1); return f(a, len(y)) }"
+    assert compile_source(Source("<text>", text)).models == ("m",)
+    assert stdlib.tree.cache_info().currsize == 0
+    compile_source(Source("<text>", "model m(y: [real]) { return map(exp, y) }"))
+    assert stdlib.tree.cache_info().currsize == 1
+
+
 def test_the_modules_of_the_library_are_those_in_its_folder(root: Path):
     assert sorted(stdlib.MODULES) == sorted(p.stem for p in (root / "lang/library").glob("*.ppl"))
 
