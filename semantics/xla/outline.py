@@ -14,6 +14,7 @@ from ppl.semantics import distributions as D
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span
+from ppl.semantics.omega import Key
 from ppl.semantics.signatures import PRIMITIVES
 from ppl.semantics.xla.axes import Arr, union
 from ppl.semantics.xla.dists import realise
@@ -66,7 +67,9 @@ def outline(bound: Bound, data: Data) -> dict[str, Named]:
         return x, state.with_site(site.path, x, site.span)
 
     def probe(data: Data) -> Mapping[str, RValue]:
-        _, state = bound.execute(data, rule=look, record=record, outline=binders)
+        # nothing is drawn from it, but loops without a bound may draw only where there is a source
+        omega = Key(jax.random.key(0))
+        _, state = bound.execute(data, rule=look, omega=omega, record=record, outline=binders)
         return {**state.sites, **state.kept}
 
     found = jax.eval_shape(probe, dict(data))

@@ -59,6 +59,22 @@ def test_what_turns_out_not_to_fit_runs_on_the_machine_and_says_so():
     assert not quiet.remarks and quiet.log_evidence == posterior.log_evidence
 
 
+def test_draws_that_do_not_fit_are_kept_by_the_machine(monkeypatch):
+    """Room for 3 steps of 40 lanes: every run takes at least 4 steps."""
+    target = ppl.compile("""
+model m() {
+  k ~ iterate k = 0 until k >= 4 { b ~ bernoulli(0.75); return k + indicator(b) }
+  return k
+}""").m()
+    monkeypatch.setattr("ppl.semantics.xla.steps.ROOM", 2)
+    monkeypatch.setattr("ppl.semantics.xla.unbounded.ROOM", 2)
+    monkeypatch.setattr("ppl.semantics.xla.unbounded.CAPACITY", 3 * 40)
+    assert code(target, ppl.importance(particles=40), "xla") == "E715"
+    posterior = ppl.infer(target, ppl.importance(particles=40), progress=False)
+    assert [r.code for r in posterior.remarks] == ["W717"]
+    assert np.isfinite(posterior["k/b[3]"]).all()
+
+
 def test_the_command_line_takes_an_engine(tmp_path):
     path = tmp_path / "model.ppl"
     path.write_text(SOURCE)

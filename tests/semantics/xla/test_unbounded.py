@@ -146,6 +146,13 @@ def test_draws_inside_have_no_density():
     assert problem.code == "E713" and problem.span is not None and "max" in (problem.hint or "")
 
 
+def test_a_loop_is_cut_by_an_intervention():
+    t = target(GEOMETRIC, p=0.25).do(k=-3)
+    posterior = ppl.infer(t, ppl.importance(particles=4), progress=False)
+    assert np.asarray(posterior.result)[0].tolist() == [2, 2, 2, 2]
+    assert "k/stop" not in posterior.draws
+
+
 ROOT = """
 model m(c: pos) {{
   a ~ lognormal(0, 1)
