@@ -230,11 +230,14 @@ class _Fuser:
     # ------------------------------------------------------------------------------ observations
 
     def observe(self, c: ir.Observe, levels: Levels) -> _Done:
-        view = self.views.view(c.value)
+        cast = isinstance(c.value, ir.Op) and c.value.op == "to_real"
+        view = self.views.view(c.value.args[0] if cast else c.value)  # type: ignore[attr-defined]
         spot = None if view is None else view.spot
         level = None if spot is None else levels.get(spot.at)
+        if cast and level is not None and spot is not None and not level.is_drawn(spot):
+            raise errors.of_another_kind(level.leaf, T.REAL, c.span)
         dist = self.value(c.dist, levels)
-        if spot is None or level is None or level.is_drawn(spot):
+        if cast or spot is None or level is None or level.is_drawn(spot):
             return _Done([], replace(c, dist=dist, value=self.value(c.value, levels)), levels)
         if not level.is_open(spot):
             raise errors.out_of_reach(level.leaf, c.span)

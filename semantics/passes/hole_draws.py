@@ -78,8 +78,6 @@ class Drawing:
         run = ir.At(item, self.step, ir.Run(item, c.dist, span=c.span), span=c.span)
         if below(item, wanted):
             return run
-        if T.is_real(item) != T.is_real(wanted):
-            raise errors.of_another_kind(self.leaf, item, c.span)
         binds: list[ir.Bind] = []
         x = bind(binds, self.fresh.name(self.leaf.name), run)
         legal: ir.Value = ir.Op(T.BOOL, "ge", (x, ir.Lit(T.BIT, 0)))
