@@ -86,8 +86,6 @@ class _Reasons:
                             "computed",
                             args[i].span or n.span,
                         )
-                if op == "iid" and isinstance(n.type, T.Measure) and not isinstance(n.type, T.Dist):
-                    yield Note("`iid` of a measure with effects of its own", n.span)
             case ir.For(guard=guard) if guard is not None:
                 if not self.known.value(guard, self._elements(n)):
                     yield Note("which elements are kept depends on what was drawn", n.span)

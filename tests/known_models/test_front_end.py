@@ -31,3 +31,4 @@ def test_compiles_and_takes_its_data(path):
         assert model.name == path.parent.name
         target = model(**json.loads(data.read_text()))
         assert not target.warnings
+        assert model.engine.name == "xla", model.engine.reasons

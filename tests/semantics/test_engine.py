@@ -50,6 +50,7 @@ XLA = {
     "a loop without a bound": "x ~ iterate a = 0 until a > 3 { k ~ poisson(1); return a + k }; return x",
     "tail recursion": "x ~ walk(0); return x",
     "pure tail recursion": "x ~ poisson(3); return gcd(12, x)",
+    "repeats of measures": "w ~ iid(3, flat()); for v in w { observe 1.5 ~ normal(v, 1) }; return w",
     "slices": "x ~ normal(0, 1); observe ys[1:len(ys)] ~ normal(x, 1); return x",
 }
 MACHINE = {
