@@ -1,14 +1,17 @@
 """Randomness by counter: a draw is a function of (key, SMC step, slot, path), and nothing else.
 
-A stream is 64 bits mixed from key, step and slot; a draw's generator starts at mix(stream ^ path)
-and steps as SplitMix64 does (Steele, Lea and Flood, "Fast splittable pseudorandom number
-generators", 2014); `mix` is its finaliser. So a draw needs no state, runs may be repeated from
-anywhere, and particles resampled from one parent part as soon as their slots differ.
+A stream is 64 bits mixed from key, step and slot by SplitMix64's finaliser (Steele, Lea and Flood,
+"Fast splittable pseudorandom number generators", 2014). A draw's 64 bits are wyrand's function of
+x = stream ^ path: the high and the low half of x * (x ^ KEY), one xored with the other (Wang Yi,
+"wyhash", 2019). A path is a counter times odd constants, which is what wyrand is made for, and it
+takes half the operations of a finaliser. A draw of more numbers steps from there as SplitMix64
+does. So a draw needs no state, runs may be repeated from anywhere, and particles resampled from one
+parent part as soon as their slots differ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -16,8 +19,10 @@ from ppl.semantics.machine.paths import MASK
 from ppl.semantics.machine.state import Draw, Omega, State
 
 GAMMA = 0x9E3779B97F4A7C15
-MULTIPLIERS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+KEY = 0xA0761D6478BD642F
 UNIT, HALF = 2.0**-53, 2.0**-54
+#: 64 bits times SCALE plus HALF is in (0, 1), rounding included
+SCALE = 2.0**-64 * (1 - 2.0**-52)
 
 
 def mix(z: int) -> int:
@@ -25,6 +30,12 @@ def mix(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
+
+
+def bits(x: int) -> int:
+    """The 64 bits of a draw whose stream and path have been xored to x."""
+    z = x * (x ^ KEY)
+    return (z ^ z >> 64) & MASK
 
 
 @lru_cache(maxsize=64)
@@ -66,37 +77,38 @@ class MachineKey:
     seed: int
     step: int = 0
     slot: int = 0
+    #: 64 bits of (seed, step, slot)
+    stream: int = field(init=False, repr=False, compare=False)
+
+    def __init__(self, seed: int, step: int = 0, slot: int = 0):
+        fields = self.__dict__  # made once a run: see `Execution`
+        fields["seed"], fields["step"], fields["slot"] = seed, step, slot
+        fields["stream"] = mix((_stream(seed, step) + slot * GAMMA + 2) & MASK)
 
     def at(self, step: int, slot: int) -> MachineKey:
         """The source of particle `slot` in step `step`."""
         return MachineKey(self.seed, step, slot)
-
-    @property
-    def stream(self) -> int:
-        """64 bits of (seed, step, slot)."""
-        return mix((_stream(self.seed, self.step) + self.slot * GAMMA + 2) & MASK)
 
     def begin(self, state: State) -> Draw:
         """The function that draws for a run."""
         stream = self.stream
 
         def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
-            z = path ^ stream  # `mix`, in line
-            z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-            z ^= z >> 31
-            return family.sample((z >> 11) * UNIT + HALF, z, *args)
+            z = path ^ stream  # `bits`, in line
+            z *= z ^ KEY
+            z = (z ^ z >> 64) & MASK
+            return family.sample(z * SCALE + HALF, z, *args)
 
         return draw
 
     def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
         """A draw of inference's own."""
-        z = mix(path ^ self.stream)
-        return family.sample((z >> 11) * UNIT + HALF, z, *args)
+        z = bits(path ^ self.stream)
+        return family.sample(z * SCALE + HALF, z, *args)
 
     def uniform(self, path: int) -> float:
         """One number in (0, 1)."""
-        return (mix(path ^ self.stream) >> 11) * UNIT + HALF
+        return bits(path ^ self.stream) * SCALE + HALF
 
     def mark(self) -> None:
         """Nothing changes in a run."""

@@ -28,6 +28,13 @@ class Execution:
     type: T.Type
     alive: bool = True
 
+    def __init__(self, state: State, value: Any, type: T.Type, alive: bool = True):
+        # a frozen dataclass's own takes as long as a short run
+        fields = self.__dict__
+        fields["state"], fields["value"], fields["type"], fields["alive"] = (
+            state, value, type, alive
+        )  # fmt: skip
+
     @property
     def log_weight(self) -> Any:
         """The sum of the scores (in rational arithmetic a `Log`)."""

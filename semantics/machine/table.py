@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
@@ -237,6 +238,7 @@ _COMMON: dict[str, Any] = {
     "columns_slice": columns_slice,
     "zip": zipped,
     "equal": equal,
+    "probit": NormalDist().inv_cdf,
     "checked_nat": _checked("checked_nat", _same),
     "checked_pos": _checked("checked_pos", _same),
     "checked_prob": _checked("checked_prob", _same),

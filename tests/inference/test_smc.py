@@ -148,15 +148,15 @@ def kalman(ys):
 
 
 def test_the_evidence_of_a_linear_gaussian_model():
-    """400 particles, a fixed seed: within 0.15 of a Kalman filter's, where 40 other seeds had a
-    standard deviation of 0.03 (a false alarm at 5 of them: 6e-7)."""
+    """1,500 particles, a fixed seed: within 0.25 of a Kalman filter's. With 400, the estimates of 20
+    seeds had a standard deviation of 0.107, so 0.055 here: a false alarm at 4.5 of them, 7e-6."""
     ys = [0.3, -0.2, 0.9, 1.4, 0.6]
     posterior = ppl.infer(
-        MODELS.walk_on_the_line(y=ys), ppl.smc(particles=400), seed=2, progress=False
+        MODELS.walk_on_the_line(y=ys), ppl.smc(particles=1_500), seed=2, progress=False
     )
-    assert posterior.log_evidence == pytest.approx(kalman(ys), abs=0.15)
-    assert posterior["xs/x"].shape == (1, 400, 5)
-    assert posterior.result[1].shape == (1, 400)
+    assert posterior.log_evidence == pytest.approx(kalman(ys), abs=0.25)
+    assert posterior["xs/x"].shape == (1, 1500, 5)
+    assert posterior.result[1].shape == (1, 1500)
 
 
 def test_particles_that_all_die_are_an_error_when_summarised():

@@ -81,7 +81,7 @@ class Block(Direct):
         )
 
     def go_on(self, text: str) -> None:
-        self.put(f"return {text}, {self.constant(None)}")
+        self.put(f"return {text}, 0")  # what is entered reads no value
 
     # --------------------------------------------------------------------------------------- code
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from math import exp, expm1, inf, log, log1p, pi, sqrt, tan
 from statistics import NormalDist
 from typing import Any
@@ -146,6 +147,12 @@ def _normal() -> Family:
         z = (x - m) / s
         return -0.5 * z * z - HALF_LOG_2PI - log(s)
 
+    def quick_log_prob(x: float, m: float, s: float) -> float:
+        if 0 < s < inf and -inf < m < inf and -inf < x < inf:
+            z = (x - m) / s
+            return -0.5 * z * z - HALF_LOG_2PI - log(s)
+        return -inf
+
     return Family(
         "normal",
         density,
@@ -156,6 +163,7 @@ def _normal() -> Family:
         log_sf=lambda x, m, s: special.log_Phi((m - x) / s),
         quantile=lambda lp, lq, m, s: m + s * normal_quantile(lp, lq),
         quick=quick,
+        quick_log_prob=quick_log_prob,
     )
 
 
@@ -272,6 +280,13 @@ _gumbel = _standard(
 # ----------------------------------------------------------------------- on the positive half-line
 
 _exponential = _standard(lambda y: -y, log_sf=lambda y: -y, quantile=lambda lp, lq: -lq)
+
+
+def _exponential_sample(u: float, z: int, rate: float) -> float:
+    if 0 < rate < inf:
+        return -log1p(-u) / rate
+    raise Dead
+
 
 _gamma = _standard(
     lambda y, a: special.xlogy(a - 1, y) - y - math.lgamma(a),
@@ -456,7 +471,7 @@ CONTINUOUS: dict[str, Family] = {
         _location_scale("asymmetric_laplace", _asymmetric_laplace),
         _location_scale("logistic", _logistic),
         _location_scale("gumbel", _gumbel),
-        _rate("exponential", _exponential),
+        replace(_rate("exponential", _exponential), quick=_exponential_sample),
         _gamma_rate,
         _scale("inv_gamma", _inv_gamma),
         _moved("chi_square", _gamma, lambda nu: (0.0, 2.0, (0.5 * nu,)), positive, _positive),

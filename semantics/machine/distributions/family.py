@@ -50,10 +50,14 @@ class Family:
     discrete: bool = False
     #: `sample` in one function, for the families that are drawn most often
     quick: Callable[..., Any] | None = None
+    #: `log_prob` likewise
+    quick_log_prob: Callable[..., float] | None = None
 
     def __post_init__(self) -> None:
         if self.quick is not None:
             object.__setattr__(self, "sample", self.quick)
+        if self.quick_log_prob is not None:
+            object.__setattr__(self, "log_prob", self.quick_log_prob)
 
     def log_prob(self, x: Any, *args: Any) -> float:
         """The log density at `x`, which may be anything of its type."""

@@ -1,0 +1,65 @@
+"""One of our programs on the machine in a process of its own: the twin of `webppl.js`.
+
+    python -m benchmarks.ours_machine NAME forward|smc|mcmc N
+
+Prints, as JSON, the seconds that inference took (not importing and compiling, which `seconds`
+leaves out as WebPPL's does), the mean of the results, and its standard error for `forward`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+MODELS = Path(__file__).parent / "models"
+DATA: dict[str, dict[str, Any]] = {
+    "walk_filter": {
+        "ys": [0.3, -0.2, 0.9, 1.4, 0.6, 1.9, 2.4, 1.7, 2.9, 3.1]
+        + [2.2, 2.6, 3.5, 3.9, 3.0, 4.4, 4.1, 3.6, 4.9, 5.2]
+    },
+    "changes": {
+        "xs": [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5],
+        "ys": [0.4, 0.9, 0.2, 0.7, -0.8, -1.1, -0.5, 1.3, 1.6, 1.1],
+    },
+}
+
+
+def measure(name: str, method: str, n: int) -> dict[str, float]:
+    """Infer once. `n`: draws, particles, or steps of a chain (after a twentieth of them)."""
+    from ppl.model import load
+    from ppl.semantics.machine import MachineKey
+
+    target = load(MODELS / f"{name}.ppl")[name](**DATA.get(name, {}))
+    machine, key = target.machine, MachineKey(1)
+    data = machine.bind(target.values)
+    if method == "smc":
+        from ppl.inference.smc import Smc, run_smc
+
+        start = machine.start(data, record=False, keyed=True)
+        begun = perf_counter()
+        found = run_smc(start, Smc(particles=n, threshold=1.0), key)
+        values, weights = [e.result for e in found.runs], found.population.weights
+        mean = float(sum(w * v for w, v in zip(weights, values, strict=True)))
+        return {"seconds": perf_counter() - begun, "mean": mean}
+    run = machine.runner(data, record=False, keyed=method == "forward")
+    begun = perf_counter()
+    if method == "mcmc":
+        from ppl.inference.mcmc import Mcmc, run_chain
+
+        chain = run_chain(run, Mcmc(draws=n, warmup=n // 20), key, 0)
+        values = [t.execution.result for t in chain.traces]
+    else:
+        values = [run(MachineKey(1, 0, i)).result for i in range(n)]
+    mean = sum(values) / n
+    seconds = perf_counter() - begun
+    spread = math.sqrt(sum((v - mean) ** 2 for v in values) / n)
+    return {"seconds": seconds, "mean": mean, "error": spread / math.sqrt(n)}
+
+
+if __name__ == "__main__":
+    _, name, method, n = sys.argv
+    print(json.dumps(measure(name, method, int(n))))

@@ -1,0 +1,20 @@
+// Runs a WebPPL program once and prints, as JSON, the seconds that inference took (not loading and
+// compiling) and the mean of the results. Arguments: the package, the program, options of Infer.
+'use strict'
+
+const fs = require('fs')
+const path = require('path')
+
+const [, , home, file, options] = process.argv
+const webppl = require(path.join(home, 'src', 'main.js'))
+const util = require(path.join(home, 'src', 'util.js'))
+
+util.seedRNG(1)
+const code = fs.readFileSync(file, 'utf8') +
+  `\nexpectation(Infer(extend(${options}, {model: model})), function(x) { return x * 1 })\n`
+const main = eval.call(global, webppl.compile(code, {debug: false}).code)
+const start = process.hrtime.bigint()
+webppl.runEvaled(main, util.trampolineRunners.cli(), {value: undefined}, {}, (s, mean) => {
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9
+  console.log(JSON.stringify({seconds, mean}))
+}, '')
