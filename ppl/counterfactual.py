@@ -56,9 +56,9 @@ def counterfactual(
     the noise of discrete choices is drawn.
 
     Raises:
-        DiagnosticError: E855 to E858, a name or value does not fit (see `Target.do`); E725, a
-            choice has other parameters in the imagined world, and a family without a noise map;
-            what `infer` raises.
+        DiagnosticError: E855 to E859, a name or value does not fit (see `Target.do`), or noise
+            cannot be kept; E725, a choice has other parameters in the imagined world, and a family
+            without a noise map; what `infer` raises.
     """
     if not isinstance(target, Target):
         raise fail(
@@ -70,7 +70,13 @@ def counterfactual(
     settings = target.settings_for(do, scored=False)
     before = replace(target, settings=tuple(s for s in target.settings if not s.scored))
     name = f"{factual.name}.counterfactual({listed(settings)})"
-    if engine == "machine" or target.model.engine.name == "machine":
+    if target.holes:
+        raise fail(
+            "E859",
+            "the data have holes, and what is drawn for them has no noise that could be kept",
+            hint="leave the rows with holes out",
+        )
+    if engine == "machine" or (engine == "auto" and _for_machine(target)):
         from ppl.machine import imagined_on_machine
 
         method = (
@@ -78,6 +84,12 @@ def counterfactual(
         )
         found = imagined_on_machine(method, factual, before, settings, seed, progress, draws=DRAWS)
         return replace(found, model=name)
+    if engine == "xla" and _for_machine(target):
+        raise fail(
+            "E859",
+            "XLA does not keep the noise of choices in loops and recursion without a bound",
+            hint="leave the choice to the compiler: engine='auto'",
+        )
     seen = infer(factual, method, seed=seed, progress=progress, engine=engine)
     if seen.exact:
         seen = _repeated(seen)
@@ -91,6 +103,14 @@ def counterfactual(
         return replace(
             posterior_of(before, values, result, n, seen.shape, seed=seed, **about), model=name
         )
+
+
+def _for_machine(target: Target) -> bool:
+    """Whether the machine is what finds the noise of all choices: XLA does not keep those of loops
+    without a bound by path."""
+    if target.model.engine.name == "machine":
+        return True
+    return any(n.shape is None and n.choice is not None for n in target.names.values())
 
 
 def _imagined(target: Target, settings: Any, seen: Posterior, seed: int) -> tuple[Any, Any]:

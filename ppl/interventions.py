@@ -130,6 +130,13 @@ def setting(
     if path not in known:
         raise unknown(path, known, parameters)
     at = known[path]
+    if at.shape is None and at.choice is not None:
+        raise fail(
+            "E859",
+            f"`{path}` is drawn in a loop or recursion without a bound, where names cannot be set",
+            span=at.span,
+            hint="give the loop a bound, `until … max 100`, or set what the loop is bound to",
+        )
     if at.shape is None:
         raise fail(
             "E856",

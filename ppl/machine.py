@@ -95,6 +95,8 @@ def imagined_on_machine(
 ) -> Posterior:
     """The executions of `factual` as they would have been, had `settings` been made besides those
     of `before`: see `ppl.counterfactual`. A list of all executions is repeated to about `draws`."""
+    if name_of(method) not in METHODS:
+        raise refused(name_of(method), factual.model.name, factual.model.engine)
     found = runs(method, factual, seed, progress)
     times = max(1, draws // len(found.executions)) if found.exact else 1
     alive = np.flatnonzero(found.log_weights > -np.inf)

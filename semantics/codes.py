@@ -1614,6 +1614,19 @@ kernels; differences are not.
     f ~ gaussian_process(fn (x) => 0, fn (a, b) => exp(-abs(a - b)))
 """,
     ),
+    "E859": Code(
+        "a choice that cannot be set, or whose noise cannot be kept",
+        """
+In loops and recursion without a bound the number of choices is known when the program runs, and
+compiled programs keep no place for each. Give the loop a bound, or set what it is bound to. The
+noise of what was drawn for holes in the data is not kept, either, for `ppl.counterfactual`.
+
+    n ~ iterate k = 0 until k > 5 { s ~ bernoulli(p); return k + (if s { 2 } else { 1 }) }
+    target.do({"n/s[0]": true})     # wrong
+    target.do(n=6)                  # right
+    n ~ iterate k = 0 until k > 5 max 6 { … }       # right: has six choices `n/s`
+""",
+    ),
     "E891": Code(
         "a posterior has no draws of that name",
         """

@@ -11,7 +11,7 @@ import numpy as np
 from ppl.semantics.machine.distributions.combinators import Product, elements
 from ppl.semantics.machine.distributions.family import NEVER, Family
 from ppl.semantics.machine.distributions.multivariate import nested
-from ppl.semantics.machine.special import log_add_exp, safe_log
+from ppl.semantics.machine.special import invert, log_add_exp, safe_log
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 
 Uniform = Callable[[], float]
@@ -45,9 +45,9 @@ def moved(
         return _by_gumbels(base, before, x, after, uniform)
     if kind is not None and row is not None and row.kind == "plain" and row.name in _FACTORS:
         return _by_standard_vector(family.name, before, x, after)
-    if kind is None or base.quantile is None or base.log_cdf is None or base.log_sf is None:
+    if kind is None or base.log_cdf is None or base.log_sf is None:
         raise NoMap(family.name)
-    return base.quantile(*_level(base, before, x, uniform), *after)
+    return _at_level(base, _level(base, before, x, uniform), after)
 
 
 def _elements(family: Family, args: tuple[Any, ...], x: Any) -> Any:
@@ -66,6 +66,17 @@ def _level(family: Family, args: tuple[Any, ...], x: Any, uniform: Uniform) -> t
     below, above = family.log_cdf(x - 1, *args), family.log_sf(x, *args)
     u, mass = uniform(), family.log_prob(x, *args)
     return log_add_exp(below, math.log(u) + mass), log_add_exp(above, math.log1p(-u) + mass)
+
+
+def _at_level(family: Family, level: tuple[float, float], args: tuple[Any, ...]) -> Any:
+    if family.quantile is not None:
+        return family.quantile(*level, *args)
+    below, above = family.log_cdf, family.log_sf
+    assert below is not None and above is not None
+    low = -math.inf if family.inside(-1.0, *args) else 0.0
+    return invert(
+        lambda x: below(x, *args), lambda x: above(x, *args), *level, low, math.inf, family.discrete
+    )
 
 
 def _by_gumbels(

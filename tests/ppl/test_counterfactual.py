@@ -36,6 +36,12 @@ model finite() {
   y ~ bernoulli((1 + u + 2 * z) / 8)
   return (x, y)
 }
+model waiting() {
+  p ~ categorical([0.5, 0.3, 0.2])
+  n ~ iterate k = 0 until k >= 4 { s ~ bernoulli((1 + p) / 4); return k + (if s { 2 } else { 1 }) }
+  y ~ normal(n, 0.5)
+  return n
+}
 model rough(k: nat) {
   a ~ categorical([0.2, 0.5, 0.3])
   g ~ binomial(3, (1 + a) / 5)
@@ -198,6 +204,21 @@ def test_without_a_noise_map_parameters_must_stay(engine: str):
     # 5.5 standard errors: a false alarm in about 10^7 runs
     n = found.effective_sample_size
     assert abs(found.summary()["b/then/e", "mean"] - 0.3) < 5.5 * np.sqrt(0.21 / n)
+
+
+def test_choices_in_loops_without_a_bound_keep_their_noise():
+    """On the machine, unless XLA is asked for; a step more is drawn. More successes end sooner."""
+    target = MODELS.waiting()
+    method = ppl.importance(particles=200)
+    seen = ppl.infer(target.given(y=4.5, p=0), method, progress=False, engine="machine", seed=2)
+    found = imagine(target, {"y": 4.5, "p": 0}, do={"p": 2}, method=method, seed=2)
+    assert np.allclose(found["y"] - found["n"], 4.5 - seen["n"], rtol=0, atol=1e-12)
+    before, after = (np.nan_to_num(f["n/s[0]"]) for f in (seen, found))
+    assert (after >= before).all() and (after > before).any()
+    with pytest.raises(DiagnosticError, match="E859"):
+        imagine(target, {"y": 4.5}, do={"p": 2}, method=method, engine="xla")
+    with pytest.raises(DiagnosticError, match="E859"):
+        target.do({"n/s[0]": True})
 
 
 def test_refusals():
