@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from ppl.lang import habits
 from ppl.lang.tokens import KEYWORDS, Token
@@ -74,6 +75,45 @@ def scan(source: Source) -> list[Token]:
     if problems:
         raise DiagnosticError(*problems)
     return tokens
+
+
+def pieces(text: str) -> Iterator[tuple[str, int, int]]:
+    """The whole text in pieces, (kind, start, end), with blanks and whatever is no token: for
+    programs that show a text and do not judge it. Kinds are those of tokens, "SPACE" and "STRAY".
+    """
+    at, after_dot = 0, False
+    if text.startswith("\ufeff"):  # a byte order mark is no text
+        yield "SPACE", 0, 1
+        at = 1
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is not None and match.lastgroup == "number" and after_dot:
+            match = _INDEX.match(text, at) or match
+        kind = "STRAY" if match is None else _kind(match, after_dot)
+        end = at + 1 if match is None else match.end()
+        yield kind, at, end
+        at, after_dot = end, kind == "." or (after_dot and kind == "SPACE")
+
+
+def _kind(match: re.Match[str], after_dot: bool) -> str:
+    word, group = match.group(), str(match.lastgroup)
+    match group:
+        case "operator":
+            return word
+        case "word" if not word.isidentifier():
+            return "STRAY"
+        case "word":
+            return word if word in KEYWORDS and not after_dot else "NAME"
+        case "text" | "closed":
+            return "TEXT" if match["closed"] else "STRAY"
+        case "quoted" | "foreign":
+            return "STRAY"
+        case "number":
+            number = _NUMBER.fullmatch(word)
+            if number is None:
+                return "STRAY"
+            return "INT" if number[1] is None and number[2] is None else "FLOAT"
+    return group.upper()
 
 
 def _token(source: Source, at: int, match: re.Match[str] | None, after_dot: bool) -> Token | None:

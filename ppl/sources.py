@@ -26,7 +26,7 @@ def read_source(path: str | Path) -> Source:
             data = file.read(LIMIT + 1)
     except OSError as error:
         raise fail("E007", f"{path} cannot be read: {error.strerror}") from error
-    return _source(str(path), data)
+    return source_of(str(path), data)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Folder:
             data = _read_regular(target)
         except OSError as error:
             raise fail("E090", f"{shown} cannot be read: {error.strerror}", span=span) from None
-        return _source(str(shown), data)
+        return source_of(str(shown), data)
 
     def _similar(self, path: Path) -> str | None:
         try:
@@ -93,7 +93,8 @@ def _read_regular(path: Path) -> bytes:
         return file.read(LIMIT + 1)
 
 
-def _source(name: str, data: bytes) -> Source:
+def source_of(name: str, data: bytes) -> Source:
+    """The text of bytes. Raises DiagnosticError: E005, there are too many; E007, not UTF-8."""
     if len(data) > LIMIT:
         raise fail("E005", f"{name} has more than {LIMIT} bytes, and no program does")
     try:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 
 from ppl.lang.format import format_source
 from ppl.lang.lexer import scan
 from ppl.lang.parser import parse
 from ppl.lang.syntax import same
 from ppl.semantics.diagnostics import DiagnosticError, Source
+from ppl.verify.programs import FEATURES, MACHINE_FEATURES, programs
 
 from .sentences import sentence, spaced
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted(
+    path for folder in ("examples", "benchmarks", "lang") for path in (ROOT / folder).rglob("*.ppl")
+)
 
 MESSY = """\
 
@@ -187,3 +195,27 @@ def test_blanks_and_comments_anywhere(corpus):
             if token.kind == "NEWLINE":
                 out.append(rng.choice(["", "", "\n", "   ", "\t# note\n", "\n\n  # note  \n\n"]))
         assert_formats("".join(out))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_models_that_come_with_the_project(path):
+    assert_formats(path.read_text())
+
+
+@given(programs(features=FEATURES | MACHINE_FEATURES))
+@settings(max_examples=25, deadline=None)
+def test_generated_programs_without_their_layout(program):
+    """As they are, and with the blanks between tokens that the lexer needs and no others."""
+    neat = assert_formats(program.source)
+    source = Source("test", program.source)
+    out, end, last = [], 0, ""
+    for token in scan(source):
+        word = source.text[token.start : token.end]
+        glue = (last + word)[max(0, len(last) - 1) :]
+        between = source.text[end : token.start]
+        out.append(" " if between and re.match(r"[\w.\"=<>~*/&|!+-]{2}", glue) else "")
+        out.append(word)
+        end, last = token.end, word
+    squeezed = "".join(out)
+    assert same(parse(source), parse(Source("squeezed", squeezed)))
+    assert re.sub(r" +#", " #", assert_formats(squeezed)) == re.sub(r" +#", " #", neat)
