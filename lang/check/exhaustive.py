@@ -45,6 +45,28 @@ def check_matches(body: Body, report: Callable[[Diagnostic], None]) -> None:
     for node in body.types:
         if isinstance(node, s.Match):
             _check(node, body, report)
+    for pattern in _binders(body):
+        witness = _Matrix(body.facts).missing([[pattern]], [body.types[pattern]])
+        if witness is not None:
+            report(
+                Diagnostic(
+                    "E317",
+                    f"`{quote(pattern)}` does not cover `{witness[0]}`",
+                    pattern.span,
+                    (Note("what is bound here must always fit"),),
+                    "take cases with `match`",
+                )
+            )
+
+
+def _binders(body: Body) -> list[s.Pattern]:
+    """The whole patterns, but for those of arms, that ask for a constructor."""
+    patterns = [p for p in body.types if isinstance(p, s.Pattern)]
+    parts = {part for p in patterns for part in s.children(p)}
+    parts |= {a.pattern for m in body.types if isinstance(m, s.Match) for a in m.arms}
+    return [
+        p for p in patterns if p not in parts and any(isinstance(x, s.PCons) for x in s.nodes(p))
+    ]
 
 
 def _check(e: s.Match, body: Body, report: Callable[[Diagnostic], None]) -> None:

@@ -135,6 +135,9 @@ class Blocks(Expressions):
                 for name, item in fields:
                     t = v.type.get(name)  # type: ignore[attr-defined]
                     self.bind_kept(item, ir.Get(t, v, name, span=item.span), inner, scope)
+            case s.PCons():
+                for field, item in self.fields(pattern, v, scope):
+                    self.bind_kept(item, field, inner, scope)
 
     def under(self, scope: Scope) -> Scope:
         """The same block, one step down the path."""

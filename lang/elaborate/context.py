@@ -81,10 +81,30 @@ class Context:
                     assert t is not None
                     get = ir.Get(t, v, name, span=item.span)
                     self.bind_part(item, get, scope, part(origin, name))
+            case s.PCons():
+                for field, item in self.fields(pattern, v, scope):
+                    self.bind_part(item, field, scope, None)
             case s.PWild():
                 pass
             case _:
                 raise AssertionError(f"a pattern that can fail: {pattern.span.text}")
+
+    def fields(
+        self, pattern: s.PCons, v: ir.Value, scope: Scope
+    ) -> list[tuple[ir.Value, s.Pattern]]:
+        """The fields of a value whose type has one constructor (the checker has seen to it)."""
+        if not pattern.args:
+            return []
+        span = pattern.span
+        params = tuple(ir.Param(self.namer.fresh("field"), self.type(a)) for a in pattern.args)
+        t = Tuple(tuple(p.type for p in params))
+        made = ir.MakeTuple(t, tuple(ir.Var(p.type, p.name, span=span) for p in params), span=span)
+        arm = ir.Arm(self.instance.constructors[pattern], params, self.returned(made))
+        parts = scope.emit(self.namer.fresh("parts"), ir.Match(t, v, (arm,), span=span))
+        return [
+            (ir.Proj(p.type, parts, i, span=a.span), a)
+            for i, (p, a) in enumerate(zip(params, pattern.args, strict=True))
+        ]
 
     def bind_part(self, pattern: s.Pattern, v: ir.Value, scope: Scope, origin: Origin) -> None:
         if isinstance(pattern, s.PName):

@@ -88,6 +88,33 @@ def test_values_are_those_of_the_modules():
     assert list(run.sites) == ["jitter/e", "a/e", "s/s"]
 
 
+def test_the_only_constructor_of_a_type_is_taken_apart_wherever_names_are_bound():
+    from ppl.semantics.machine import Machine, MachineKey
+
+    program = compiled(
+        """
+import "pairs.ppl" as p
+type unit_ = Unit
+fn swap(p.Pair(a, b)) { p.Pair(b, a) }
+model m() {
+  p.Pair(x, (y, _)) ~ p.drawn()
+  let p.Pair(u, Unit) = p.Pair(x, Unit)
+  let z = [a + b for p.Pair(a, b) in [p.Pair(1, 2), p.Pair(3, 4)]]
+  return (x, y, u, z, swap(p.Pair(1, "a")))
+}
+""",
+        pairs="""
+type pair[a, b] = Pair(a, b)
+fn drawn() { a ~ normal(0, 1); return Pair(a, (2 * a, 0)) }
+""",
+    ).program("m")
+    verify(program)
+    run = Machine(program).run({}, MachineKey(1))
+    x, y, u, z, swapped = run.result
+    assert y == 2 * x and u == x and z == [3, 7] and swapped.args == ("a", 1)
+    assert list(run.kept) == ["drawn/a", "x", "y"]
+
+
 def test_a_module_is_one_whoever_imports_it():
     c = compiled(
         """
