@@ -10,7 +10,7 @@ from the distributions that they are observed under.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -60,9 +60,36 @@ def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior
     """
     if target.model.engine.name == "machine":
         return predict_on_machine(posterior, target, seed)
+    if any(r.code == "W717" for r in posterior.remarks):  # XLA cannot run it after all
+        return predict_on_machine(posterior, target, seed)
     if posterior.log_weights is not None:
         posterior = posterior.resample(int(np.prod(posterior.shape)), seed=seed)
-    return _simulate(target, posterior.draws, posterior.shape, seed, method="predict")
+    sites = gathered(posterior.draws)
+    return _simulate(target, sites, posterior.shape, seed, method="predict")
+
+
+def gathered(draws: Mapping[str, Any]) -> dict[str, Any]:
+    """Elements that are columns of their own, as the machine has them (`d/e[0]`, `d/e[1]`), as
+    arrays (`d/e`), missing where there is no column."""
+    out: dict[str, Any] = {}
+    elements: dict[str, dict[tuple[int, ...], np.ndarray]] = {}
+    for name, v in draws.items():
+        site, bracket, rest = name.partition("[")
+        if bracket and rest.rstrip("]").replace(",", "").isdigit():
+            at = tuple(map(int, rest.rstrip("]").split(",")))
+            elements.setdefault(site, {})[at] = np.asarray(v)
+        else:
+            out[name] = v
+    for site, columns in elements.items():
+        first = next(iter(columns.values()))
+        ranks, shapes = {len(i) for i in columns}, {v.shape for v in columns.values()}
+        if len(ranks) == len(shapes) == 1 and site not in out and first.dtype.kind in "biuf":
+            sizes = tuple(1 + max(i) for i in zip(*columns, strict=True))
+            whole = np.full((*first.shape[:2], *sizes, *first.shape[2:]), np.nan)
+            for i, v in columns.items():
+                whole[(slice(None), slice(None), *i)] = v
+            out[site] = whole
+    return out
 
 
 def _simulate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -57,6 +59,22 @@ def test_what_turns_out_not_to_fit_runs_on_the_machine_and_says_so():
     assert set(np.asarray(posterior.result)[0]) == {2.5}
     quiet = ppl.infer(target, ppl.importance(particles=50), progress=False, engine="machine")
     assert not quiet.remarks and quiet.log_evidence == posterior.log_evidence
+
+
+def test_predictions_take_the_draws_of_the_other_engine():
+    """Steps of a loop have columns of their own on the machine, and are one array on XLA."""
+    target = ppl.compile("""
+model m(y: [real]) {
+  s ~ iterate s = 0.0 until abs(s) > 2 { e ~ normal(0, 1); return s + e }
+  observe y ~ normal(s, 1e-6)
+  return s
+}""").m(y=[0.1, 0.4, -0.3])
+    posterior = ppl.infer(target, ppl.importance(particles=12), engine="machine", progress=False)
+    assert "s/e[0]" in posterior.draws
+    flat = replace(posterior, log_weights=None)
+    predicted = flat.predict(target, seed=4)
+    want = np.broadcast_to(posterior["s"][..., None], (1, 12, 3))
+    np.testing.assert_allclose(predicted["y"], want, atol=1e-5)
 
 
 def test_draws_that_do_not_fit_are_kept_by_the_machine(monkeypatch):
