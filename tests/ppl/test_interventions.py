@@ -103,7 +103,7 @@ def on_xla(target: ppl.Target) -> dict[Any, float]:
     return out
 
 
-def equal(a: Mapping[Any, float], b: Mapping[Any, F]) -> bool:
+def equal(a: Mapping[Any, float], b: Mapping[Any, F | int]) -> bool:
     return all(
         a.get(k, 0.0) == pytest.approx(float(b.get(k, F(0))), abs=1e-12)
         for k in a.keys() | b.keys()
@@ -320,6 +320,22 @@ model made(y: nat) {
   return (n, w)
 }
 """).made(y=1)
+
+
+def test_blocks_look_for_settings_as_direct_code_does():
+    """Direct code gives way to blocks where it is too deep; runs that may be suspended are blocks."""
+    for target in (
+        RANDOM.do({"v[1]": True, "n": 2}),
+        RANDOM.given({"n/stop": False}),
+        CHAIN.do({"states/z[1]": 2, "states[3]": 0}),
+    ):
+        for seed in range(8):
+            direct = target.machine.run(target.values, MachineKey(seed))
+            blocks = target.machine.start(target.values).finish(MachineKey(seed))
+            assert direct.alive == blocks.alive
+            if direct.alive:
+                assert (direct.result, direct.kept) == (blocks.result, blocks.kept)
+                assert direct.log_weight == blocks.log_weight
 
 
 def test_programs_whose_names_are_known_when_they_run():

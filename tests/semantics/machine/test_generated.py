@@ -27,6 +27,7 @@ OPTIONS = [
     Options(rational=True),
     Options(keyed=True),
     Options(keyed=True, suspends=True),
+    Options(named=True, settable=True, suspends=True),
 ]
 NODES = (
     "Module FunctionDef arguments arg Return Assign AugAssign For While If Expr Call Name Constant "
