@@ -61,9 +61,9 @@ def _sections() -> Iterator[str]:
     yield (
         "Finite ones can be enumerated and summed out. `flat` and its kin are measures: they\n"
         "have a density and cannot be sampled. *Noise* is what a draw has in common with what it\n"
-        "would have been under other parameters: its quantile level (*quantile*), its standardised\n"
-        "value (*location-scale*), or a Gumbel variable for each value (*gumbel-max*). See\n"
-        "[counterfactuals](causal.md#counterfactuals).\n"
+        "would have been under other parameters: its quantile level (*quantile*), its\n"
+        "standardised value (*location-scale*), or a Gumbel variable for each value\n"
+        "(*gumbel-max*). See [counterfactuals](causal.md#counterfactuals).\n"
     )
     yield "## Operators\n"
     yield (
