@@ -40,6 +40,9 @@ INTERRUPTED = 130
     show_default=True,
     help="What runs the program.",
 )
+@click.option("--fuel", type=click.IntRange(min=1), help="Steps of an execution on the machine.")
+@click.option("--seconds", type=float, help="Time for all of them.")
+@click.option("--memory", type=float, help="Megabytes that they may hold.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another setting.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
@@ -52,6 +55,9 @@ def command(
     method: str,
     seed: int,
     engine: str,
+    fuel: int | None,
+    seconds: float | None,
+    memory: float | None,
     settings: tuple[str, ...],
     out: str | None,
     plot: str | None,
@@ -78,9 +84,14 @@ def command(
     make = choose("method", method, METHODS)
     given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))
     configured = make(**_accepted(method, make, given))
+    limited = {"fuel": fuel, "seconds": seconds, "memory": memory}
+    limited = {k: v for k, v in limited.items() if v is not None}
+    limits = ppl.limits(**limited) if limited else None
     code = 0
     try:
-        posterior = infer(target, configured, seed=seed, progress=progress, engine=engine)
+        posterior = infer(
+            target, configured, seed=seed, progress=progress, engine=engine, limits=limits
+        )
     except KeyboardInterrupt as stop:
         posterior = stop.posterior if isinstance(stop, Interrupted) else None
         code = INTERRUPTED

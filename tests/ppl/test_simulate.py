@@ -8,8 +8,10 @@ import time
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import ppl
+from ppl.cli import main
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey
 
@@ -186,3 +188,19 @@ def test_a_stopped_run_keeps_the_executions_made_so_far(monkeypatch):
         with pytest.raises(ppl.Interrupted) as caught:
             ppl.infer(target, ppl.importance(particles=30), seed=5, progress=False)
     assert caught.value.posterior is None
+
+
+def test_limits_on_the_command_line(tmp_path):
+    path = tmp_path / "endless.ppl"
+    path.write_text(
+        "type t = A | B(t)\nfn f(x: t) -> nat { f(B(x)) }\n"
+        "model m() { x ~ bernoulli(0.5); return f(A) }\n"
+    )
+    run = ["run", str(path), "--method", "importance", "--no-progress"]
+    for option, code in (
+        ("--fuel=20000", "E843"),
+        ("--seconds=0.1", "E847"),
+        ("--seconds=-1", "E811"),
+    ):
+        out = CliRunner().invoke(main, [*run, option])
+        assert out.exit_code == 1 and code in out.stderr, out.output
