@@ -1090,7 +1090,8 @@ ones; `ppl.infer` goes over to it by itself unless engine='xla' was asked for.
         """
 `engine="xla"` asks for compiled code, which has no inductive types, `mem`, general recursion and
 sizes that depend on random choices. `engine="machine"` asks for one execution after the other,
-which has no gradients. By default the compiler chooses; `ppl check --engine` shows what, and why.
+which has no gradients. `smc` and `mcmc` run on the machine alone. By default the compiler chooses;
+`ppl check --engine` shows what, and why.
 
     ppl.infer(target, ppl.nuts(), engine="machine")          # wrong
     ppl.infer(target, ppl.importance(), engine="machine")    # right

@@ -10,7 +10,8 @@ import pytest
 
 import ppl
 from ppl.inference.single_site import first_trace, revise
-from ppl.semantics.machine import Machine
+from ppl.semantics.diagnostics import DiagnosticError
+from ppl.semantics.machine import Machine, MachineKey
 from ppl.semantics.machine.tape import explore
 
 #: `lengths`: one, two or three sites, whose later sites' laws depend on earlier ones; some values of
@@ -48,8 +49,14 @@ model kinds(y: bool) {
 model normals(y: real) {
   k ~ geometric(0.5)
   xs ~ for _ in range(k) { x ~ normal(1, 1); return x }
-  observe y ~ normal(sum(xs), 0.5)
+  observe y ~ normal(sum(xs), 2)
   return k
+}
+
+model lazy_values(y: real) {
+  f ~ mem(fn (k: nat) => normal(0, 1))
+  observe y ~ normal(f(0), 1)
+  return f
 }
 
 model impossible() {
@@ -105,3 +112,61 @@ def test_the_kernel_is_reversible_over_traces_of_unequal_length(target, states):
     assert np.max(np.abs(flow - flow.T)) < 1e-12
     # it moves, and reaches every trace from every other
     assert np.all(np.linalg.matrix_power(kernel + 1e-300, 64) > 1e-9)
+
+
+def posterior_of_k(y):
+    """p(k | y) of `normals`, by hand: the sum of k is normal(k, sqrt(k + 4))."""
+    k = np.arange(60)
+    v = k + 4
+    p = 0.5 ** (k + 1) * np.exp(-((y - k) ** 2) / (2 * v)) / np.sqrt(v)
+    return p / p.sum()
+
+
+def test_chains_over_a_random_number_of_normals():
+    """Four chains; the mean of k within 4.5 standard errors by the chains' effective sample size (a
+    fixed seed; 7e-6 had it been random)."""
+    posterior = ppl.infer(
+        MODELS.normals(y=3.4), ppl.mcmc(draws=500, warmup=100), seed=4, progress=False
+    )
+    exact = posterior_of_k(3.4)
+    mean = exact @ np.arange(60)
+    sd = math.sqrt(exact @ (np.arange(60) - mean) ** 2)
+    assert posterior.shape == (4, 500) and posterior.result.shape == (4, 500)
+    assert np.array_equal(posterior["k"], posterior.result)
+    names = list(posterior.scalars[0])
+    size = posterior.convergence.ess_bulk[names.index("k")]
+    assert size > 100
+    assert abs(posterior.result.mean() - mean) < 4.5 * sd / math.sqrt(size)
+    # site x[i] is there exactly in the draws with more than i of them
+    assert np.array_equal(np.isnan(posterior["xs/x[1]"]), posterior.result < 2)
+    assert 0 < posterior.stats["acceptance_rate"].mean() < 1
+
+
+def test_a_function_drawn_from_draws_what_it_was_not_asked_for_afresh():
+    """What no run asked for is no part of the trace, and must not be taken from the one before."""
+    machine = Machine(MODELS.lazy_values(y=2.0).model.program)
+    run = machine.runner(MODELS.lazy_values(y=2.0).values, record=False)
+    trace = first_trace(run, MachineKey(3))
+    size = len(trace.sites)
+    f = trace.execution.result
+    fresh = [f(5), f(6)]
+    assert len(trace.sites) == size and fresh[0] != fresh[1]
+    after = revise(run, trace, MachineKey(3).at(1, 0))
+    assert len(after.sites) == size and after.execution.result(5) == after.execution.result(5)
+
+
+def test_a_chain_without_a_start_says_so():
+    with pytest.raises(DiagnosticError, match="E895"):
+        ppl.infer(MODELS.impossible(), ppl.mcmc(chains=1), progress=False)
+
+
+@pytest.mark.parametrize("setting", [{"chains": 0}, {"draws": 0}, {"warmup": -1}, {"thin": 0}])
+def test_settings_are_checked(setting):
+    with pytest.raises(DiagnosticError, match="E811"):
+        ppl.mcmc(**setting)
+
+
+def test_what_runs_on_the_machine_alone_says_so():
+    for method in (ppl.smc(), ppl.mcmc()):
+        with pytest.raises(DiagnosticError, match="E716"):
+            ppl.infer(MODELS.deep(y=3), method, engine="xla", progress=False)
