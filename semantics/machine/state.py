@@ -104,7 +104,7 @@ class State:
         self.depth = Depth()
         #: the 64 bits that draws in line are mixed with
         self.stream: int = omega.stream if code.options.keyed else 0  # type: ignore[attr-defined]
-        draw = omega.begin(self)
+        draw = omega.draw if code.options.keyed else omega.begin(self)  # type: ignore[attr-defined]
         if code.settings is not None:
             self.draw = code.settings.drawing(self, draw)
         else:

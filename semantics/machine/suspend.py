@@ -35,6 +35,24 @@ class Suspended:
     budget: Budget | None = None
     nested: Any = None
 
+    def after(self, frame: Any, value: Any, s: State) -> Suspended:
+        """The same run at its next point: what `replace` would give, without its cost."""
+        later = object.__new__(Suspended)
+        later.__dict__.update(
+            code=self.code,
+            type=self.type,
+            frame=frame,
+            value=value,
+            log_weight=s.w,
+            sites=s.sites,
+            kept=s.kept,
+            observed=s.observed,
+            memo=s.frozen_memo(),
+            budget=self.budget,
+            nested=s.nested,
+        )
+        return later
+
     def resume(self, omega: Omega) -> Suspended | Execution:
         """Run to the next suspension point, or to the end.
 
@@ -48,19 +66,7 @@ class Suspended:
             s.nested = self.nested
             value = self.code.drive(s, self.frame, self.value)
         except Suspend as stop:
-            return Suspended(
-                self.code,
-                self.type,
-                stop.frame,
-                stop.value,
-                s.w,
-                s.sites,
-                s.kept,
-                s.observed,
-                s.frozen_memo(),
-                budget,
-                s.nested,
-            )
+            return self.after(*stop.args, s)
         except Dead:
             s.w = -math.inf
             return Execution(s, None, self.type, alive=False)

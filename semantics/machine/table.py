@@ -20,8 +20,15 @@ NEVER = -math.inf
 class Suspend(Exception):
     """A run reached a suspension point: it goes on in `frame` with `value`."""
 
-    def __init__(self, frame: Any, value: Any):
-        self.frame, self.value = frame, value
+    # no `__init__`: it is raised once a particle and step
+
+    @property
+    def frame(self) -> Any:
+        return self.args[0]
+
+    @property
+    def value(self) -> Any:
+        return self.args[1]
 
 
 class Finished(Exception):
