@@ -37,9 +37,9 @@ independent in their elements. A *reduction* takes all elements of an array of a
 there are several signatures, the first that fits the arguments gives the type.
 """
 
-#: rows that are written as operators or statements, or that wait for an engine that runs them
+#: rows that are written in another way: as operators, statements, or methods of `normalize`
 HIDDEN = {*OPERATORS.values(), "neg", "not", "slice", "columns", "columns_slice", "index",
-          "range_from", "score_if", "value_at", "checkpoint", "mem", "lazy", "normalize",
+          "range_from", "score_if", "value_at", "checkpoint",
           "normalize_importance", "normalize_rejection"}  # fmt: skip
 
 

@@ -113,7 +113,7 @@ class ArrayLit(Expr):
 
 
 class Call(Expr):
-    """`f(a, b, k=c)`; methods `m.do(x=1)` are calls of a `Field`."""
+    """`f(a, b, k=c)`; methods, such as `c.push(t)`, are calls of a `Field`."""
 
     fn: Expr
     args: tuple[Expr, ...]

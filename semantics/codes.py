@@ -266,6 +266,19 @@ What stands before the dot of a type or pattern is the name of an imported modul
     fn f(xs: lists.list[real]) { … }
 """,
     ),
+    "E120": Code(
+        "an intervention inside a program",
+        """
+Interventions are said of a whole program, where its sites have their names: in Python,
+`target.do(x=1)`. Inside a program, a function takes what is to be set as an argument.
+
+    fn m() { x ~ normal(0, 1); y ~ normal(x, 1); return y }
+    model seen() { y ~ m().do(x = 1); return y }
+
+    fn m(x) { y ~ normal(x, 1); return y }
+    model seen() { y ~ m(1); return y }
+""",
+    ),
     "E090": Code(
         "an imported file that cannot be read",
         """
@@ -552,7 +565,7 @@ A function takes as many arguments as it has parameters, those with a default as
     "E313": Code(
         "an unknown or doubled named argument",
         """
-`f(a = 1)` gives the parameter `a`. Each is given once. `m.do(x = 1)` names sites.
+`f(a = 1)` gives the parameter `a`. Each is given once.
 
     x ~ normal(mu = 0, sd = 1)
     x ~ normal(mu = 0, sigma = 1)
@@ -1578,7 +1591,8 @@ arrays), not where one law draws them together. A name is conditioned or interve
         """
 A map finds a value by comparing keys, so keys are numbers, texts, truth values, values of declared
 types, or tuples, records, arrays and maps of such. Functions and measures have no decidable
-equality.
+equality. The same holds for what a function of `mem` or `gaussian_process` is asked for, since it
+remembers its answers.
 
     let m = map_of([(fn (x) => x, 1)])
     let m = map_of([("identity", 1)])

@@ -269,7 +269,7 @@ _MAPS = [
 TEXT_ROWS = frozenset(r.name for r in _TEXTS)
 MAP_ROWS = frozenset(r.name for r in _MAPS)
 #: rows whose type variable k must be comparable
-KEYED = MAP_ROWS | {"gaussian_process"}
+KEYED = MAP_ROWS | {"mem", "gaussian_process"}
 
 _LINEAR = [
     _plain("dot", "a,b", "([real], [real]) -> real", "inner product"),
@@ -294,7 +294,7 @@ _HIGHER_ORDER = [
     _plain("mem", "f", "(k -> measure[a]) -> measure[k -> a]", "a lazy random function: each value is drawn once, when asked"),
     _plain("gaussian_process", "mean,kernel", "(k -> real, (k, k) -> real) -> measure[k -> real]", "a random function, jointly normal at any inputs; each value is drawn when asked, given those before"),
     _plain("lazy", "m", "(measure[a]) -> measure[a]", "a draw that is made only if its value is used"),
-    _plain("normalize", "m", "(measure[a]) -> dist[a]", "the measure divided by its mass, by running all its paths"),
+    _plain("normalize", "m", "(measure[a]) -> dist[a]", "the measure divided by its mass, by running all its paths; `normalize(m, method)` says how"),
     _plain("normalize_importance", "m,n", "(measure[a], nat) -> measure[a]", "one of n executions of m, chosen by weight"),
     _plain("normalize_rejection", "m,tries=1000000", "(measure[a], nat) -> measure[a]", "the first execution of m that is accepted, among so many"),
     _plain("checkpoint", "", "() -> real", "0: scored where the program says `checkpoint`, a suspension point"),

@@ -11,7 +11,7 @@ from ppl.lang.check.primitives import primitive_call
 from ppl.lang.check.report import Place, quote
 from ppl.lang.check.scope import Builtin, ConstructorRef, Global, Local
 from ppl.lang.check.terms import ERROR, Con, Meta, Term, describe, prune
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.semantics.diagnostics import Diagnostic, Note
 from ppl.semantics.signatures import PRIMITIVES
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def call(body: Body, e: s.Call) -> Term:
         return primitive_call(body, e, meaning.name)
     if isinstance(meaning, ConstructorRef):
         return _constructor(body, e, meaning.name)
-    if isinstance(e.fn, s.Field) and e.fn.name == "do":
+    if isinstance(e.fn, s.Field) and e.fn.name == "do" and e.named:
         return _intervention(body, e, e.fn)
     return _apply(body, e)
 
@@ -141,18 +141,17 @@ def constructor_value(body: Body, node: s.Expr, name: str) -> Term:
 
 
 def _intervention(body: Body, e: s.Call, fn: s.Field) -> Term:
-    """`m.do(x = 1)`: the same measure with a site cut."""
-    term = body.expr(fn.value)
+    """`m.do(x = 1)`, which is said from outside: sites have names where a program is run."""
+    body.expr(fn.value)
     all_arguments(body, e)
-    item = body.solver.measured(term, Place(body, e), fn.value, "what `.do` intervenes on", "E509")
-    if e.args or not e.named:
-        body.report(
-            Diagnostic(
-                "E313",
-                "`.do` takes the sites to set by name",
-                e.span,
-                (),
-                f"write `{quote(fn.value)}.do(x = 1)`",
-            )
+    sites = ", ".join(f"{name}={quote(a)}" for name, a in e.named)
+    body.report(
+        Diagnostic(
+            "E120",
+            "a program cannot intervene on a measure inside it",
+            e.span,
+            (Note("sites have their names where the whole program is run"),),
+            f"intervene from Python, `model(…).do({sites})`, or give the function a parameter",
         )
-    return t.measure(item)
+    )
+    return ERROR

@@ -354,10 +354,6 @@ class Flows:
         name = self.body.primitive.get(e)
         if name is not None:
             return primitive_call(self, e, PRIMITIVES[name])
-        if isinstance(e.fn, s.Field) and e.fn.name == "do":
-            for _, a in e.named:
-                self.expr(a)
-            return self.expr(e.fn.value)
         fn = self.expr(e.fn)
         what = quote(e.fn)
         for i, a in enumerate(self.body.arguments[e]):

@@ -79,7 +79,7 @@ def primitive_call(body: Body, e: s.Call, written: str) -> Term:
         _, arg, node = given[0]
         body.solver.add(Written(Place(body, e), arg, node))
     if name in KEYED:
-        body.solver.add(Keys(Place(body, e), variables["k"]))
+        body.solver.add(Keys(Place(body, e), variables["k"], name))
     for i, arg, node in given:
         body.equal(arg, params[i], node, f"argument {i + 1} of `{written}`")
     return result
@@ -170,7 +170,7 @@ def primitive_value(body: Body, e: s.Expr, written: str) -> Term:
         if name == "text":
             body.solver.add(Written(Place(body, e), params[0], e))
         if name in KEYED:
-            body.solver.add(Keys(Place(body, e), variables["k"]))
+            body.solver.add(Keys(Place(body, e), variables["k"], name))
         return t.fun(params, result)
     elements = [t.from_type(p) for p in sig.params[:count]]
     out = t.from_type(sig.result)

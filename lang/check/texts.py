@@ -76,19 +76,20 @@ class Written(Constraint):
 
 
 class Keys(Constraint):
-    """The keys of a map can be compared: there is no function or measure in them."""
+    """The keys of a map, and what a function that remembers is asked for, can be compared: there
+    is no function or measure in them."""
 
-    __slots__ = ("key",)
+    __slots__ = ("key", "row")
 
-    def __init__(self, place: Place, key: Term):
+    def __init__(self, place: Place, key: Term, row: str):
         super().__init__(place)
-        self.key = key
+        self.key, self.row = key, row
 
     def attempt(self, solver: Solver) -> Iterable[Term] | None:
         unknown: list[Term] = []
         part = uncomparable(self.key, unknown)
         if part is not None:
-            self.place.body.report(no_key(part, self.key, self.place.node))
+            self.place.body.report(no_key(part, self.key, self.place.node, self.row))
             return None
         return unknown or None
 
@@ -108,12 +109,14 @@ def uncomparable(key: Term, unknown: list[Term] | None = None) -> Con | None:
     return None
 
 
-def no_key(part: Con, key: Term, node: Node) -> Diagnostic:
+def no_key(part: Con, key: Term, node: Node, row: str | None = None) -> Diagnostic:
+    """E870. `row` is the primitive that compares; without one it is about a map."""
     what = "functions" if part.head == "fun" else "measures"
+    whose = "the keys of this map"
+    hint = "use numbers, texts, truth values, or tuples, records and arrays of them as keys"
+    if row in ("mem", "gaussian_process"):
+        whose = f"`{row}` remembers a value for each argument; these"
+        hint = hint.replace("as keys", "as arguments")
     return Diagnostic(
-        "E870",
-        f"the keys of this map would be {show(key)}, and {what} cannot be compared",
-        node.span,
-        (),
-        "use numbers, texts, truth values, or tuples, records and arrays of them as keys",
+        "E870", f"{whose} would be {show(key)}, and {what} cannot be compared", node.span, (), hint
     )
