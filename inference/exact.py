@@ -74,8 +74,9 @@ class Factored:
 def run_exact(
     bound: Bound, data: Data, settings: Exact, *, seed: int, observe: Observe
 ) -> Enumerated | Factored:
-    """The measure of a finite program. Raises E807 if a site has infinitely many values, or there
-    are too many paths and the program cannot be summed (the reason is in the notes)."""
+    """The measure of a finite program. Raises E895 if it has no mass; E807 if a site has infinitely
+    many values, or there are too many paths and the program cannot be summed (the reason is in the
+    notes)."""
     try:
         shapes = bound.options(data)
     except DiagnosticError as error:
@@ -84,9 +85,19 @@ def run_exact(
     if paths <= settings.paths:
         return enumerate_paths(bound, data, settings, observe=observe)
     log_z, marginals = _sums(bound)(data, {k: np.zeros(s) for k, s in shapes.items()})
+    if not log_z > -np.inf:
+        raise _no_mass()
     values = recover(bound, data, {}, settings.draws, seed=seed, observe=observe)
     laws = {k: np.asarray(v) for k, v in marginals.items()}
     return Factored(values, laws, float(log_z), settings.draws)
+
+
+def _no_mass() -> DiagnosticError:
+    return fail(
+        "E895",
+        "every execution has weight zero, so that there is no posterior",
+        hint="no execution agrees with the observations: look at the model's supports and data",
+    )
 
 
 def _few_paths(
@@ -145,14 +156,14 @@ def _compiled(bound: Bound, observe: Observe) -> tuple[Enumerator, list[Any]]:
 def _merged(
     leaves: list[np.ndarray], log_weights: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Equal executions as one atom; atoms of no mass are dropped unless none has any."""
+    """Equal executions as one atom; atoms of no mass are dropped. Raises E895 if none has any."""
     alive = log_weights > -np.inf
-    if alive.any():
-        leaves, log_weights = [x[alive] for x in leaves], log_weights[alive]
+    if not alive.any():
+        raise _no_mass()
+    leaves, log_weights = [x[alive] for x in leaves], log_weights[alive]
     n = len(log_weights)
-    if not leaves or n == 0:
-        total = np.logaddexp.reduce(log_weights) if n else -np.inf
-        return [x[:1] for x in leaves], np.array([total])
+    if not leaves:
+        return [], np.array([np.logaddexp.reduce(log_weights)])
     rows = np.concatenate([np.asarray(x).reshape(n, -1).astype(np.float64) for x in leaves], axis=1)
     bits = np.ascontiguousarray(rows + 0.0).view(np.int64)  # missing values are equal, too
     _, first, group = np.unique(bits, axis=0, return_index=True, return_inverse=True)

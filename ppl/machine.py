@@ -165,7 +165,7 @@ class Named(Mapping[str, np.ndarray]):
     def _columns(self) -> dict[str, np.ndarray]:
         chains = self._found.chains
         whole = columns(self._found.named, self._holes)
-        return {k: v.reshape(chains, -1, *v.shape[2:]) for k, v in whole.items()}
+        return {k: v.reshape(chains, v.shape[1] // chains, *v.shape[2:]) for k, v in whole.items()}
 
     def execution(self, chain: int, draw: int) -> Execution:
         """The execution of a draw, with its names."""

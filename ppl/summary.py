@@ -105,9 +105,10 @@ def scalars(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
         if array.dtype.kind not in "biuf":
             continue
         draws = array.reshape(*array.shape[:2], -1).astype(np.float64)
-        drawn = ~np.isnan(draws).all(axis=(0, 1))
-        shown = drawn if drawn.any() else ~drawn
-        names += [n for n, s in zip(element_names(site, array.shape[2:]), shown, strict=True) if s]
+        drawn = np.any(~np.isnan(draws), axis=(0, 1))
+        shown = drawn if drawn.any() else np.ones_like(drawn)
+        known = element_names(site, array.shape[2:])
+        names += [known[i] for i in np.flatnonzero(shown)]
         parts.append(draws[..., shown])
     joined = np.concatenate(parts, axis=-1) if parts else np.empty((*posterior.shape, 0))
     return tuple(names), joined
@@ -119,8 +120,13 @@ def element_names(site: str, shape: tuple[int, ...]) -> list[str]:
     return [f"{site}[{', '.join(map(str, index))}]" for index in np.ndindex(*shape)]
 
 
+def _flat(draws: np.ndarray) -> np.ndarray:
+    chains, length, scalars = draws.shape
+    return draws.reshape(chains * length, scalars)
+
+
 def _equal(draws: np.ndarray) -> dict[str, np.ndarray]:
-    flat = draws.reshape(-1, draws.shape[-1])
+    flat = _flat(draws)
     if not np.isnan(flat).any():
         low, high = np.quantile(flat, (0.05, 0.95), axis=0)
         spread = flat.std(axis=0, ddof=1) if len(flat) > 1 else np.full(flat.shape[1], np.nan)
@@ -130,7 +136,10 @@ def _equal(draws: np.ndarray) -> dict[str, np.ndarray]:
 
 def _weighted(draws: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Over the draws that are there; quantiles invert the weighted distribution function."""
-    flat, w = draws.reshape(-1, draws.shape[-1]), weights.ravel()[:, None]
+    flat, w = (
+        draws.reshape(draws.shape[0] * draws.shape[1], draws.shape[2]),
+        weights.ravel()[:, None],
+    )
     there = ~np.isnan(flat) & (w > 0)
     mass = np.where(there, w, 0.0)
     total = mass.sum(axis=0)

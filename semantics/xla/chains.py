@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import fail
@@ -28,6 +29,7 @@ from ppl.semantics.xla.values import (
     length,
     map_leaves,
     open_array,
+    to_arr,
 )
 
 Result = tuple[RValue, State]
@@ -67,7 +69,13 @@ class _Loop:
 
 
 def _parts(v: RValue) -> tuple[list[Arr], Any]:
-    return jax.tree.flatten(map_leaves(lambda a: a, v), is_leaf=lambda x: isinstance(x, Arr))
+    """The numbers of a state. What is known while compiling stays so, as an array of NumPy."""
+
+    def part(x: Any) -> Arr:
+        return x if isinstance(x, Arr) else Arr(np.asarray(x, to_arr(x).dtype))
+
+    leaves, tree = jax.tree.flatten(v, is_leaf=lambda x: isinstance(x, Arr))
+    return [part(x) for x in leaves], tree
 
 
 def _discrete(a: Arr) -> bool:
@@ -79,8 +87,6 @@ def chain(
 ) -> Result | None:
     """Run a scan while summing; None if nothing in it is summed."""
     n = length(over)
-    if n == 0:
-        return None
     time = scope.fresh_plate("/".join((*scope.path, node.param.name)), n)
     parts, tree = _parts(init)
     loop = _Loop(node, env, scope, over, time, tuple(parts), tree, state.extra)

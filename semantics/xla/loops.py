@@ -162,6 +162,16 @@ def _history(v: RValue, n: int) -> RValue:
     return as_array(map_leaves(time_event, v), n)
 
 
+def _no_history(like: RValue) -> RValue:
+    """The array of no states."""
+
+    def none(a: Arr) -> Arr:
+        lanes = tuple(axis.size for axis in a.axes)
+        return Arr(jnp.zeros((*lanes, 0, *a.event_shape), a.dtype), a.axes)
+
+    return as_array(map_leaves(none, like), 0)
+
+
 def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
     """`scan` and `fold`: a state threaded through the elements in order."""
     if node.keep == "last":
@@ -170,6 +180,8 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
     n = length(over)
     owned = _owned(scope, n)
     start = value(node.init, env, scope)
+    if n == 0:  # the body never runs
+        return (_no_history(start) if node.keep == "all" else start), state
     if isinstance(state.extra, Summed):
         from ppl.semantics.xla.chains import chain
 
@@ -194,7 +206,7 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         return (moved, left), (kept, end.sites, end.kept, end.observed, end.scores, inner.faults)
 
     inputs = (jnp.arange(n), steps, given)
-    if n and holds_code(node.carry.type):
+    if holds_code(node.carry.type):
         first = jax.tree.map(lambda x: x[0], inputs)
         init = closed_form(lambda v: step((v, state.omega), first)[0][0], init, node.span)
     (last, omega), happened = jax.lax.scan(step, (init, state.omega), inputs, length=n)

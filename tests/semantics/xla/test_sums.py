@@ -326,6 +326,31 @@ model m(v: real) {
     assert float(got) == pytest.approx(np.log(total), abs=1e-12)
 
 
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_chain_may_start_from_a_state_that_it_never_comes_back_to(start):
+    t = target(
+        f"""
+model m(ys: [real]) {{
+  zs ~ scan z = {start} for y in ys {{
+    z ~ categorical(if z == 0 {{ [0.3, 0.7] }} else {{ [0.6, 0.4] }})
+    observe y ~ normal(z, 1)
+    return z
+  }}
+  return zs
+}}""",
+        ys=Y,
+    )
+    total = 0.0
+    for zs in itertools.product(range(2), repeat=len(Y)):
+        p, before = 1.0, start
+        for z, y in zip(zs, Y, strict=True):
+            p *= ([0.3, 0.7] if before == 0 else [0.6, 0.4])[z] * stats.norm.pdf(y, z, 1)
+            before = z
+        total += p
+    found = ppl.infer(t, ppl.exact(paths=1, draws=1), progress=False)
+    assert found.log_evidence == pytest.approx(np.log(total), abs=1e-12)
+
+
 def test_a_choice_in_a_branch_that_is_not_taken_adds_nothing():
     source = """
 model m(ys: [real], w: [prob]) {
