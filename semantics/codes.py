@@ -1488,10 +1488,10 @@ are independent. Gradient methods treat missing numbers as parameters, and take 
         "a missing value with infinitely many values to sum out",
         """
 Gradient methods and `exact` sum missing booleans and whole numbers out, which takes finitely many
-values. Bound them, or draw them: importance sampling needs no bound.
+values. Observe them under a law that has a bound, or draw them: importance sampling needs none.
 
     for n in counts { observe n ~ poisson(rate) }
-    for n in counts { observe n ~ truncate(poisson(rate), 0, 50) }
+    for n in counts { observe n ~ binomial(50, rate / 50) }
 """,
     ),
     "E852": Code(

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 
 DIRECT, BLOCK, SUSPENDABLE = 0, 1, 2
 FAMILY, ARGS = 3, 4
@@ -115,9 +115,7 @@ def from_python(value: Any, t: T.Type, number: Callable[[Any], Any] | None = Non
     match t:
         case T.Option(item=item):
             if value is None or _masked(value):
-                raise fail(
-                    "E606", "the machine does not draw missing data yet", hint="use engine='xla'"
-                )
+                raise _hole()
             return from_python(value, item, number)
         case T.Array(item=item):
             return _array(value, item, number)
@@ -148,6 +146,14 @@ def from_python(value: Any, t: T.Type, number: Callable[[Any], Any] | None = Non
     raise fail("E706", f"data of type `{t}` cannot be passed to a model")
 
 
+def _hole() -> DiagnosticError:
+    return fail(
+        "E606",
+        "the data have missing values, which this program does not draw",
+        hint="run the program of the target: target.machine.run(target.plain, omega)",
+    )
+
+
 def _masked(value: Any) -> bool:
     mask: Any = getattr(value, "mask", False)
     return bool(mask.any()) if hasattr(mask, "any") else bool(mask)
@@ -172,7 +178,7 @@ def _array(value: Any, item: T.Type, number: Any) -> tuple[Any, ...]:
         ]
         return _rows(columns, depth)
     if optional and _masked(value):
-        raise fail("E606", "the machine does not draw missing data yet", hint="use engine='xla'")
+        raise _hole()
     whole: Any = value
     rows = whole.tolist() if hasattr(whole, "tolist") else whole
     return tuple(from_python(v, item, number) for v in rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
@@ -43,20 +44,13 @@ class Drawing:
     def elements(self, c: ir.Observe, missing: ir.Value) -> ir.Comp:
         """An independent product, element by element."""
         dist = self.views.resolve(c.dist)
-        inner: Callable[[list[ir.Value]], ir.Value]
-        arrays: list[ir.Value] = []
-        item: T.Type = c.dist.type.item.item  # type: ignore[attr-defined]
         match dist:
             case ir.Op(op="iid", args=(_, law)):
-                inner = lambda _: law  # noqa: E731
-            case ir.Op(op=op, args=args) if PRIMITIVES[op].kind == "elementwise":
-                arrays = [a for a in args if isinstance(a.type, T.Array)]
-
-                def inner(elements: list[ir.Value]) -> ir.Value:
-                    left = iter(elements)
-                    new = tuple(next(left) if isinstance(a.type, T.Array) else a for a in args)
-                    return ir.Op(T.Dist(item), op, new, span=dist.span)
-
+                arrays: list[ir.Value] = []
+                inner: Callable[[list[ir.Value]], ir.Value] = lambda elements: law  # noqa: E731
+            case ir.Op() if PRIMITIVES[dist.op].kind == "elementwise":
+                arrays = [a for a in dist.args if isinstance(a.type, T.Array)]
+                inner = partial(_of_elements, dist)
             case _:
                 family = dist.op if isinstance(dist, ir.Op) else "its distribution"
                 raise errors.jointly(self.leaf, family, c.span)
@@ -73,8 +67,9 @@ class Drawing:
         wanted = c.value.type
         dist = self.views.resolve(c.dist)
         row = PRIMITIVES.get(dist.op) if isinstance(dist, ir.Op) else None
-        if self.finite and isinstance(row, Distribution) and row.params and not row.finite:
-            raise errors.infinite(self.leaf, row.name, c.span)
+        if self.finite and isinstance(row, Distribution) and not row.finite:
+            if row.kind == "elementwise":  # what is built of others may have a bound
+                raise errors.infinite(self.leaf, row.name, c.span)
         run = ir.At(item, self.step, ir.Run(item, c.dist, span=c.span), span=c.span)
         if below(item, wanted):
             return run
@@ -88,3 +83,12 @@ class Drawing:
         cast = returned(ir.Op(wanted, f"checked_{wanted}", (x,)))
         zero = ir.Lit(wanted, 0.0 if T.is_real(wanted) else 0)
         return block(binds, ir.If(wanted, legal, cast, returned(zero)))
+
+
+def _of_elements(dist: ir.Op, elements: list[ir.Value]) -> ir.Op:
+    """The law of an element of an independent product: `elements` are those of its arguments that
+    are arrays."""
+    left = iter(elements)
+    args = tuple(next(left) if isinstance(a.type, T.Array) else a for a in dist.args)
+    item: T.Type = dist.type.item.item  # type: ignore[attr-defined]
+    return ir.Op(T.Dist(item), dist.op, args, span=dist.span)

@@ -98,7 +98,7 @@ def infinite(leaf: Leaf, family: str, span: Span | None) -> Refused:
         "E851",
         f"`{leaf.name}` has missing values, and `{family}` gives them infinitely many",
         span,
-        "infer with importance, or bound them: `truncate(d, 0, 50)`",
+        "infer with importance, or observe them under a law of finitely many values (`binomial`)",
         "this method sums missing whole numbers out",
     )
 

@@ -296,6 +296,15 @@ def test_the_messages_in_full():
     )
 
 
+def test_bounded_counts_are_summed_out():
+    text = "model m(k: [nat?]) { for n in k { observe n ~ binomial(4, 0.3); factor 0.2 * n } }"
+    target = ppl.compile(text).m(k=[1, _, 3, _])
+    law = stats.binom(4, 0.3)
+    tilted = np.sum(law.pmf(np.arange(5)) * np.exp(0.2 * np.arange(5)))
+    want = law.logpmf(1) + law.logpmf(3) + 0.2 * 4 + 2 * np.log(tilted)
+    assert float(target.log_density({})) == pytest.approx(want, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("code", "message", "body", "params", "data"),
     [
