@@ -24,7 +24,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         """Compile the cell; bind its models, or all of them under the name on the line."""
         _bind(shell, line.strip(), cell)
 
-    shell.register_magic_function(ppl, magic_kind="cell")
+    shell.magics_manager.register_function(ppl, "cell")
     shell.set_custom_exc((DiagnosticError,), _show)
 
 
