@@ -3,8 +3,8 @@
 Exact methods are compared to 1e-10, or to equal fractions. For the others every difference is
 divided by its standard error; |z| must be below `LIMIT`, which fails with probability 7e-6 had the seed
 been random (for all of the corpus together: with less than 1 %). What a check could have seen
-is bounded as well: an error of the evidence by more than 20 %, or of a mean by more than a quarter
-of the posterior's standard deviation, is found.
+is bounded as well (`effect`): an error of the evidence by a quarter, or of a mean by a quarter of the
+posterior's standard deviation (0.4 of it for `smc`), is found.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm as normal
+from scipy.stats import t as student_t
 
 import ppl
 from ppl.convergence import convergence
@@ -88,10 +90,10 @@ def sums(case: Case, target: ppl.Target) -> None:
 # -------------------------------------------------------------------------------------- sampling
 
 
-def z(name: str, error: float, se: float, effect: float) -> None:
-    """`error` against its standard error; what is called seen is LIMIT standard errors."""
-    assert LIMIT * se <= effect, f"{name}: blind to errors below {LIMIT * se:.2g}"
-    assert abs(error) < LIMIT * se + 1e-12, f"{name}: off by {error:.4g}, z = {error / se:.2f}"
+def z(name: str, error: float, se: float, effect: float, limit: float = LIMIT) -> None:
+    """`error` against its standard error; what is called seen is `limit` standard errors."""
+    assert limit * se <= effect, f"{name}: blind to errors below {limit * se:.2g}"
+    assert abs(error) < limit * se + 1e-12, f"{name}: off by {error:.4g}, z = {error / se:.2f}"
 
 
 def means_of(case: Case, result: Any, alive: np.ndarray) -> list[tuple[str, np.ndarray, float]]:
@@ -135,6 +137,30 @@ def importance_on_machine(case: Case, target: ppl.Target) -> None:
     weighted(case, posterior.result, posterior.log_weights[0])
 
 
+def smc(case: Case, target: ppl.Target) -> None:
+    """As `weighted`, of independent populations: the estimate of the evidence times the population's
+    mean of f - E f has mean 0. Their spread is estimated, so that the limit is Student's t."""
+    populations, total = 40, float(case.evidence)
+    limit = float(student_t.isf(normal.sf(LIMIT), populations - 1))
+    masses, terms, spread = [], defaultdict(list), defaultdict(float)
+    for seed in range(populations):
+        method = ppl.smc(particles=100)
+        posterior = ppl.infer(target, method, seed=seed, progress=False)
+        mass = np.exp(posterior.log_evidence) / total
+        masses.append(mass)
+        alive = posterior.weights > 0
+        w = posterior.weights[alive]
+        for name, values, known in means_of(case, posterior.result, alive):
+            if name.startswith("P(") and known < 0.02:
+                continue  # too rare for a normal approximation
+            terms[name].append(mass * (w @ (values - known)))
+            spread[name] += mass * (w @ (values - known) ** 2) / populations
+    for name, xs in {"evidence": np.subtract(masses, 1), **terms}.items():
+        se = np.std(xs, ddof=1) / np.sqrt(populations)
+        effect = 0.25 if name == "evidence" else 0.4 * np.sqrt(spread[name])
+        z(name, float(np.mean(xs)), se, effect, limit)
+
+
 def chains(case: Case, posterior: ppl.Posterior) -> None:
     """Means of draws from the posterior, by effective sample sizes."""
     everything = np.ones(posterior.shape, bool)
@@ -146,6 +172,11 @@ def chains(case: Case, posterior: ppl.Posterior) -> None:
 
 def nuts(case: Case, target: ppl.Target) -> None:
     method = ppl.nuts(chains=2, draws=1_000, warmup=500)
+    chains(case, ppl.infer(target, method, seed=SEED, progress=False))
+
+
+def mcmc(case: Case, target: ppl.Target) -> None:
+    method = ppl.mcmc(chains=4, draws=800, warmup=100, thin=2)
     chains(case, ppl.infer(target, method, seed=SEED, progress=False))
 
 
@@ -163,6 +194,10 @@ METHODS = (
     # what can be enumerated is; generated programs check its importance weights one by one
     Method("importance", needs(without="machine finite"), importance_on_xla),
     Method("importance, machine", needs(), importance_on_machine),
+    # exact on all finite programs in tests of its own; here what only the machine runs
+    Method("smc", needs("machine", without="finite"), smc),
+    # the same; here what a chain of one move a site explores quickly
+    Method("mcmc", needs("smooth"), mcmc),
     Method("nuts", needs("smooth"), nuts),
     Method("laplace", needs("gaussian"), laplace),
 )

@@ -76,7 +76,7 @@ CASES = (
         name="no elements to move",
         source=NONE_SMOOTH,
         data={"ys": []},
-        traits=traits("smooth gaussian"),
+        traits=traits("gaussian"),
         evidence=norm.pdf(0.4, 1, math.sqrt(5)),
         means={"a": (lambda r: r["a"], (1 + 4 * 0.4) / 5)},
     ),
