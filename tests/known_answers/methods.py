@@ -176,7 +176,7 @@ def nuts(case: Case, target: ppl.Target) -> None:
 
 
 def mcmc(case: Case, target: ppl.Target) -> None:
-    method = ppl.mcmc(chains=4, draws=800, warmup=100, thin=2)
+    method = ppl.mcmc(chains=4, draws=800, warmup=100, thin=4)
     chains(case, ppl.infer(target, method, seed=SEED, progress=False))
 
 
