@@ -16,6 +16,9 @@ from ppl.semantics.machine.limits import Limits
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine
 MACHINE_ONLY = ("smc", "mcmc")
+#: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
+#: from run to run or step to step
+UNFIT = frozenset(("E701", "E702", "E715"))
 
 
 def on_engine(
@@ -30,9 +33,9 @@ def on_engine(
 ) -> Posterior:
     """Infer on an engine.
 
-    With `auto`, a program that turns out not to fit XLA while it is compiled (a loop without a
-    bound whose state grows) runs on the machine, which the posterior remarks (W717). `limits` are
-    those of runs on the machine.
+    With `auto`, a program that turns out not to fit XLA while it is compiled (a loop whose state
+    grows, a branch of two sizes) runs on the machine, which the posterior remarks (W717). `limits`
+    are those of runs on the machine.
 
     Raises:
         DiagnosticError: E716, the engine asked for cannot run the program or the method; E712, the
@@ -72,11 +75,16 @@ def on_engine(
         return on_xla()
     except DiagnosticError as error:
         (problem, *_) = error.diagnostics
-        if engine != "auto" or problem.code != "E715":
+        if engine != "auto" or problem.code not in UNFIT:
             raise
         posterior = _by_machine(method, held, seed, progress)
         if posterior is None:
             raise
+    return went_over(posterior, problem)
+
+
+def went_over(posterior: Posterior, problem: Diagnostic) -> Posterior:
+    """A posterior with the remark that XLA could not run its program, and why."""
     remark = Diagnostic("W717", f"this ran on the machine: {problem.message}", problem.span)
     return replace(posterior, remarks=(*posterior.remarks, remark))
 

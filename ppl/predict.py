@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.engines import UNFIT, went_over
 from ppl.holes import Holes
 from ppl.infer import named, posterior_of
 from ppl.model import Target
 from ppl.posterior import Posterior
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.holes import Leaf
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
@@ -48,7 +49,13 @@ def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
         raise fail("E811", f"draws = {draws}: it must be at least 1")
     if target.model.engine.name == "machine":
         return prior_on_machine(target, draws, seed)
-    return _simulate(target, {}, (1, draws), seed, method="prior")
+    try:
+        return _simulate(target, {}, (1, draws), seed, method="prior")
+    except DiagnosticError as error:
+        (problem, *_) = error.diagnostics
+        if problem.code not in UNFIT:
+            raise
+        return went_over(prior_on_machine(target, draws, seed), problem)
 
 
 def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior:

@@ -932,11 +932,13 @@ records.
 """,
     ),
     "E701": Code(
-        "two sides of a random choice that do not join",
+        "sides of a choice, or steps of a loop, that do not join",
         """
 Which side of an `if` on a random value is taken differs from run to run, and all runs are computed
 together. So both sides must give values of one form: arrays of one length, one text. Functions,
-measures and distributions of any kind may differ.
+measures and distributions of any kind may differ. Likewise the state of a loop has one form from
+step to step. The machine has no such limits; `ppl.infer` goes over to it by itself, where the
+method runs there, unless engine='xla' was asked for.
 
     let xs = if coin { [1.0, 2.0] } else { [3.0] }        # two lengths
     let xs = if coin { [1.0, 2.0] } else { [3.0, 0.0] }   # one
@@ -1113,9 +1115,9 @@ which has no gradients. `smc` and `mcmc` run on the machine alone. By default th
     "W717": Code(
         "a program that ran on the machine after all",
         """
-The compiler chose XLA, and found while compiling that a loop without a bound has a state that
-changes in form or size, or takes too many steps to keep what each draws. The machine ran the
-program instead: the law is the same, the random numbers are others, and it is slower. Say so to be
+The compiler chose XLA, and found while compiling that sizes depend on what is drawn, that the state
+of a loop changes in form or size, or that a loop without a bound takes too many steps to keep what
+each draws. The machine ran the program instead: the law is the same, the random numbers are others, and it is slower. Say so to be
 rid of the remark.
 
     ppl.infer(target, ppl.importance())                      # tries XLA first

@@ -60,11 +60,12 @@ def moved_on(v: RValue, current: RValue, axes: Axes, type: T.Type, span: Span | 
     for a, b in zip(before, after, strict=False):
         if isinstance(a, Arr) and isinstance(b, Arr) and a.event_shape != b.event_shape:
             raise fail(
-                "E704",
+                "E701",
                 "the state carried by this loop changes its size: one step makes an array of shape "
                 f"{a.event_shape} one of shape {b.event_shape}",
                 span=span,
-                hint="give the state its final size before the loop, and fill it in",
+                hint="give the state its final size before the loop, and fill it in, or run with "
+                "engine='machine'",
             )
     if jax.tree.structure(out) != jax.tree.structure(current):
         if holds_code(type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,35 @@ def test_what_turns_out_not_to_fit_runs_on_the_machine_and_says_so():
     assert set(np.asarray(posterior.result)[0]) == {2.5}
     quiet = ppl.infer(target, ppl.importance(particles=50), progress=False, engine="machine")
     assert not quiet.remarks and quiet.log_evidence == posterior.log_evidence
+
+
+def test_a_state_that_grows_behind_a_choice_runs_on_the_machine():
+    """Each of three elements is kept with probability 0.3: exact on the machine."""
+    target = ppl.compile("""
+model m(ys: [real]) {
+  kept ~ fold kept = [10.0] for y in ys {
+    b ~ bernoulli(0.3)
+    return if b { concat(kept, [y]) } else { kept }
+  }
+  observe 12.5 ~ normal(sum(kept), 1)
+  return sum(kept)
+}""").m(ys=[1.0, 2.5, 4.0])
+    assert target.model.engine.name == "xla"
+    assert code(target, ppl.exact(), "xla") == "E701"
+    posterior = ppl.infer(target, ppl.exact(), progress=False)
+    assert [r.code for r in posterior.remarks] == ["W717"]
+    law: dict[float, float] = {}
+    for subset in itertools.product((0, 1), repeat=3):
+        total = 10.0 + np.dot(subset, (1.0, 2.5, 4.0))
+        weight = np.prod([0.3 if s else 0.7 for s in subset])
+        law[total] = law.get(total, 0.0) + weight * np.exp(-0.5 * (12.5 - total) ** 2)
+    mass = sum(law.values())
+    found = dict(zip(posterior.result[0].tolist(), posterior.weights[0], strict=True))
+    assert found == pytest.approx({k: v / mass for k, v in law.items()}, rel=1e-12)
+    assert posterior.log_evidence == pytest.approx(np.log(mass) - 0.5 * np.log(2 * np.pi))
+    assert code(target, ppl.nuts(), "auto") == "E701", "there is no gradient on the machine"
+    drawn = ppl.prior(target, draws=5)
+    assert [r.code for r in drawn.remarks] == ["W717"] and drawn.result.shape == (1, 5)
 
 
 def test_predictions_take_the_draws_of_the_other_engine():

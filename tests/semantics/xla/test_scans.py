@@ -153,7 +153,7 @@ model m(xs: [real]) {
 
 
 REFUSED = {
-    "a state that grows": ("x ~ scan s = [a] for i in range(3) { v ~ normal(0, 1); return concat(s, [v]) }", "E704"),
+    "a state that grows": ("x ~ scan s = [a] for i in range(3) { v ~ normal(0, 1); return concat(s, [v]) }", "E701"),
     "a function that grows": ("f ~ fold f = (fn (x) => x) for i in range(3) { v ~ normal(0, 1); return fn (x) => f(x) + v }", "E701"),
     "a text that changes": ('x ~ scan s = "u" for i in range(3) { v ~ normal(0, 1); return if v > 0 { "w" } else { "w" } }', "E701"),
     "a random bound": ("n ~ poisson(3)\n  x ~ iterate s = a until s > 1 max n { v ~ normal(0, 1); return s + v }", "E702"),
