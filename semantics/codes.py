@@ -1117,8 +1117,8 @@ which has no gradients. `smc` and `mcmc` run on the machine alone. By default th
         """
 The compiler chose XLA, and found while compiling that sizes depend on what is drawn, that the state
 of a loop changes in form or size, or that a loop without a bound takes too many steps to keep what
-each draws. The machine ran the program instead: the law is the same, the random numbers are others, and it is slower. Say so to be
-rid of the remark.
+each draws. The machine ran the program instead: the law is the same, the random numbers are others,
+and it is slower. Say so to be rid of the remark.
 
     ppl.infer(target, ppl.importance())                      # tries XLA first
     ppl.infer(target, ppl.importance(), engine="machine")
