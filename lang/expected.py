@@ -12,6 +12,7 @@ from ppl.semantics.diagnostics import Diagnostic, Note, Source, Span
 _EXPRESSION = frozenset(
     "NAME MAX INT FLOAT TEXT true false ( [ { not - fn if match for scan".split()
 )
+_OPERAND = _EXPRESSION - {"not", "fn"}  # of a comparison or of arithmetic
 _STATEMENT = frozenset("let observe factor condition return checkpoint".split())
 _PATTERN = frozenset("NAME MAX INT FLOAT TEXT true false - ( {".split())
 _TYPE = frozenset("NAME MAX ( [ {".split())
@@ -34,6 +35,7 @@ def describe(expected: Set[str]) -> str:
         (ITEMS, "`model`, `fn`, `guide`, `type` or `import`"),
         (_EXPRESSION | _STATEMENT, "a statement"),
         (_EXPRESSION, "an expression"),
+        (_OPERAND, "an expression"),
         (_PATTERN, "a pattern"),
         (_TYPE, "a type"),
     ):

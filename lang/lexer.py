@@ -138,7 +138,7 @@ def _token(source: Source, at: int, match: re.Match[str] | None, after_dot: bool
                 "E103",
                 f"`{match.group()}` is an operator of other languages",
                 span=Span(source, at, end),
-                hint=habits.FOREIGN[match.group()],
+                hint=habits.operator(match.group(), source.text[:at]),
             )
         case "operator":
             kind = match.group()
@@ -150,7 +150,7 @@ def _token(source: Source, at: int, match: re.Match[str] | None, after_dot: bool
 def _word(source: Source, start: int, end: int, after_dot: bool) -> Token:
     word = source.text[start:end]
     if not word.isidentifier():
-        bad = next(i for i, c in enumerate(word) if not ("a" + c).isidentifier() or i == 0)
+        bad = next((i for i, c in enumerate(word) if not ("a" + c).isidentifier()), 0)
         raise _stray(source, start + bad)
     if word in KEYWORDS and not after_dot:
         return Token(word, start, end)
@@ -231,12 +231,12 @@ def _text(source: Source, start: int, end: int, closed: bool) -> str:
 
 
 def _stray(source: Source, at: int) -> DiagnosticError:
-    c = source.text[at]
+    text, c = source.text, source.text[at]
     shown = f"`{c}`" if c.isprintable() else f"U+{ord(c):04X}"
     name = unicodedata.name(c, "")
     return fail(
         "E001",
         f"{shown}{f' ({name.lower()})' if ord(c) > 127 and name else ''} has no place here",
         span=Span(source, at, at + 1),
-        hint=habits.character(c),
+        hint=habits.character(c, text[:at]),
     )

@@ -279,6 +279,17 @@ Interventions are said of a whole program, where its sites have their names: in 
     model seen() { y ~ m(1); return y }
 """,
     ),
+    "E121": Code(
+        "a declaration",
+        """
+Variables are not declared before they have a value: `let` names a value, `~` a draw, and data are
+the parameters of a model. Types are inferred.
+
+    real<lower=0> sigma; sigma ~ normal(0, 1)
+
+    sigma ~ half_normal(1)
+""",
+    ),
     "E090": Code(
         "an imported file that cannot be read",
         """

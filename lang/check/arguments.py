@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ppl.lang import syntax as s
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
+from ppl.semantics.signatures import PRIMITIVES, Distribution
 
 if TYPE_CHECKING:
     from ppl.lang.check.infer import Body
@@ -17,7 +18,25 @@ def wrong_count(
 ) -> Diagnostic:
     many = f"{wanted} argument{'s' * (wanted != 1)}"
     notes = (Note(f"its parameters are {', '.join(params)}"),) if params else ()
-    return Diagnostic("E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, None)
+    hint = None
+    if wanted == 1 and given > 1 and name in ARRAYS:
+        items = ", ".join(a.span.text for a in e.args)
+        hint = f"give it one array: `{name}([{items}])`"
+    elif params and given == wanted + 1 and isinstance(PRIMITIVES.get(name), Distribution):
+        hint = _repeated(name, params)
+    return Diagnostic("E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, hint)
+
+
+#: rows of one array, which other languages give several arguments
+ARRAYS = frozenset(
+    name
+    for name, row in PRIMITIVES.items()
+    if len(row.params) == 1 and (row.kind == "reduction" or row.signatures[0].startswith("(["))
+)
+
+
+def _repeated(name: str, params: Sequence[str]) -> str:
+    return f"for n independent draws write `iid(n, {name}({', '.join(params)}))`"
 
 
 def arrange(
@@ -36,13 +55,15 @@ def arrange(
         given[p] = a
     for k, a in e.named:
         if k not in params:
+            draws = k in ("size", "shape", "n") and isinstance(PRIMITIVES.get(name), Distribution)
+            hint = _repeated(name, params) if draws else suggest(k, params)
             body.report(
                 Diagnostic(
                     "E313",
                     f"`{name}` has no parameter `{k}`",
                     a.span,
                     (Note(f"its parameters are {', '.join(params)}"),),
-                    suggest(k, params),
+                    hint,
                 )
             )
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ppl.lang import habits
 from ppl.lang import syntax as s
 from ppl.lang.check.annotations import Where, read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
@@ -92,6 +93,8 @@ class _Resolver:
         self.is_model = isinstance(item, s.Function) and item.kind == "model"
         self.variables = frozenset(item.type_params if isinstance(item, s.Function) else ())
         self.draws: list[tuple[Local, bool]] = []
+        #: names that stand where constructors do, and are none
+        self.unbound: set[str] = set()
         #: whether the expression being resolved has mentioned something random
         self.random = False
 
@@ -187,12 +190,14 @@ class _Resolver:
                 case s.PRecord(fields=fields):
                     todo += [q for _, q in reversed(fields)]
                 case s.PCons(name=name, args=args):
-                    self.constructor(p, name)
+                    self.constructor(p, name, scope, role)
                     todo += reversed(args)
                 case _:
                     pass
 
-    def constructor(self, p: s.PCons, name: str) -> None:
+    def constructor(self, p: s.PCons, name: str, scope: Scope, role: Role) -> None:
+        """What a constructor means in a pattern. An unknown one without arguments is nearly always
+        a variable, and counts as bound from then on."""
         found = self.names.constructor(self.space, name)
         if found is not None:
             self.facts.meaning[p] = ConstructorRef(found)
@@ -200,11 +205,16 @@ class _Resolver:
         alias, dot, member = name.rpartition(".")
         if not dot:
             known = [n for n, full in self.space.own.items() if full in self.facts.constructors]
-            hint = (
-                "capitalised names in patterns are constructors: begin a variable with a small "
-                "letter"
-            )
-            self.unknown("E204", "constructor", name, p, known, hint)
+            small = name.lower() if name.isupper() else name[0].lower() + name[1:]
+            hint = f"capitalised names in patterns are constructors: call a variable `{small}`"
+            bound = scope.find(name)
+            if not p.args:
+                scope.names[name] = Local(name, role, p.span)
+            if bound is not None and bound.role == "data" and role == "draw":
+                self.report(_draws_data(name, p.span, bound))
+            elif name not in self.unbound:
+                self.unbound.add(name)
+                self.unknown("E204", "constructor", name, p, known, hint)
         elif alias not in self.space.modules:
             self.report(self.names.unknown_module(self.space, name, p))
         else:
@@ -257,7 +267,9 @@ class _Resolver:
         else:
             known = [*scope.visible(), *self.names.known(self.space), *CONSTANTS]
             known += [n for n in PRIMITIVES if n not in _HIDDEN] + sorted(_ALIASES)
-            self.unknown("E201", "variable or function", name, e, known)
+            if (hint := habits.name(name)) is not None and name.lower() not in known:
+                known = []
+            self.unknown("E201", "variable or function", name, e, known, hint)
 
     def means(self, e: s.Expr, found: Global | ConstructorRef) -> None:
         self.facts.meaning[e] = found
@@ -444,15 +456,17 @@ class _Resolver:
         for p in names_of(pattern):
             known = scope.find(p.name)
             if known is not None and known.role == "data":
-                self.report(
-                    Diagnostic(
-                        "E506",
-                        f"`{p.name}` is data: `~` cannot draw it",
-                        p.span,
-                        (Note(f"`{p.name}` is a parameter of the model", known.span),),
-                        f"write `observe {p.name} ~ …`",
-                    )
-                )
+                self.report(_draws_data(p.name, p.span, known))
+
+
+def _draws_data(name: str, span: Span, known: Local) -> Diagnostic:
+    return Diagnostic(
+        "E506",
+        f"`{name}` is data: `~` cannot draw it",
+        span,
+        (Note(f"`{name}` is a parameter of the model", known.span),),
+        f"write `observe {name} ~ …`",
+    )
 
 
 def _twice(message: str, again: Span, first: Span, hint: str | None = None) -> Diagnostic:

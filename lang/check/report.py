@@ -9,6 +9,7 @@ from ppl.lang import syntax as s
 from ppl.lang.check.scope import Local
 from ppl.lang.check.terms import Con, Meta, Mismatch, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, Note
+from ppl.semantics.types import MAP
 
 if TYPE_CHECKING:
     from ppl.lang.check.infer import Body
@@ -46,6 +47,12 @@ class Place:
             hint = f"write `return {quote(node)}`"
         elif code == "E508":
             hint = f"its value is dropped: `let x = {quote(node)}`, or remove the line"
+        elif code == "E511":
+            hint = "a value needs both branches: `if c { a } else { b }`"
+        elif code == "E512" and _is(term, "unit"):
+            hint = "names end with their block; `fold s = 0 for x in xs { s + x }` carries a value"
+        elif code == "E512":
+            hint = f"write `return {quote(node)}`, or for values only `[e for x in xs]`"
         elif isinstance(node, s.Comprehension):
             hint = "to run measures in a loop use `for … in … { … }`"
         elif isinstance(term, Con) and term.head == "array":
@@ -76,12 +83,15 @@ def mismatch(
             "write the types of the parameters, if each call is meant to be at another type",
         )
     if _is(right, "measure") and not _is(left, "measure"):
+        hint = "end a block with `return e` to make it a measure"
+        if isinstance(node, s.Lit):
+            hint = "a distribution stands here, such as `normal(0, 1)`"
         return Diagnostic(
             "E509",
             f"`{quote(node)}` must be a measure, and is {describe(left)}",
             node.span,
             tuple(notes),
-            "end a block with `return e` to make it a measure",
+            hint,
         )
     if m.why is not None:
         notes.append(Note(m.why))
@@ -92,8 +102,18 @@ def mismatch(
         f"expected {describe(right)}, but `{quote(node)}` is {describe(left)}",
         node.span,
         tuple(notes),
-        _hint(left, right),
+        _compared(left, right, place.node) or _hint(left, right),
     )
+
+
+def _compared(left: Term, right: Term, node: s.Node) -> str | None:
+    """A truth value that is compared with a number."""
+    if isinstance(node, s.Binary) and node.op in ("==", "!="):
+        for value, (a, b) in ((node.left, (right, left)), (node.right, (left, right))):
+            if _is(a, "bool") and _is(b, "num"):
+                whole = value.span.text
+                return f"`{quote(value)}` is a truth value: write `{whole}` or `not {whole}`"
+    return None
 
 
 def measure_as_value(node: s.Node, *notes: Note) -> Diagnostic:
@@ -123,6 +143,8 @@ def _hint(left: Term, right: Term) -> str | None:
         return "`[x]` is an array of one element; `repeat(x, n)` of n"
     if _is(left, "fun") and not _is(right, "fun"):
         return "this is a function: call it, as in `f(…)`"
+    if _is(right, ("data", MAP)) and _is(left, "array"):
+        return "an array has a length, `len(x)`, and elements, `x[i]`; `map_of(xs)` makes a map"
     if _is(left, "unit"):
         return "a block without a last expression has the value `()`"
     return None

@@ -12,8 +12,19 @@ from ppl.lang.check.schemes import signatures
 from ppl.lang.check.solver import Constraint, Solver
 from ppl.lang.check.terms import ERROR, NUM, TEXT, Con, Meta, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, suggest
-from ppl.semantics.signatures import METHODS, PROPERTIES
+from ppl.semantics.signatures import ALIASES, METHODS, PRIMITIVES, PROPERTIES
 from ppl.semantics.types import MAP, OPAQUE
+
+
+def _of_array(name: str) -> str:
+    """What may have been meant by `xs.name`."""
+    if name in ("append", "push", "extend"):
+        return "arrays do not change: `concat(xs, [x])` is a longer one"
+    if name in ("T", "transpose"):
+        return "write `transpose(xs)`"
+    if name in PRIMITIVES or (name, 1) in ALIASES or (name, None) in ALIASES:
+        return f"arrays have no methods: write `{name}(xs)`"
+    return f"of each element: `[x.{name} for x in xs]`"
 
 
 class HasField(Constraint):
@@ -85,7 +96,7 @@ class HasField(Constraint):
         elif head == "array" and self.name in ("length", "size", "len", "shape"):
             hint = "the length is `len(xs)`"
         elif head == "array":
-            hint = f"arrays have no methods: `{self.name}(xs)`, or `[x.{self.name} for x in xs]`"
+            hint = _of_array(self.name)
         elif isinstance(head, tuple):
             hint = "take it apart with `match`"
         span = self.place.node.span
