@@ -78,6 +78,10 @@ def _values(dist: Any) -> Array:
             return _combinations(each, 1 + len(base.batch_shape), (dist.n,))
         case Dirac():
             return dist.value[None]
+        case Truncated(by_sums=False, range=(first, last)):
+            if last - first >= MAX_VALUES:
+                raise _not_listed(f"{last - first + 1} values are too many to list")
+            return jnp.arange(first, last + 1).reshape((-1, *lead))
         case Truncated():
             return _values(dist.base.expand(dist.batch_shape))
         case Mixture():

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, ExpandedDistribution, Independent
@@ -21,24 +22,34 @@ from ppl.semantics.distributions.transformed import Transformed
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.elementwise import log_diff_exp
 from ppl.semantics.functions.reductions import logsumexp
+from ppl.semantics.jax_compat import is_concrete
 
 
 class Truncated(Law):
     """`base` given lower <= x <= upper. Masses come from the tail where they are accurate; those of
-    a finite base are sums over its support."""
+    a finite base are sums over its support.
+
+    range: the least and greatest value there can be, of counts between bounds that are known while
+    tracing: they are finitely many, whatever the base.
+    """
 
     name = "truncate"
     pytree_data_fields = ("base", "lower", "upper")
-    pytree_aux_fields = ("is_finite",)
+    pytree_aux_fields = ("by_sums", "range")
 
     def __init__(self, base: Law, lower: ArrayLike, upper: ArrayLike):
         self.base = base
-        self.is_finite = is_finite(base)
+        self.by_sums = is_finite(base)
+        self.range = _known_range(base, lower, upper)
         lower, upper = real(lower), real(upper)
         if base.is_discrete:
             lower, upper = jnp.ceil(lower), jnp.floor(upper)
         self.lower, self.upper = lower, upper
         super().__init__(jnp.broadcast_shapes(base.batch_shape, lower.shape, upper.shape))
+
+    @property
+    def is_finite(self) -> bool:  # type: ignore[override]
+        return self.by_sums or self.range is not None
 
     @property
     def support(self) -> Interval | Integers:
@@ -61,7 +72,7 @@ class Truncated(Law):
         )
 
     def _log_mass(self) -> Array:
-        if self.is_finite:
+        if self.by_sums:
             return logsumexp(self._atoms()[1], (0,))
         below, upto, above, beyond = self._tails()
         right = above < below
@@ -78,7 +89,7 @@ class Truncated(Law):
         return self.base.log_prob(x) - self._log_mass()
 
     def _draw(self, key: Array, shape: tuple[int, ...]) -> Array:
-        if self.is_finite:
+        if self.by_sums:
             values, log_p = self._atoms()
             index = jax.random.categorical(key, log_p, axis=0, shape=shape)
             extra = len(shape) - (values.ndim - 1)
@@ -91,7 +102,7 @@ class Truncated(Law):
 
     @property
     def has_cdf(self) -> bool:
-        return self.base.has_cdf and not self.is_finite
+        return self.base.has_cdf and not self.by_sums
 
     def quantile(self, log_p: Array, log_q: Array) -> Array:
         below, _, _, beyond = self._tails()
@@ -121,6 +132,19 @@ class Truncated(Law):
         share = Truncated(self.base, *bounds)._log_mass() - self._log_mass()
         empty, full = (x < low, x >= high) if below_x else (x >= high, x < low)
         return jnp.where(empty, -jnp.inf, jnp.where(full, 0.0, jnp.minimum(share, 0.0)))
+
+
+def _known_range(base: Law, lower: ArrayLike, upper: ArrayLike) -> tuple[int, int] | None:
+    if not base.is_discrete:
+        return None
+    low, high = ends(base.support)
+    if not all(map(is_concrete, (lower, upper, low, high))):
+        return None
+    first = np.maximum(np.ceil(np.asarray(lower)), np.asarray(low))
+    last = np.minimum(np.floor(np.asarray(upper)), np.asarray(high))
+    if not first.size or not last.size or not np.all(np.isfinite(first) & np.isfinite(last)):
+        return None
+    return int(first.min()), int(max(last.max(), first.min()))
 
 
 def truncate(

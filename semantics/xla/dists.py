@@ -69,7 +69,7 @@ def realise(
             return _mixture(dist, axes, apply, span, inner)
         case "truncate":
             base, lower, upper = dist.args
-            bounds = (align(to_arr(b), axes) for b in (lower, upper))
+            bounds = (_parameter(b, axes, real=True, rank=0) for b in (lower, upper))
             return D.truncate(realise(base, axes, apply, span), *bounds)
         case "iid":
             n, base = dist.args
@@ -114,20 +114,23 @@ def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
     product = event_rank(dist) if row.kind == "elementwise" else 0
     args = []
     for k, (arg, real) in enumerate(zip(dist.args, float_params(dist.name), strict=True)):
-        arg = released(arg)
-        if k in row.static:
-            args.append(arg)
-            continue
         rank = product if row.kind == "elementwise" else None
-        if isinstance(arg, (bool, int, float)):
-            # a constant stays one while tracing: it may say how many values there are
-            data = np.asarray(arg, jnp.result_type(float) if real else None)
-            args.append(data.reshape((1,) * (len(axes) + (rank or 0))))
-            continue
-        data = align(to_arr(arg), axes, rank)
-        args.append(jnp.asarray(data, jnp.result_type(float)) if real else data)
+        args.append(
+            released(arg) if k in row.static else _parameter(arg, axes, real=real, rank=rank)
+        )
     made = D.make(dist.name, tuple(args), checks=checks)
     return D.product(made, product) if product else made
+
+
+def _parameter(arg: RValue, axes: Axes, *, real: bool, rank: int | None) -> Any:
+    """A parameter, its first dimensions those of `axes` (or 1)."""
+    arg = released(arg)
+    if isinstance(arg, (bool, int, float)):
+        # a constant stays one while tracing: it may say how many values there are
+        data = np.asarray(arg, jnp.result_type(float) if real else None)
+        return data.reshape((1,) * (len(axes) + (rank or 0)))
+    data = align(to_arr(arg), axes, rank)
+    return jnp.asarray(data, jnp.result_type(float)) if real else data
 
 
 def _mixture(

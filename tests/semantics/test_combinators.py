@@ -326,6 +326,12 @@ def test_supports_are_listed_with_their_probabilities():
         assert _listed(D.make(name, args))[0].tolist() == list(
             range(3 + (name == "ordered_logistic"))
         )
+    cut = D.truncate(D.make("poisson", (np.array([2.7, 0.4]),)), np.array([2, 0]), np.array([6, 3]))
+    values, log_p = _listed(cut)
+    assert values[:, 0].tolist() == list(range(7))
+    np.testing.assert_allclose(np.exp(log_p[2:, 0]).sum(), 1.0)
+    np.testing.assert_allclose(np.exp(log_p[:4, 1]).sum(), 1.0)
+    assert not D.is_finite(D.truncate(D.make("poisson", (2.7,)), 2))
     assert _listed(D.make("beta_binomial", (3, 0.5, 2.0)))[0].tolist() == [0, 1, 2, 3]
     assert _listed(D.dirac(np.array([1.5, 2.5])))[0].tolist() == [[1.5, 2.5]]
 

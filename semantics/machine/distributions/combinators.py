@@ -236,11 +236,24 @@ class Truncate(Family):
 
     def support(self, *args: Any) -> Options:
         d, lo, hi = args
-        kept = [(v, p) for v, p in support(d) if lo <= v <= hi]
+        kept = _between(d, lo, hi)
         total = sum(p for _, p in kept)
         if not total:
             raise Dead
         return [(v, p / total) for v, p in kept]
+
+
+def _between(d: Any, lo: Any, hi: Any) -> Options:
+    """The values from lo to hi and their probabilities: all counts there are between finite bounds,
+    whatever the law."""
+    family = d[FAMILY]
+    if _finite(d) or isinstance(family, (Mixture, Truncate)) or not family.discrete:
+        return [(v, p) for v, p in support(d) if lo <= v <= hi]
+    low = max(lo, 0) if not family.inside(-1, *d[ARGS]) else lo
+    if not (low > -math.inf and hi < math.inf):
+        return support(d)  # refuses
+    counts = range(math.ceil(low), math.floor(hi) + 1)
+    return [(v, p) for v in counts if (p := math.exp(log_prob(d, v))) > 0]
 
 
 def _inside(x: Any, d: Any, lo: Any, hi: Any) -> bool:
