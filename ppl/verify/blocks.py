@@ -185,7 +185,7 @@ class Blocks(Terms):
         if self.on("zero_scores") and frame.paths >= 3:
             ways.append((2, lambda: self.rule_out(frame)))
         if self.on("dead_draws") and frame.paths >= 2:
-            ways.append((1, lambda: self.dead(frame)))
+            ways.append((2, lambda: self.dead(frame)))
         if self.on("discrete_uniform") and frame.paths >= 3:
             ways.append((1, lambda: self.uniform(frame)))
         if self.on("mem") and frame.paths >= 4:
@@ -233,7 +233,7 @@ class Blocks(Terms):
     def drawn_type(self, frame: Frame) -> Type:
         options: list[tuple[int, Text]] = [(8, self.finite_type)]  # pyright: ignore
         if frame.size > 0:
-            options.append((3, lambda: Array(self.finite_type(), 3)))  # pyright: ignore
+            options.append((5, lambda: Array(self.finite_type(), 3)))  # pyright: ignore
             options.append((2, lambda: self.data_type(1)))  # pyright: ignore
             if self.on("closures"):
                 options.append((2, lambda: self.fun_type(0)))  # pyright: ignore

@@ -413,7 +413,7 @@ class Terms:
             ways.append((4, lambda: f"bernoulli({self.expr(Prob(), env, size)})"))
         if isinstance(item, Nat) and options >= item.size:
             ways.append((4, lambda: f"categorical({self.weights(item.size, env, size)})"))
-            if self.on("binomial") and size > 0:
+            if self.on("binomial"):
                 ways.append(
                     (1, lambda: f"binomial({item.size - 1}, {self.expr(Prob(), env, size - 1)})")
                 )
@@ -422,7 +422,7 @@ class Terms:
                 ways.append(
                     (1, lambda: f"categorical({self.weights(item.size, env, 0, zero=True)})")
                 )
-            if self.on("truncate") and size > 0:
+            if self.on("truncate"):
                 ways.append((1, lambda: self.truncation(item.size, env, size - 1)))
         if self.on("mixture") and size > 0 and options >= 2:
             ways.append((1, lambda: self.mixture(t, env, size - 1)))

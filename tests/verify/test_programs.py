@@ -27,7 +27,7 @@ def module(program: Program):
 
 
 @given(programs(features=ALL))
-@settings(GENERATE, max_examples=600)
+@settings(GENERATE, max_examples=400)
 def test_all_are_well_typed(program):
     errors = [d.render() for d in check(module(program)).diagnostics if d.severity == "error"]
     assert not errors, errors[0]
