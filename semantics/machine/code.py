@@ -17,6 +17,7 @@ from ppl.semantics.machine import table as builtins
 from ppl.semantics.machine.codegen.module import Generated, generate
 from ppl.semantics.machine.codegen.unit import Options
 from ppl.semantics.machine.limits import Exhausted
+from ppl.semantics.machine.memoise import whole
 from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
 from ppl.semantics.machine.primitives import ShapeError
@@ -68,10 +69,14 @@ class Code:
         """The main function's result."""
         mark(s)
         try:
-            return self._direct(s, self.root, *data)
+            return self.whole(s, self._direct(s, self.root, *data))
         except RecursionError:
             restore(s)
-        return self.drive(s, (self._block, DONE, self.root, *data), None)
+        return self.whole(s, self.drive(s, (self._block, DONE, self.root, *data), None))
+
+    def whole(self, s: State, value: Any) -> Any:
+        """A result with its lazy parts: a run is over when all of it is there."""
+        return whole(s, value) if self.generated.lazy else value
 
     def begin(self, data: tuple[Any, ...]) -> Any:
         """The frame at which a run that may be suspended begins."""

@@ -6,6 +6,7 @@ of the key, from f's measure. A lazy value is a draw at its path, forced where a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,9 +141,67 @@ def lazy_block(s: State, k: Any, v: Any) -> Any:
 def force(s: State, v: Any) -> Any:
     """The value itself."""
     while type(v) is Lazy:
-        key = (v.path if type(v.path) is int else v.path[0]), ()
+        key = _place(v), ()
         found = _found(s, key)
         if found is _MISSING:
             s.fresh[key] = found = s.code.run_measure(s, v.measure, v.path)
         v = found
     return v
+
+
+def whole(s: State, value: Any) -> Any:
+    """The value with every lazy part of it computed, but for what functions hold.
+
+    Of a nested run, parts that were drawn outside it stay lazy.
+    """
+
+    def drawn(v: Any) -> Any:
+        if s.owned is not None and _place(v) not in s.owned:
+            found = found_at(s, (_place(v), ()))
+            return v if found is None else found
+        return force(s, v)
+
+    return _rebuilt(value, drawn)
+
+
+def known(s: State, value: Any) -> Any:
+    """The value with what was drawn of its lazy parts; None where one was not drawn."""
+    undrawn = False
+
+    def drawn(v: Any) -> Any:
+        nonlocal undrawn
+        found = found_at(s, (_place(v), ()))
+        undrawn = undrawn or found is None
+        return found
+
+    out = _rebuilt(value, drawn)
+    return None if undrawn else out
+
+
+def _place(v: Lazy) -> int:
+    return v.path if type(v.path) is int else v.path[0]
+
+
+def _rebuilt(value: Any, drawn: Callable[[Lazy], Any]) -> Any:
+    """The value with `drawn` in place of its lazy parts, however deep; itself if it has none."""
+    done: list[Any] = []
+    todo: list[tuple[Any, Any]] = [(value, None)]
+    while todo:
+        x, of = todo.pop()
+        if of is not None:  # its parts are done: itself again if none of them changed
+            parts = tuple(done[len(done) - len(of) :])
+            del done[len(done) - len(of) :]
+            same = all(a is b for a, b in zip(parts, of, strict=True))
+            done.append(of if same else parts)
+        elif type(x) is Lazy:
+            new = drawn(x)
+            if type(new) is Lazy:
+                done.append(new)
+            else:
+                todo.append((new, None))
+        elif type(x) is tuple and x and not callable(x[0]):
+            todo.append((None, x))
+            todo.extend((part, None) for part in reversed(x))
+        else:
+            done.append(x)
+    return done[0]

@@ -105,7 +105,7 @@ class Nested:
         def once(tape: MachineTape) -> None:
             s = inner_state(outer, tape, outside, root)
             try:
-                value = code.run_measure(s, measure, root)
+                value = code.whole(s, code.run_measure(s, measure, root))
             except Dead:
                 return
             finally:

@@ -11,6 +11,7 @@ from typing import Any
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.code import FAILURES, Code
+from ppl.semantics.machine.memoise import known
 from ppl.semantics.machine.paths import Path, path_of, spell, split
 from ppl.semantics.machine.state import State
 from ppl.semantics.machine.values import from_python, to_python
@@ -76,9 +77,12 @@ class Execution:
 
     @cached_property
     def kept_paths(self) -> Mapping[Path, Any]:
-        """The value of every name bound by `~`, by path."""
+        """The value of every name bound by `~`, by path; of lazy ones, those that were drawn."""
         entries = reversed(list(_listed(self.state.kept)))
-        return {path_of(named): self.python(value, t) for _, named, value, t in entries}
+        if not self.state.code.generated.lazy:
+            return {path_of(named): self.python(value, t) for _, named, value, t in entries}
+        drawn = ((path_of(named), known(self.state, value), t) for _, named, value, t in entries)
+        return {path: self.python(value, t) for path, value, t in drawn if value is not None}
 
     @cached_property
     def kept(self) -> Mapping[str, Any]:
@@ -127,7 +131,7 @@ class Function:
         code: Code = self.state.code
         try:
             self.state.renew()
-            out = code.apply(self.state, self.value, given)
+            out = code.whole(self.state, code.apply(self.state, self.value, given))
         except FAILURES as error:
             raise code.explained(error) from None
         return to_python(

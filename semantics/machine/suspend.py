@@ -64,7 +64,7 @@ class Suspended:
             s = State(omega, self.code, weight=self.log_weight, meter=budget and budget.meter())
             s.sites, s.kept, s.observed, s.memo = self.sites, self.kept, self.observed, self.memo
             s.nested = self.nested
-            value = self.code.drive(s, self.frame, self.value)
+            value = self.code.whole(s, self.code.drive(s, self.frame, self.value))
         except Suspend as stop:
             return self.after(*stop.args, s)
         except Dead:

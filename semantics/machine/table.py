@@ -231,6 +231,7 @@ _COMMON: dict[str, Any] = {
     "lazy": memoise.lazy,
     "lazy_block": memoise.lazy_block,
     "force": memoise.force,
+    "whole": memoise.whole,
     "push": list.append,
     "tuple": tuple,
     "len": len,

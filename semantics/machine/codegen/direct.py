@@ -297,16 +297,16 @@ class Direct(Expressions):
         d = c.dist
         row = PRIMITIVES.get(d.op) if isinstance(d, ir.Op) else None
         if isinstance(d, ir.Op) and isinstance(row, Distribution) and d.op != "transform":
-            args = [self.forced(a) for a in d.args]
+            args = [self.whole(a) for a in d.args]
             # the order of evaluation is that of the source: distribution, then value
             if self.unit.options.settable:
                 text = self.seen(c, path, self.family(d), f"({''.join(a + ', ' for a in args)})")
             else:
                 family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
-                text = f"{family}({', '.join([self.forced(c.value), *args])})"
+                text = f"{family}({', '.join([self.whole(c.value), *args])})"
         else:
-            dist = self.as_atom(self.value(d))
-            text = f"q_log_prob({dist}, {self.forced(c.value)})"
+            dist = self.as_atom(self.forced(d))
+            text = f"q_log_prob({dist}, {self.whole(c.value)})"
             if self.unit.options.settable:
                 text = self.seen(c, path, f"{dist}[3]", f"{dist}[4]")
         if self.unit.options.named and not self.unit.options.settable:
@@ -317,7 +317,7 @@ class Direct(Expressions):
     def seen(self, c: ir.Observe, path: Path, family: str, args: str) -> str:
         """The score of an observation that a run may look at."""
         where = f"{self.where(path)}, {self.constant(c.name)}"
-        return f"q_seen(s, {where}, {family}, {self.forced(c.value)}, {args})"
+        return f"q_seen(s, {where}, {family}, {self.whole(c.value)}, {args})"
 
     def scored(self, text: str, c: ir.Comp) -> None:
         if self.unit.rejects:

@@ -15,7 +15,7 @@ from ppl.semantics.machine.paths import MASK
 
 def in_line(out: Expressions, d: ir.Op, where: str) -> str:
     """Emits a draw from a distribution's row at a path; its value as an expression."""
-    args = [out.forced(a) for a in d.args]
+    args = [out.whole(a) for a in d.args]
     z = out.fresh()
     out.put(f"{z} = {where} ^ s.stream")
     out.put(f"{z} = {z} * ({z} ^ {KEY})")

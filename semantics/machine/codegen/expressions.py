@@ -25,6 +25,8 @@ _INFIX = {
     "and": "and",
     "or": "or",
 }
+#: primitives that move the elements of arrays and do not look at them
+_MOVES = frozenset({"len", "concat", "reverse", "repeat", "enumerate"})
 #: expressions nested deeper than this go through a variable
 DEEP = 25
 
@@ -63,6 +65,12 @@ class Expressions:
         if self.unit.lazy and isinstance(value, (ir.Var, ir.Proj, ir.Get, ir.Op)):
             return f"q_force(s, {text})"
         return text
+
+    def whole(self, value: ir.Value) -> str:
+        """The value, computed now with all its parts."""
+        if self.unit.lazy and isinstance(value.type, (T.Array, T.Tuple, T.Record, T.Data)):
+            return f"q_whole(s, {self.value(value)})"
+        return self.forced(value)
 
     # ------------------------------------------------------------------------------------- rules
 
@@ -146,7 +154,7 @@ class Expressions:
         special = getattr(self, "_op_" + v.op, None)
         if special is not None:
             return special(v)
-        args = [self.forced(a) for a in v.args]
+        args = [self.forced(a) if v.op in _MOVES else self.whole(a) for a in v.args]
         if v.op in SCALAR:
             return self.elementwise(v.op, v.args, args)
         text = ", ".join(args)
@@ -156,10 +164,10 @@ class Expressions:
         """The names of a distribution's family, and the tuple of its arguments."""
         family = self.family(v)
         if v.op == "transform":
-            d, forward, backward = (self.value(a) for a in v.args)
+            d, forward, backward = (self.forced(a) for a in v.args)
             return family, f"({d}, q_callable(s, {forward}), q_callable(s, {backward}))"
         if self.unit.lazy:
-            parts = [self.forced(a) for a in v.args]
+            parts = [self.whole(a) for a in v.args]
             return family, f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         return family, self.items(v.args)
 
@@ -192,26 +200,26 @@ class Expressions:
         return f"q_{op}({', '.join(args)})"
 
     def _op_eq(self, v: ir.Op) -> str:
-        a, b = (self.forced(x) for x in v.args)
+        a, b = (self.whole(x) for x in v.args)
         return f"q_equal({a}, {b})" if self.deep(v) else f"({a} == {b})"
 
     def _op_ne(self, v: ir.Op) -> str:
-        a, b = (self.forced(x) for x in v.args)
+        a, b = (self.whole(x) for x in v.args)
         return f"(not q_equal({a}, {b}))" if self.deep(v) else f"({a} != {b})"
 
     def deep(self, v: ir.Op) -> bool:
-        return self.unit.lazy or any(holds_data(a.type) for a in v.args)
+        return any(holds_data(a.type) for a in v.args)
 
     def _op_value_at(self, v: ir.Op) -> str:
-        m, key = (self.forced(a) for a in v.args)
+        m, key = (self.whole(a) for a in v.args)
         return f"q_map_value_at({m}, {key}, {self.constant(v.span)})"
 
     def _op_text(self, v: ir.Op) -> str:
-        x = self.forced(v.args[0])
+        x = self.whole(v.args[0])
         return f"q_text(q_to_real({x}))" if T.is_real(v.args[0].type) else f"q_text({x})"
 
     def _op_index(self, v: ir.Op) -> str:
-        xs, i = self.as_atom(self.forced(v.args[0])), self.as_atom(self.forced(v.args[1]))
+        xs, i = self.as_atom(self.forced(v.args[0])), self.as_atom(self.whole(v.args[1]))
         place = self.constant(v.span)
         if isinstance(v.args[1].type, T.Array):
             return f"q_take({xs}, {i}, {place})"
@@ -222,18 +230,18 @@ class Expressions:
         return f"q_slice({xs}, {lo}, {hi}, {self.constant(v.span)})"
 
     def _op_columns(self, v: ir.Op) -> str:
-        xs, i = (self.forced(a) for a in v.args)
+        xs, i = (self.whole(a) for a in v.args)
         return f"q_columns({xs}, {i}, {self.constant(v.span)})"
 
     def _op_columns_slice(self, v: ir.Op) -> str:
-        xs, lo, hi = (self.forced(a) for a in v.args)
+        xs, lo, hi = (self.whole(a) for a in v.args)
         return f"q_columns_slice({xs}, {lo}, {hi}, {self.constant(v.span)})"
 
     def _op_zip(self, v: ir.Op) -> str:
         return f"q_zip({self.constant(v.span)}, {', '.join(self.forced(a) for a in v.args)})"
 
     def _checked(self, v: ir.Op) -> str:
-        return f"q_{v.op}({self.forced(v.args[0])}, {self.constant(v.span)})"
+        return f"q_{v.op}({self.whole(v.args[0])}, {self.constant(v.span)})"
 
     _op_checked_int = _op_checked_bool = _checked
 
@@ -251,7 +259,7 @@ class Expressions:
         return "0"
 
     def _op_ode(self, v: ir.Op) -> str:
-        rhs, *rest = (self.value(a) for a in v.args)
+        rhs, *rest = (self.whole(a) for a in v.args)
         return f"q_{v.op}(q_callable(s, {rhs}), {', '.join(rest)})"
 
     _op_ode_stiff = _op_ode

@@ -16,7 +16,8 @@ from ppl.semantics.machine.values import Constructors
 @dataclass(frozen=True)
 class Generated:
     """source: the module's text. bound: its constants. places: where code is from, by its name.
-    twins: the `a` block of each `b` block. entry: the number of the main function, run."""
+    twins: the `a` block of each `b` block. entry: the number of the main function, run. lazy: values
+    may be lazy."""
 
     source: str
     bound: Mapping[str, Any]
@@ -24,6 +25,7 @@ class Generated:
     twins: Mapping[str, str]
     entry: int
     constructors: Constructors
+    lazy: bool
 
 
 def generate(program: ir.Program, options: Options) -> Generated:
@@ -39,7 +41,9 @@ def generate(program: ir.Program, options: Options) -> Generated:
     lines += _values(unit)
     twins = {f"b{n}": f"a{n}" for letter, n in unit.emitted if letter == "b"}
     source = "\n".join(lines) + "\n"
-    return Generated(source, unit.names.bound, unit.places, twins, entry.number, unit.constructors)
+    return Generated(
+        source, unit.names.bound, unit.places, twins, entry.number, unit.constructors, unit.lazy
+    )
 
 
 def _values(unit: Unit) -> list[str]:
