@@ -18,29 +18,15 @@ import jax
 import numpy as np
 
 from ppl.inference.recover import Observe, recover
-from ppl.inference.settings import check_types
+from ppl.inference.weighted import Exact
 from ppl.semantics.diagnostics import DiagnosticError, Note, fail
 from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.omega import Tape
 from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exact:
-    """Settings: the largest number of paths to run one by one, and the number of joint draws
-    when there are more."""
-
-    paths: int = 100_000
-    draws: int = 4_000
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        for name in ("paths", "draws"):
-            if getattr(self, name) < 1:
-                raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -86,6 +72,7 @@ def run_exact(
         return enumerate_paths(bound, data, settings, observe=observe)
     log_z, marginals = _sums(bound)(data, {k: np.zeros(s) for k, s in shapes.items()})
     if not log_z > -np.inf:
+        raise_faults(bound.faults(data, {}))
         raise _no_mass()
     values = recover(bound, data, {}, settings.draws, seed=seed, observe=observe)
     laws = {k: np.asarray(v) for k, v in marginals.items()}

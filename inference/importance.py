@@ -17,8 +17,7 @@ import jax
 import numpy as np
 
 from ppl.inference.blocks import joined
-from ppl.inference.settings import check_types
-from ppl.semantics.diagnostics import fail
+from ppl.inference.weighted import Importance
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.steps import check_room, with_room
@@ -30,18 +29,6 @@ BLOCK = 4096
 BLOCKS_A_CALL = 32
 
 Progress = Callable[[int, int, dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Importance:
-    """Settings: how many weighted draws."""
-
-    particles: int = 10_000
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        if self.particles < 1:
-            raise fail("E811", f"particles = {self.particles}: it must be at least 1")
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from ppl.data import bind as bind
     from ppl.files import read_data as read_data
     from ppl.infer import infer as infer
-    from ppl.inference.exact import Exact as exact
     from ppl.inference.hmc import Hmc as hmc
-    from ppl.inference.importance import Importance as importance
     from ppl.inference.laplace import Laplace as laplace
     from ppl.inference.map import Map as map
     from ppl.inference.mcmc import Mcmc as mcmc
     from ppl.inference.nuts import Nuts as nuts
     from ppl.inference.smc import Smc as smc
+    from ppl.inference.weighted import Exact as exact
+    from ppl.inference.weighted import Importance as importance
     from ppl.model import Model as Model
     from ppl.model import Models as Models
     from ppl.model import Target as Target
@@ -51,9 +51,9 @@ _HOME = {
     "bind": ("ppl.data", "bind"),
     "compile": ("ppl.model", "compile"),
     "counterfactual": ("ppl.counterfactual", "counterfactual"),
-    "exact": ("ppl.inference.exact", "Exact"),
+    "exact": ("ppl.inference.weighted", "Exact"),
     "hmc": ("ppl.inference.hmc", "Hmc"),
-    "importance": ("ppl.inference.importance", "Importance"),
+    "importance": ("ppl.inference.weighted", "Importance"),
     "infer": ("ppl.infer", "infer"),
     "laplace": ("ppl.inference.laplace", "Laplace"),
     "limits": ("ppl.semantics.machine.limits", "Limits"),

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ppl.infer import infer, named, posterior_of
+from ppl.infer import infer
 from ppl.interventions import listed, together
 from ppl.methods import method_named
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import precision
+from ppl.xla import named, posterior_of
 
 #: executions that noise is drawn for where the posterior is a list of a few
 DRAWS = 4_000

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from numbers import Integral
 from typing import Any
 
-import numpy as np
-
-from ppl.cache import use_compilation_cache
 from ppl.engines import on_engine
-from ppl.holes import drawn
-from ppl.inference import chains
-from ppl.inference.chains import Draws
-from ppl.inference.recover import recover
 from ppl.methods import method_named, name_of
 from ppl.model import Target
-from ppl.posterior import Interrupted, Posterior
-from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import Diagnostic, fail
+from ppl.posterior import Posterior
+from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.limits import Limits
-from ppl.semantics.precision import default_precision, precision
-from ppl.semantics.xla.faults import raise_faults
-from ppl.semantics.xla.outputs import Host, numeric_parts
-from ppl.semantics.xla.program import CENTRED, particles
-from ppl.semantics.xla.sites import Free
-from ppl.semantics.xla.state import State
-from ppl.semantics.xla.steps import by_name
-from ppl.semantics.xla.values import RValue
 
 
 def infer(
@@ -61,196 +43,13 @@ def infer(
         )
     if method is None or isinstance(method, str):
         method = method_named(method or "nuts")
-    run = _RUNNERS.get(name_of(method))
+    name_of(method)  # a method, or E815
     if not isinstance(seed, Integral):
         raise fail("E811", f"seed = {seed!r}: it must be a whole number")
 
     def on_xla() -> Posterior:
-        assert run is not None  # `on_engine` gives the machine's methods to the machine
-        use_compilation_cache()
-        with precision(getattr(method, "precision", None)):
-            return run(method, target, seed, progress)
+        from ppl.xla import infer_on_xla  # imports JAX
+
+        return infer_on_xla(method, target, int(seed), progress)
 
     return on_engine(engine, method, target, int(seed), progress, on_xla, limits=limits)
-
-
-def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
-    settings = {k: v for k, v in asdict(method).items() if v is not None}
-    return {
-        "model": target.name,
-        "method": name_of(method),
-        "settings": settings,
-        "seed": seed,
-    }
-
-
-# ------------------------------------------------------------------------------ gradient methods
-
-
-def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    if name_of(method) == "nuts":
-        from ppl.inference.nuts import run_nuts as run
-    else:
-        from ppl.inference.hmc import run_hmc as run
-    about = _about(method, target, seed)
-    names = method.noncenter.split(",") if isinstance(method.noncenter, str) else method.noncenter
-    free = Free(noncentred=frozenset(names))
-    density = target.bound.density(target.data, free.noncentred) if names else target.density
-    try:
-        with progress_bar(None if progress else False, title="sampling") as report:
-            draws = run(density, target.data, method, seed=seed, progress=report)
-    except chains.Interrupted as stop:
-        if stop.draws is None:
-            raise Interrupted(None) from None
-        posterior = _from_positions(target, stop.draws, free=free, **about)
-        made = "{} x {}".format(*posterior.shape)
-        remark = Diagnostic(
-            "W896",
-            f"stopped by the user with {made} of {method.chains} x {method.draws} draws",
-        )
-        raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
-    return _from_positions(target, draws, free=free, **about)
-
-
-def _map(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    from ppl.inference.map import run_map
-
-    mode = run_map(target.density, target.data, method, seed=seed)
-    draws = Draws({k: v[None, None] for k, v in mode.position.items()}, {}, "map", 0.0)
-    about = _about(method, target, seed)
-    return _from_positions(target, draws, lp=mode.log_density, **about)
-
-
-def _laplace(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    from ppl.inference.laplace import run_laplace
-
-    fit = run_laplace(target.density, target.data, method, seed=seed)
-    draws = Draws(fit.position, {}, "laplace", 0.0)
-    about = _about(method, target, seed)
-    return _from_positions(target, draws, evidence=fit.log_evidence, **about)
-
-
-def _from_positions(
-    target: Target,
-    draws: Draws,
-    *,
-    seed: int,
-    free: Free = CENTRED,
-    lp: float | None = None,
-    **about: Any,
-) -> Posterior:
-    """Run the program at every draw: named values, the result, summed sites drawn back."""
-    first = next(iter(draws.position.values()), None)
-    shape = (1, 1) if first is None else first.shape[:2]
-    n = shape[0] * shape[1]
-    flat = {k: np.reshape(v, (n, *np.shape(v)[2:])) for k, v in draws.position.items()}
-    values, result, faults = recover(
-        target.bound, target.data, flat, n, seed=seed, observe=_whole_run, free=free
-    )
-    raise_faults(faults)
-    stats = dict(draws.stats)
-    if lp is not None:
-        stats["lp"] = np.full(shape, lp)
-    return posterior_of(target, values, result, n, shape, stats=stats, seed=seed, **about)
-
-
-def named(state: State) -> dict[str, RValue]:
-    """Every value bound by `~`, and the choices that are not bound to a name, by path."""
-    out: dict[str, RValue] = {}
-    for path, v in {**state.sites, **state.kept}.items():
-        out.update(numeric_parts(path, v))
-    return out
-
-
-def posterior_of(
-    target: Target,
-    values: Mapping[str, Any],
-    result: RValue,
-    n: int,
-    shape: tuple[int, int],
-    **about: Any,
-) -> Posterior:
-    """Values that vary along an axis of n lanes (`Steps` of loops among them) as a posterior of
-    shape (chain, draw)."""
-
-    def reshape(data: Any) -> np.ndarray:
-        return np.asarray(data).reshape(*shape, *data.shape[1:])
-
-    host = Host(target.program, particles(n), reshape, default_precision())
-    draws = {k: reshape(v.data) for k, v in by_name(values).items()}
-    return Posterior(
-        draws=drawn(target.holes, draws) if target.holes else draws,
-        result=host.to_python(result),
-        remarks=target.warnings,
-        target=replace(target, sampling=False) if target.sampling else target,
-        **about,
-    )
-
-
-# ------------------------------------------------------------------------------ weighted methods
-
-
-def _whole_run(result: RValue, state: State) -> RValue:
-    return named(state), result, state.faults
-
-
-def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    from ppl.inference.importance import run_importance
-
-    target = target.sampler
-    with progress_bar(None if progress else False, title="sampling") as report:
-        found = run_importance(
-            target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report
-        )
-    values, result, faults = found.values
-    raise_faults(faults, weights=found.log_weights)
-    n = method.particles
-    return posterior_of(
-        target,
-        values,
-        result,
-        n,
-        (1, n),
-        log_weights=np.asarray(found.log_weights)[None],
-        evidence=float(found.log_evidence),
-        evidence_se=float(found.log_evidence_se),
-        **_about(method, target, seed),
-    )
-
-
-def _exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    from ppl.inference.exact import Factored, run_exact
-
-    found = run_exact(target.bound, target.data, method, seed=seed, observe=_whole_run)
-    about = _about(method, target, seed)
-    if isinstance(found, Factored):
-        values, result, faults = found.values
-        raise_faults(faults)
-        n = found.draws
-        about |= {"evidence": found.log_evidence, "evidence_se": 0.0, "marginals": found.marginals}
-        return posterior_of(target, values, result, n, (1, n), **about)
-    values, result, faults = found.values
-    raise_faults(faults, weights=found.log_weights)
-    n = len(found.log_weights)
-    return posterior_of(
-        target,
-        values,
-        result,
-        n,
-        (1, n),
-        log_weights=found.log_weights[None],
-        evidence=found.log_evidence,
-        evidence_se=0.0,
-        exact=True,
-        **about,
-    )
-
-
-_RUNNERS: dict[str, Callable[..., Posterior]] = {
-    "nuts": _chains,
-    "hmc": _chains,
-    "importance": _importance,
-    "exact": _exact,
-    "map": _map,
-    "laplace": _laplace,
-}

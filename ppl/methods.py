@@ -10,28 +10,28 @@ from ppl.semantics.diagnostics import fail, suggest
 
 
 class Methods(Mapping[str, Any]):
-    """The settings class of every method."""
+    """The settings class of every method: a module of `ppl.inference`, and its name there."""
 
-    _HOME = {
-        "nuts": "Nuts",
-        "hmc": "Hmc",
-        "importance": "Importance",
-        "exact": "Exact",
-        "map": "Map",
-        "laplace": "Laplace",
-        "smc": "Smc",
-        "mcmc": "Mcmc",
+    HOME = {
+        "nuts": ("nuts", "Nuts"),
+        "hmc": ("hmc", "Hmc"),
+        "importance": ("weighted", "Importance"),
+        "exact": ("weighted", "Exact"),
+        "map": ("map", "Map"),
+        "laplace": ("laplace", "Laplace"),
+        "smc": ("smc", "Smc"),
+        "mcmc": ("mcmc", "Mcmc"),
     }
 
     def __getitem__(self, name: str) -> Any:
-        settings = self._HOME[name]
-        return getattr(import_module(f"ppl.inference.{name}"), settings)
+        module, settings = self.HOME[name]
+        return getattr(import_module(f"ppl.inference.{module}"), settings)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._HOME)
+        return iter(self.HOME)
 
     def __len__(self) -> int:
-        return len(self._HOME)
+        return len(self.HOME)
 
 
 METHODS = Methods()
@@ -65,8 +65,9 @@ def name_of(method: Any) -> str:
     Raises:
         DiagnosticError: E815, it is not a method.
     """
-    for name in METHODS:
-        if type(method).__module__ == f"ppl.inference.{name}" and isinstance(method, METHODS[name]):
+    kind = type(method)  # compared by name, so that no other method's module is imported
+    for name, (module, settings) in Methods.HOME.items():
+        if (kind.__module__, kind.__qualname__) == (f"ppl.inference.{module}", settings):
             return name
     raise fail(
         "E815",

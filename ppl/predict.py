@@ -20,7 +20,6 @@ import numpy as np
 
 from ppl.engines import UNFIT, went_over
 from ppl.holes import Holes
-from ppl.infer import named, posterior_of
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -36,6 +35,7 @@ from ppl.semantics.xla.sites import draw, replayed
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import spread_value
 from ppl.simulate import predict_on_machine, prior_on_machine
+from ppl.xla import named, posterior_of
 
 
 def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:

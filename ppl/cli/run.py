@@ -79,7 +79,7 @@ def command(
     target = chosen.on(fields)
     if target.warnings and not wants_json():
         show(target.warnings)
-    from ppl.infer import infer  # imports JAX: after all that can go wrong without it
+    from ppl.infer import infer  # after all that can go wrong without it
 
     make = choose("method", method, METHODS)
     given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))

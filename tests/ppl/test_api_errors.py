@@ -37,7 +37,7 @@ def test_a_wrong_name_or_kind_is_told_with_the_right_one(call, code, told):
 
 
 def test_an_unknown_setting():
-    from ppl.infer import method_named
+    from ppl.methods import method_named
 
     found = refused(lambda: method_named("nuts", warm_up=100))
     assert found.code == "E816"

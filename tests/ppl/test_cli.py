@@ -256,8 +256,8 @@ def test_control_c_ends_a_run_with_the_draws_so_far(root, tmp_path):
 TELLS_WHEN_IT_SAMPLES = """
 import sys
 from contextlib import contextmanager
-import ppl.infer
-infer = sys.modules["ppl.infer"]
+import ppl.xla
+infer = sys.modules["ppl.xla"]
 
 @contextmanager
 def told(*_, **__):

@@ -14,7 +14,7 @@ from scipy import stats
 
 import ppl
 from ppl.inference.importance import _compiled
-from ppl.infer import _whole_run
+from ppl.xla import _whole_run
 
 _ = None
 MODELS = ppl.compile("""
