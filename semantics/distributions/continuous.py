@@ -25,7 +25,7 @@ from ppl.semantics.functions.special import betainc, lbeta, lgamma, log_ndtri
 LOG2 = log(2.0)
 
 
-def _location_scale(standard: Family, at: int = 0) -> Family:
+def location_scale(standard: Family, at: int = 0) -> Family:
     """Insert a location and a scale as parameters `at` and `at + 1` of a standard family."""
 
     def shapes(p):
@@ -332,7 +332,7 @@ _pareto = Family(
 
 
 def _lognormal() -> Family:
-    normal = _location_scale(_normal)
+    normal = location_scale(_normal)
     return Family(
         normal.kinds,
         lambda x, m, s: normal.log_density(jnp.log(x), m, s) - jnp.log(x),
@@ -404,17 +404,17 @@ def _von_mises_sample(key, shape, mu, kappa):
 
 
 CONTINUOUS: dict[str, Family] = {
-    "normal": _location_scale(_normal),
+    "normal": location_scale(_normal),
     "half_normal": _scale(_half_normal),
     "lognormal": _lognormal(),
-    "student_t": _location_scale(_student_t, at=1),
+    "student_t": location_scale(_student_t, at=1),
     "half_student_t": _scale(_half_student_t),
-    "cauchy": _location_scale(_cauchy),
+    "cauchy": location_scale(_cauchy),
     "half_cauchy": _scale(_half_cauchy),
-    "double_exponential": _location_scale(_laplace),
-    "asymmetric_laplace": _location_scale(_asymmetric_laplace()),
-    "logistic": _location_scale(_logistic),
-    "gumbel": _location_scale(_gumbel),
+    "double_exponential": location_scale(_laplace),
+    "asymmetric_laplace": location_scale(_asymmetric_laplace()),
+    "logistic": location_scale(_logistic),
+    "gumbel": location_scale(_gumbel),
     "exponential": _rate(_exponential),
     "gamma": _rate(_gamma),
     "inv_gamma": _scale(_inv_gamma),
@@ -424,7 +424,7 @@ CONTINUOUS: dict[str, Family] = {
     "rayleigh": _scale(_rayleigh),
     "pareto": _pareto,
     "gompertz": _rate(_gompertz),
-    "levy": _location_scale(_levy),
+    "levy": location_scale(_levy),
     "log_uniform": _log_uniform,
     "beta": _beta,
     "beta_proportion": replace(

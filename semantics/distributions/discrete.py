@@ -120,7 +120,7 @@ def _poisson_log_density(k, rate):
     return xlogy(k, rate) - rate - lgamma(k + 1)
 
 
-_poisson = Family(
+poisson = Family(
     ("nonneg",),
     _poisson_log_density,
     lambda key, shape, rate: jax.random.poisson(key, rate, shape),
@@ -185,7 +185,7 @@ _zero_inflated_poisson = Family(
 # -------------------------------------------------------------------------------------- indices
 
 
-def _at(vector: Array, k: Array) -> Array:
+def at(vector: Array, k: Array) -> Array:
     """vector[..., k], over broadcasting batches."""
     batch = jnp.broadcast_shapes(vector.shape[:-1], k.shape)
     vector = jnp.broadcast_to(vector, (*batch, vector.shape[-1]))
@@ -199,14 +199,14 @@ def _categorical_sample(key, shape, logits):
 
 _categorical = Family(
     ("weights",),
-    lambda k, p: jnp.log(_at(p, k)) - jnp.log(jnp.sum(p, -1)),
+    lambda k, p: jnp.log(at(p, k)) - jnp.log(jnp.sum(p, -1)),
     lambda key, shape, p: _categorical_sample(key, shape, jnp.log(p)),
     log_table=lambda p: jnp.moveaxis(jnp.log(p) - jnp.log(jnp.sum(p, -1, keepdims=True)), -1, 0),
 )
 
 _categorical_logit = Family(
     ("logits",),
-    lambda k, odds: _at(odds, k) - logsumexp(odds, (-1,)),
+    lambda k, odds: at(odds, k) - logsumexp(odds, (-1,)),
     _categorical_sample,
     log_table=lambda odds: jnp.moveaxis(odds - logsumexp(odds, (-1,))[..., None], -1, 0),
 )
@@ -216,8 +216,8 @@ def _ordered_logistic_log_density(k, eta, cuts):
     """log(sigmoid(cuts[k] - eta) - sigmoid(cuts[k-1] - eta)), factored so that nothing cancels."""
     last = cuts.shape[-1]
     above, below = k < last, k > 0
-    upper = jnp.where(above, _at(cuts, jnp.minimum(k, last - 1)) - eta, 0.0)
-    lower = jnp.where(below, _at(cuts, jnp.maximum(k - 1, 0)) - eta, 0.0)
+    upper = jnp.where(above, at(cuts, jnp.minimum(k, last - 1)) - eta, 0.0)
+    lower = jnp.where(below, at(cuts, jnp.maximum(k - 1, 0)) - eta, 0.0)
     inner = above & below
     gap = log1m_exp(jnp.where(inner, lower - upper, -1.0))
     return (
@@ -243,7 +243,7 @@ DISCRETE: dict[str, Family] = {
     "binomial_logit": _binomial_logit,
     "beta_binomial": _beta_binomial,
     "discrete_uniform": _discrete_uniform,
-    "poisson": _poisson,
+    "poisson": poisson,
     "geometric": _geometric,
     "neg_binomial": _neg_binomial,
     "neg_binomial_2": replace(

@@ -9,15 +9,18 @@ from math import pi
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from numpyro.distributions import constraints
 
 from ppl.semantics import jax_compat
 from ppl.semantics.distributions.base_measures import BASE_MEASURES
 from ppl.semantics.distributions.continuous import CONTINUOUS
+from ppl.semantics.distributions.counts import COUNTS
 from ppl.semantics.distributions.discrete import DISCRETE
 from ppl.semantics.distributions.family import Family, Member
 from ppl.semantics.distributions.law import Checks, Law
 from ppl.semantics.distributions.multivariate import MULTIVARIATE
+from ppl.semantics.distributions.skewed import SKEWED
 from ppl.semantics.distributions.supports import (
     Booleans,
     CorrCholesky,
@@ -30,7 +33,7 @@ from ppl.semantics.distributions.supports import (
 )
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 
-FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | MULTIVARIATE
+FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | MULTIVARIATE
 
 #: the constraints that rows name, of the parameters they mention
 SUPPORTS: dict[str, Callable[..., constraints.Constraint]] = {
@@ -44,6 +47,7 @@ SUPPORTS: dict[str, Callable[..., constraints.Constraint]] = {
     "nat": lambda: Integers(0),
     "up_to": lambda n: Integers(0, n),
     "int_interval": Integers,
+    "drawn": lambda n, a, b: Integers(jnp.maximum(n - b, 0), jnp.minimum(n, a)),
     "index": lambda weights: Integers(0, weights.shape[-1] - 1),
     "index_cuts": lambda cuts: Integers(0, cuts.shape[-1]),
     "counts": Counts,

@@ -114,5 +114,5 @@ class Summing:
 #: families whose k-th value is k
 COUNTED = (
     "bernoulli", "bernoulli_logit", "categorical", "categorical_logit", "ordered_logistic",
-    "binomial", "binomial_logit", "beta_binomial",
+    "ordered_probit", "binomial", "binomial_logit", "beta_binomial",
 )  # fmt: skip

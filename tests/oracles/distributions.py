@@ -53,6 +53,18 @@ COUNTS = np.array([0, 1, 2, 3, 7, 19, 60])
 MU, SIGMA = col(0.3, -1.2, 2.0), col(0.7, 1.9, 3.1)
 A, B = col(0.6, 2.3, 7.5), col(1.4, 0.8, 3.3)
 
+_T = np.linspace(-4.2, 2.2, 12_001)
+
+
+def _log_mean_over_exponential(f, z, rate):
+    """log E e^f(z - S), S exponential: a double-exponential rule over S."""
+    z, rate = np.broadcast_arrays(z, rate)
+    s = np.exp(np.pi / 2 * np.sinh(_T))
+    log_ds = np.log(s * np.pi / 2 * np.cosh(_T) * (_T[1] - _T[0]))
+    rate = rate[..., None]
+    return sp.logsumexp(np.log(rate) - rate * s + f(z[..., None] - s) + log_ds, axis=-1)
+
+
 CONTINUOUS: dict[str, Scalar] = {
     "normal": _frozen(st.norm, (MU, SIGMA), LINE),
     "half_normal": _frozen(lambda s: st.halfnorm(scale=s), (SIGMA,), HALF, (-0.5,)),
@@ -76,11 +88,44 @@ CONTINUOUS: dict[str, Scalar] = {
         lambda m, s, k: st.laplace_asymmetric(k, m, s), (MU, SIGMA, A), LINE
     ),
     "logistic": _frozen(st.logistic, (MU, SIGMA), LINE),
+    "soft_laplace": Scalar(
+        (MU, SIGMA),
+        LINE,
+        lambda x, m, s: st.hypsecant(m, s).logpdf(x),
+        lambda x, m, s: st.hypsecant(m, s).cdf(x),
+        (),
+        lambda x, m, s: st.hypsecant(m, s).logcdf(x),
+        lambda x, m, s: st.hypsecant(-m, s).logcdf(-x),
+    ),
+    "skew_normal": Scalar(
+        (MU, SIGMA, col(1.7, -0.6, 8.0)),
+        LINE,
+        lambda x, m, s, a: np.log(2) + st.norm(m, s).logpdf(x) + sp.log_ndtr(a * (x - m) / s),
+        lambda x, m, s, a: st.skewnorm(a, m, s).cdf(x),
+    ),
+    "exp_mod_normal": Scalar(
+        (MU, SIGMA, B),
+        LINE,
+        lambda x, m, s, r: st.exponnorm(1 / (s * r), m, s).logpdf(x),
+        lambda x, m, s, r: st.exponnorm(1 / (s * r), m, s).cdf(x),
+        (),
+        lambda x, m, s, r: _log_mean_over_exponential(sp.log_ndtr, (x - m) / s, s * r),
+        lambda x, m, s, r: _log_mean_over_exponential(
+            lambda z: sp.log_ndtr(-z), (x - m) / s, s * r
+        ),
+    ),
     "gumbel": _frozen(st.gumbel_r, (MU, SIGMA), LINE[1:]),
     "exponential": _frozen(lambda r: st.expon(scale=1 / r), (A,), HALF, (-0.1,)),
     "gamma": _frozen(lambda a, r: st.gamma(a, scale=1 / r), (A, B), HALF, (-0.1,)),
     "inv_gamma": _frozen(lambda a, b: st.invgamma(a, scale=b), (A, B), HALF[1:], (-0.1, 0.0)),
     "chi_square": _frozen(st.chi2, (A,), HALF, (-0.1,)),
+    "inv_chi_square": _frozen(
+        lambda nu: st.invgamma(nu / 2, scale=0.5), (A,), HALF[1:], (-0.1, 0.0)
+    ),
+    "scaled_inv_chi_square": _frozen(
+        lambda nu, s: st.invgamma(nu / 2, scale=nu / 2 * s**2), (A, B), HALF[1:], (-0.1, 0.0)
+    ),
+    "loglogistic": _frozen(lambda a, b: st.fisk(b, scale=a), (A, B), HALF, (-0.1,)),
     "weibull": _frozen(lambda k, s: st.weibull_min(k, scale=s), (A, B), HALF, (-0.1,)),
     "frechet": Scalar(
         (A, B),
@@ -149,7 +194,36 @@ def _zip_logpmf(k, gate, rate):
     return np.where(k == 0, np.log(gate + (1 - gate) * np.exp(-rate)), rest)
 
 
+def _nb2(mu, phi):
+    return st.nbinom(phi, phi / (phi + mu))
+
+
+def _zinb_logpmf(k, gate, mu, phi):
+    rest = np.log1p(-gate) + _nb2(mu, phi).logpmf(k)
+    return np.where(k == 0, np.log(gate + (1 - gate) * _nb2(mu, phi).pmf(0)), rest)
+
+
 DISCRETE: dict[str, Scalar] = {
+    "hypergeometric": _frozen(
+        lambda n, a, b: st.hypergeom(a + b, a, n),
+        (icol(3, 9, 25), icol(5, 7, 40), icol(4, 6, 17)),
+        np.array([[0, 1, 2, 3], [3, 5, 6, 7], [8, 15, 19, 25]]),
+        (*BAD_COUNTS, 26.0),
+        True,
+    ),
+    "poisson_log": _frozen(
+        lambda eta: st.poisson(np.exp(eta)), (col(-0.9, 1.2, 2.8),), COUNTS, BAD_COUNTS, True
+    ),
+    "neg_binomial_2_log": _frozen(
+        lambda eta, phi: _nb2(np.exp(eta), phi), (col(-0.5, 0.8, 2.0), B), COUNTS, BAD_COUNTS, True
+    ),
+    "zero_inflated_neg_binomial": Scalar(
+        (P, A, B),
+        COUNTS,
+        _zinb_logpmf,
+        lambda k, g, m, phi: g + (1 - g) * _nb2(m, phi).cdf(k),
+        BAD_COUNTS,
+    ),
     "bernoulli": _frozen(st.bernoulli, (P,), np.array([0, 1]), (2.0, -1.0, 0.5), True),
     "bernoulli_logit": _frozen(
         lambda odds: st.bernoulli(sp.expit(odds)), (ODDS,), np.array([0, 1]), (2.0, -1.0, 0.5), True

@@ -40,6 +40,11 @@ def _ordered(k, eta, cuts):
     return np.log(sp.expit(edges[k + 1] - eta) - sp.expit(edges[k] - eta))
 
 
+def _probit(k, eta, cuts):
+    edges = np.concatenate([[-np.inf], cuts, [np.inf]]) - eta
+    return np.log(st.norm.cdf(edges[k + 1]) - st.norm.cdf(edges[k]))
+
+
 SIMPLICES = st.dirichlet(ALPHA, seed=4).rvs(5)
 COUNTS = np.array([[1, 4, 2], [7, 0, 0], [0, 3, 4], [2, 2, 3]])
 
@@ -63,6 +68,7 @@ VECTORS = {
     "categorical": ((3 * P,), np.arange(3), lambda k: np.log(P[k])),
     "categorical_logit": ((np.log(P) + 2,), np.arange(3), lambda k: np.log(P[k])),
     "ordered_logistic": ((0.7, CUTS), np.arange(4), lambda k: _ordered(k, 0.7, CUTS)),
+    "ordered_probit": ((0.7, CUTS), np.arange(4), lambda k: _probit(k, 0.7, CUTS)),
 }
 
 
@@ -104,6 +110,8 @@ def test_density_is_minus_infinity_outside_and_for_illegal_parameters():
         ("categorical", (-P,), 0),
         ("ordered_logistic", (0.7, CUTS), 4),
         ("ordered_logistic", (0.7, CUTS[::-1]), 1),
+        ("ordered_probit", (0.7, CUTS), 4),
+        ("ordered_probit", (0.7, CUTS[::-1]), 1),
         ("lkj_corr_cholesky", (2, 1.5), np.array([[1.0, 0.2], [0.6, 0.8]])),
         ("lkj_corr", (2, 1.5), np.array([[1.0, 1.2], [1.2, 1.0]])),
         ("lkj_corr", (2, -1.5), np.eye(2)),
@@ -202,7 +210,9 @@ def test_count_vector_sampler(name):
     assert _pooled_chi_square(observed, expected) > FALSE_ALARM
 
 
-@pytest.mark.parametrize("name", ["categorical", "categorical_logit", "ordered_logistic"])
+@pytest.mark.parametrize(
+    "name", ["categorical", "categorical_logit", "ordered_logistic", "ordered_probit"]
+)
 def test_index_sampler(name):
     args, ks, logpmf = VECTORS[name]
     draws = np.asarray(D.make(name, args).sample(jax.random.key(2), (DRAWS,)))
@@ -228,3 +238,29 @@ def test_extreme_ordered_logistic_does_not_cancel():
     cuts = np.array([40.0, 40.0 + 1e-9])
     got = D.make("ordered_logistic", (0.0, cuts)).log_prob(1)
     np.testing.assert_allclose(got, -40.0 + np.log(cuts[1] - cuts[0]), rtol=1e-10)
+
+
+def test_extreme_ordered_probit_does_not_cancel():
+    """Slivers of probability between close cuts, in the middle and far from eta on either side, and
+    the two ways to take a difference where they meet. (Mass of a slab: its mid-point density times
+    its width, and the next terms of the series.)"""
+    for centre, width in ((0.4, 1e-9), (40.0, 1e-9), (-37.0, 1e-7), (1.3, 1e-4)):
+        cuts = np.array([centre, centre + width])
+        m = centre + 0.5 * (cuts[1] - cuts[0])
+        want = -0.5 * m * m - 0.5 * np.log(2 * np.pi) + np.log(cuts[1] - cuts[0])
+        want += np.log1p((m * m - 1) * width**2 / 24)
+        got = D.make("ordered_probit", (0.0, cuts)).log_prob(1)
+        np.testing.assert_allclose(got, want, rtol=1e-10)
+    widths = np.array([0.0499, 0.0501])  # around 0.3 / (1 + 5)
+    got = [
+        D.make("ordered_probit", (0.0, np.array([5 - w / 2, 5 + w / 2]))).log_prob(1) - np.log(w)
+        for w in widths
+    ]
+    want = [np.log(np.exp(-12.5) * _slab(5.0, w) / np.sqrt(2 * np.pi)) for w in widths]
+    np.testing.assert_allclose(got, want, rtol=1e-11)
+
+
+def _slab(m, w):
+    """∫ exp(-m t - t²/2) dt over (-w/2, w/2), divided by w: Gauss and Legendre."""
+    x, weights = np.polynomial.legendre.leggauss(20)
+    return np.sum(weights * np.exp(-m * x * w / 2 - (x * w / 2) ** 2 / 2)) / 2

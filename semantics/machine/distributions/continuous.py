@@ -24,11 +24,11 @@ HALF_LOG_2PI = 0.5 * log(2 * pi)
 _normal_quantile = NormalDist().inv_cdf
 
 
-def _real(x: Any, *_: Any) -> bool:
+def on_line(x: Any, *_: Any) -> bool:
     return -inf < x < inf
 
 
-def _positive(x: Any, *_: Any) -> bool:
+def on_half_line(x: Any, *_: Any) -> bool:
     return 0 <= x < inf
 
 
@@ -44,7 +44,7 @@ def _by_quantile(quantile: Callable[..., float]) -> Callable[..., float]:
     return lambda u, z, *args: quantile(log(u), log1p(-u), *args)
 
 
-def _standard(
+def standard(
     density: Callable[..., float],
     *,
     log_cdf: Callable[..., float] | None = None,
@@ -66,7 +66,7 @@ def _one_minus(tail: Callable[..., float] | None) -> Callable[..., float] | None
     return tail and (lambda *a: special.log1m_exp(tail(*a)))
 
 
-def _moved(
+def moved(
     name: str,
     standard: dict[str, Any],
     split: Callable[..., tuple[float, float, tuple[Any, ...]]],
@@ -106,26 +106,30 @@ def _moved(
     )
 
 
-def _location_scale(name: str, standard: dict[str, Any]) -> Family:
+def location_scale(name: str, standard: dict[str, Any]) -> Family:
     def legal(m: float, s: float, *shapes: float) -> bool:
         return 0 < s < inf and -inf < m < inf and all(map(positive, shapes))
 
-    return _moved(name, standard, lambda m, s, *k: (m, s, k), legal, _real)
+    return moved(name, standard, lambda m, s, *k: (m, s, k), legal, on_line)
 
 
 def _scale(name: str, standard: dict[str, Any]) -> Family:
-    return _moved(
-        name, standard, lambda *a: (0.0, a[-1], a[:-1]), lambda *a: all(map(positive, a)), _positive
+    return moved(
+        name,
+        standard,
+        lambda *a: (0.0, a[-1], a[:-1]),
+        lambda *a: all(map(positive, a)),
+        on_half_line,
     )
 
 
 def _rate(name: str, standard: dict[str, Any]) -> Family:
-    return _moved(
+    return moved(
         name,
         standard,
         lambda *a: (0.0, 1 / a[-1], a[:-1]),
         lambda *a: all(map(positive, a)),
-        _positive,
+        on_half_line,
     )
 
 
@@ -158,7 +162,7 @@ def _normal() -> Family:
         density,
         lambda u, z, m, s: m + s * _normal_quantile(u),
         lambda m, s: 0 < s < inf and -inf < m < inf,
-        _real,
+        on_line,
         log_cdf=lambda x, m, s: special.log_Phi((x - m) / s),
         log_sf=lambda x, m, s: special.log_Phi((m - x) / s),
         quantile=lambda lp, lq, m, s: m + s * normal_quantile(lp, lq),
@@ -172,7 +176,7 @@ def _half_normal_quantile(lp: float, lq: float) -> float:
     return _normal_quantile(0.5 + 0.5 * exp(lp)) if lp < lq else -special.inv_log_Phi(lq - LOG2)
 
 
-_half_normal = _standard(
+_half_normal = standard(
     lambda z: -0.5 * z * z - HALF_LOG_2PI + LOG2,
     log_cdf=lambda z: special.safe_log(math.erf(z / sqrt(2))),
     log_sf=lambda z: LOG2 + special.log_Phi(-z),
@@ -184,7 +188,7 @@ def _cauchy_quantile(lp: float, lq: float) -> float:
     return (-1 if lp < lq else 1) / tan(pi * exp(min(lp, lq)))
 
 
-_cauchy = _standard(
+_cauchy = standard(
     lambda z: -log(pi) - log1p(z * z),
     log_cdf=lambda z: log(math.atan2(1, -z) / pi),
     log_sf=lambda z: log(math.atan2(1, z) / pi),
@@ -197,7 +201,7 @@ def _half_cauchy_quantile(lp: float, lq: float) -> float:
     return t if lp < lq else 1 / t
 
 
-_half_cauchy = _standard(
+_half_cauchy = standard(
     lambda z: LOG2 - log(pi) - log1p(z * z),
     log_cdf=lambda z: special.safe_log(2 / pi * math.atan2(z, 1)),
     log_sf=lambda z: log(2 / pi * math.atan2(1, z)),
@@ -223,8 +227,8 @@ def _t_draw(u: float, z: int, nu: float) -> float:
     return _normal_quantile(u) * sqrt(0.5 * nu) * exp(-0.5 * samplers.log_gamma(g, 0.5 * nu))
 
 
-_t = _standard(_t_density, log_cdf=lambda z, nu: _t_log_sf(-z, nu), log_sf=_t_log_sf, draw=_t_draw)
-_half_t = _standard(
+_t = standard(_t_density, log_cdf=lambda z, nu: _t_log_sf(-z, nu), log_sf=_t_log_sf, draw=_t_draw)
+_half_t = standard(
     lambda z, nu: LOG2 + _t_density(z, nu),
     log_sf=lambda z, nu: LOG2 + _t_log_sf(z, nu),
     draw=lambda u, z, nu: abs(_t_draw(u, z, nu)),
@@ -232,16 +236,16 @@ _half_t = _standard(
 
 
 def _student_t(name: str, standard: dict[str, Any]) -> Family:
-    return _moved(
+    return moved(
         name,
         standard,
         lambda nu, m, s: (m, s, (nu,)),
         lambda nu, m, s: positive(nu) and finite(m) and positive(s),
-        _real,
+        on_line,
     )
 
 
-_laplace = _standard(
+_laplace = standard(
     lambda z: -LOG2 - abs(z),
     log_cdf=lambda z: z - LOG2 if z < 0 else log1p(-0.5 * exp(-z)),
     log_sf=lambda z: -z - LOG2 if z > 0 else log1p(-0.5 * exp(z)),
@@ -259,27 +263,27 @@ def _asymmetric_quantile(lp: float, lq: float, kappa: float) -> float:
     return kappa * (lp - below) if lp < below else (above - lq) / kappa
 
 
-_asymmetric_laplace = _standard(
+_asymmetric_laplace = standard(
     lambda z, k: -(-z / k if z < 0 else z * k) - log(k + 1 / k),
     log_cdf=lambda z, k: _halves(k)[0] + z / k if z < 0 else log1p(-exp(_halves(k)[1] - z * k)),
     log_sf=lambda z, k: _halves(k)[1] - z * k if z > 0 else log1p(-exp(_halves(k)[0] + z / k)),
     quantile=_asymmetric_quantile,
 )
 
-_logistic = _standard(
+_logistic = standard(
     lambda z: -special.softplus(z) - special.softplus(-z),
     log_cdf=lambda z: -special.softplus(-z),
     log_sf=lambda z: -special.softplus(z),
     quantile=lambda lp, lq: lp - lq,
 )
 
-_gumbel = _standard(
+_gumbel = standard(
     lambda z: -z - exp(-z), log_cdf=lambda z: -exp(-z), quantile=lambda lp, lq: -log(-lp)
 )
 
 # ----------------------------------------------------------------------- on the positive half-line
 
-_exponential = _standard(lambda y: -y, log_sf=lambda y: -y, quantile=lambda lp, lq: -lq)
+_exponential = standard(lambda y: -y, log_sf=lambda y: -y, quantile=lambda lp, lq: -lq)
 
 
 def _exponential_sample(u: float, z: int, rate: float) -> float:
@@ -288,45 +292,45 @@ def _exponential_sample(u: float, z: int, rate: float) -> float:
     raise Dead
 
 
-_gamma = _standard(
+_gamma = standard(
     lambda y, a: special.xlogy(a - 1, y) - y - math.lgamma(a),
     log_cdf=lambda y, a: special.safe_log(special.gamma_p(a, y)),
     log_sf=lambda y, a: special.safe_log(special.gamma_q(a, y)),
     draw=lambda u, z, a: samplers.gamma(Generator(z), a),
 )
 
-_inv_gamma = _standard(
+inv_gamma = standard(
     lambda y, a: -(a + 1) * log(y) - 1 / y - math.lgamma(a),
     log_cdf=lambda y, a: special.safe_log(special.gamma_q(a, 1 / y)) if y > 0 else -inf,
     log_sf=lambda y, a: special.safe_log(special.gamma_p(a, 1 / y)) if y > 0 else 0.0,
     draw=lambda u, z, a: 1 / samplers.gamma(Generator(z), a),
 )
 
-_weibull = _standard(
+_weibull = standard(
     lambda z, k: log(k) + special.xlogy(k - 1, z) - z**k,
     log_sf=lambda z, k: -(z**k),
     quantile=lambda lp, lq, k: (-lq) ** (1 / k),
 )
 
-_frechet = _standard(
+_frechet = standard(
     lambda z, a: log(a) - (a + 1) * log(z) - z**-a,
     log_cdf=lambda z, a: -(z**-a) if z > 0 else -inf,
     quantile=lambda lp, lq, a: (-lp) ** (-1 / a),
 )
 
-_rayleigh = _standard(
+_rayleigh = standard(
     lambda z: log(z) - 0.5 * z * z,
     log_sf=lambda z: -0.5 * z * z,
     quantile=lambda lp, lq: sqrt(-2 * lq),
 )
 
-_gompertz = _standard(
+_gompertz = standard(
     lambda y, c: log(c) + y - c * expm1(y),
     log_sf=lambda y, c: -c * expm1(y),
     quantile=lambda lp, lq, c: log1p(-lq / c),
 )
 
-_levy = _standard(
+_levy = standard(
     lambda y: -HALF_LOG_2PI - 1.5 * log(y) - 0.5 / y,
     log_cdf=lambda y: LOG2 + special.log_Phi(-1 / sqrt(y)) if y > 0 else -inf,
     log_sf=lambda y: special.safe_log(math.erf(1 / sqrt(2 * y))) if y > 0 else 0.0,
@@ -352,7 +356,7 @@ def _lognormal() -> Family:
         density,
         lambda u, _, m, s: exp(m + s * _normal_quantile(u)),
         lambda m, s: finite(m) and positive(s),
-        _positive,
+        on_half_line,
         log_cdf=lambda x, m, s: special.log_Phi(z(x, m, s)),
         log_sf=lambda x, m, s: special.log_Phi(-z(x, m, s)),
         quantile=lambda lp, lq, m, s: exp(m + s * normal_quantile(lp, lq)),
@@ -465,22 +469,22 @@ CONTINUOUS: dict[str, Family] = {
         _lognormal(),
         _student_t("student_t", _t),
         _scale("half_student_t", _half_t),
-        _location_scale("cauchy", _cauchy),
+        location_scale("cauchy", _cauchy),
         _scale("half_cauchy", _half_cauchy),
-        _location_scale("double_exponential", _laplace),
-        _location_scale("asymmetric_laplace", _asymmetric_laplace),
-        _location_scale("logistic", _logistic),
-        _location_scale("gumbel", _gumbel),
+        location_scale("double_exponential", _laplace),
+        location_scale("asymmetric_laplace", _asymmetric_laplace),
+        location_scale("logistic", _logistic),
+        location_scale("gumbel", _gumbel),
         replace(_rate("exponential", _exponential), quick=_exponential_sample),
         _gamma_rate,
-        _scale("inv_gamma", _inv_gamma),
-        _moved("chi_square", _gamma, lambda nu: (0.0, 2.0, (0.5 * nu,)), positive, _positive),
+        _scale("inv_gamma", inv_gamma),
+        moved("chi_square", _gamma, lambda nu: (0.0, 2.0, (0.5 * nu,)), positive, on_half_line),
         _scale("weibull", _weibull),
         _scale("frechet", _frechet),
         _scale("rayleigh", _rayleigh),
         _pareto(),
         _rate("gompertz", _gompertz),
-        _moved(
+        moved(
             "levy",
             _levy,
             lambda m, c: (m, c, ()),

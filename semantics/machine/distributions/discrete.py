@@ -29,7 +29,7 @@ def _bool(x: Any, *_: Any) -> bool:
     return x == 0 or x == 1
 
 
-def _count(k: Any, *_: Any) -> bool:
+def count(k: Any, *_: Any) -> bool:
     return k >= 0 and whole(k)
 
 
@@ -41,7 +41,7 @@ def _trials(n: Any) -> bool:
     return n >= 0 and whole(n)
 
 
-def _listed(n: int) -> range:
+def listed(n: int) -> range:
     if n > MAX_VALUES:
         raise too_many(n)
     return range(n)
@@ -90,7 +90,7 @@ _binomial = Family(
     lambda u, z, n, p: samplers.binomial(u, Generator(z), n, p),
     lambda n, p: _trials(n) and probability(p),
     _up_to,
-    values=lambda n, p: [(k, math.comb(n, k) * p**k * (1 - p) ** (n - k)) for k in _listed(n + 1)],
+    values=lambda n, p: [(k, math.comb(n, k) * p**k * (1 - p) ** (n - k)) for k in listed(n + 1)],
     log_cdf=lambda k, n, p: _binomial_cdf(k, n, p),
     log_sf=lambda k, n, p: _binomial_sf(k, n, p),
     discrete=True,
@@ -121,7 +121,7 @@ _binomial_logit = Family(
     lambda n, logit: _trials(n) and logit == logit,
     _up_to,
     values=lambda n, logit: [
-        (k, math.exp(_binomial_logit_density(k, n, logit))) for k in _listed(n + 1)
+        (k, math.exp(_binomial_logit_density(k, n, logit))) for k in listed(n + 1)
     ],
     discrete=True,
 )
@@ -143,7 +143,7 @@ _beta_binomial = Family(
     lambda n, a, b: _trials(n) and positive(a) and positive(b),
     _up_to,
     values=lambda n, a, b: [
-        (k, math.exp(_beta_binomial_density(k, n, a, b))) for k in _listed(n + 1)
+        (k, math.exp(_beta_binomial_density(k, n, a, b))) for k in listed(n + 1)
     ],
     discrete=True,
 )
@@ -161,7 +161,7 @@ _discrete_uniform = Family(
     lambda u, z, lo, hi: lo + min(int(u * (hi - lo + 1)), hi - lo),
     lambda lo, hi: lo <= hi,
     lambda k, lo, hi: lo <= k <= hi and whole(k),
-    values=lambda lo, hi: [(lo + i, 1 / (hi - lo + 1)) for i in _listed(hi - lo + 1)],
+    values=lambda lo, hi: [(lo + i, 1 / (hi - lo + 1)) for i in listed(hi - lo + 1)],
     log_cdf=lambda k, lo, hi: special.safe_log(min(max((k - lo + 1) / (hi - lo + 1), 0.0), 1.0)),
     log_sf=lambda k, lo, hi: special.safe_log(min(max((hi - k) / (hi - lo + 1), 0.0), 1.0)),
     quantile=_discrete_uniform_quantile,
@@ -178,7 +178,7 @@ _poisson = Family(
     _poisson_density,
     lambda u, z, rate: samplers.poisson(u, Generator(z), rate),
     nonnegative,
-    _count,
+    count,
     log_cdf=lambda k, rate: special.safe_log(special.gamma_q(k + 1, rate)) if k >= 0 else -inf,
     log_sf=lambda k, rate: special.safe_log(special.gamma_p(k + 1, rate)) if k >= 0 else 0.0,
     discrete=True,
@@ -194,7 +194,7 @@ _geometric = Family(
     lambda k, p: log(p) + special.xlog1py(k, -p),
     lambda u, z, p: _geometric_quantile(log(u), log1p(-u), p),
     lambda p: 0 < p <= 1,
-    _count,
+    count,
     log_cdf=lambda k, p: special.log1m_exp((k + 1) * special.log1m(p)) if k >= 0 else -inf,
     log_sf=lambda k, p: (k + 1) * special.log1m(p) if k >= 0 else 0.0,
     quantile=_geometric_quantile,
@@ -228,7 +228,7 @@ def _neg_binomial(name: str, shapes: Any) -> Family:
         density,
         draw,
         lambda *args: all(map(positive, args)),
-        _count,
+        count,
         log_cdf=log_cdf,
         log_sf=log_sf,
         discrete=True,
@@ -251,7 +251,7 @@ _zero_inflated = Family(
     _zero_inflated_density,
     _zero_inflated_draw,
     lambda gate, rate: probability(gate) and nonnegative(rate),
-    _count,
+    count,
     log_cdf=lambda k, gate, rate: (
         special.safe_log(gate + (1 - gate) * special.gamma_q(k + 1, rate)) if k >= 0 else -inf
     ),

@@ -7,12 +7,14 @@ from functools import cache
 from ppl.semantics import types as T
 from ppl.semantics.machine.distributions.combinators import COMBINATORS, Product
 from ppl.semantics.machine.distributions.continuous import CONTINUOUS
+from ppl.semantics.machine.distributions.counts import COUNTS
 from ppl.semantics.machine.distributions.discrete import DISCRETE
 from ppl.semantics.machine.distributions.family import Family
 from ppl.semantics.machine.distributions.multivariate import MULTIVARIATE
+from ppl.semantics.machine.distributions.skewed import SKEWED
 from ppl.semantics.signatures import PRIMITIVES
 
-FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | MULTIVARIATE | COMBINATORS
+FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | MULTIVARIATE | COMBINATORS
 
 
 @cache
