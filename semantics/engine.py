@@ -19,7 +19,7 @@ from ppl.semantics.ir_map import nodes
 from ppl.semantics.signatures import MAP_ROWS, PRIMITIVES
 
 #: primitives that only the machine has
-_MACHINE_OPS = {
+MACHINE_OPS = {
     "mem": "`mem` draws values when they are asked for",
     "gaussian_process": "values of a Gaussian process are drawn when they are asked for",
     "lazy": "`lazy` draws a value only if it is used",
@@ -75,8 +75,8 @@ class _Reasons:
             case ir.Iterate(limit=ir.Value() as limit) if not self.known.value(limit):
                 yield Note("the bound of `iterate` depends on what was drawn", limit.span or n.span)
             case ir.Op(op=op, args=args):
-                if op in _MACHINE_OPS:
-                    yield Note(_MACHINE_OPS[op], n.span)
+                if op in MACHINE_OPS:
+                    yield Note(MACHINE_OPS[op], n.span)
                 row = PRIMITIVES.get(op)
                 for i in row.static if row is not None else ():
                     if not self.known.value(args[i]):

@@ -394,7 +394,16 @@ def test_every_row_is_implemented():
     """Additions cannot be forgotten: every row is built, or is one of the combinators."""
     from ppl.semantics import functions as F
     from ppl.semantics.distributions.base_measures import BASE_MEASURES
-    from ppl.semantics.signatures import COERCIONS, PRIMITIVES, Distribution
+    from ppl.semantics.engine import MACHINE_OPS
+    from ppl.semantics.machine.maps import MAPS
+    from ppl.semantics.machine.texts import TEXTS
+    from ppl.semantics.signatures import (
+        COERCIONS,
+        MAP_ROWS,
+        PRIMITIVES,
+        TEXT_ROWS,
+        Distribution,
+    )
 
     combinators = {"dirac", "mixture", "truncate", "iid", "transform"}
     tables = (
@@ -406,7 +415,8 @@ def test_every_row_is_implemented():
         F.CHECKED,
         {"ode", "ode_stiff"},
     )
-    effects = {"mem", "lazy", "normalize", "checkpoint"}  # the evaluators' own
+    effects = {"checkpoint", *MACHINE_OPS}  # the evaluators' own
+    effects |= {n for n in TEXT_ROWS | MAP_ROWS if n in TEXTS or n in MAPS}  # the machine's
     functions = set().union(effects, *map(set, tables))
     distributions = {n for n, r in PRIMITIVES.items() if isinstance(r, Distribution)}
     assert distributions == set(D.FAMILIES) | set(BASE_MEASURES) | combinators
