@@ -17,6 +17,7 @@ import numpy as np
 
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import DiagnosticError, Note, fail
+from ppl.semantics.xla.faults import raise_faults
 
 ATTEMPTS = 100
 """Candidates tried from each of the two sources before giving up."""
@@ -125,8 +126,11 @@ def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
 
     At fault is, in this order: a site or observation whose own contribution is never finite; a site
     with a gradient that is not finite where the density is; a site that alone, moved far, makes
-    the density finite.
+    the density finite. What goes wrong with the program at the origin comes before all of these.
     """
+    if density.faults is not None:
+        origin = density.unflatten(np.zeros(density.size))
+        raise_faults(jax.jit(density.faults)(data, origin))  # compiled: data are not known there
     value, gradient, moved, terms = jax.device_get(_probe(density)(data, key))
     finite = np.isfinite(value)
     spans = {s.path: s.span for s in density.sites}

@@ -1135,6 +1135,24 @@ and it is slower. Say so to be rid of the remark.
     ppl.infer(target, ppl.importance(), engine="machine")
 """,
     ),
+    "E718": Code(
+        "a summed loop starts outside its choices' values",
+        """
+Where the choices that a loop carries are summed out, its states are the values of those choices, 0
+to K - 1, and it starts from one of them. A start that is a number in the program may lie outside:
+then the states are as many as it takes. Data may not, since new data must not change the states.
+
+    model m(y: [real], start: nat) {
+      zs ~ scan z = start for v in y {                    # wrong if start is 3 or more
+        z ~ categorical([0.2, 0.5, 0.3]); observe v ~ normal(z, 1); return z
+      }
+      return zs
+    }
+
+Start from a written number, draw the first state before the loop, or use a method that draws:
+importance, smc, mcmc.
+""",
+    ),
     "E720": Code(
         "a measure without a sampler is drawn from",
         """

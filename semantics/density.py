@@ -61,6 +61,8 @@ class Density:
     """(data, key) to a position, a draw from the prior, if the program can be run forward."""
     explain: Callable[[Any, Position], dict[str, Any]] | None = field(default=None, compare=False)
     """(data, position) to the scalar contribution of each site and observation, for messages."""
+    faults: Callable[[Any, Position], Any] | None = field(default=None, compare=False)
+    """(data, position) to what goes wrong there (indices out of range and the like)."""
 
     @property
     def size(self) -> int:

@@ -19,6 +19,7 @@ from ppl.semantics import ir
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, position, spread, union
 from ppl.semantics.xla.elimination import Chain, Link
+from ppl.semantics.xla.faults import note
 from ppl.semantics.xla.fixed import at_binder
 from ppl.semantics.xla.state import Env, Scope, State
 from ppl.semantics.xla.summing import Summed, plates_of
@@ -256,6 +257,10 @@ def _entering(
     ):
         used.add(axis)
         return axis, summed, state
+    plain = replace(init, index=None)
+    outside = elementwise(lambda x: (x < 0) | (x >= size), plain)
+    message = f"this loop starts from a state that is none of 0 to {size - 1}, its choices' values"
+    note(loop.scope, outside, "E718", message, loop.node.span)
     axis, summed = summed.fresh(f"{loop.time.name}.{i}.first", size, plates)
     return axis, summed, state.scored(_equal(init, axis))
 

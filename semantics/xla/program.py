@@ -211,6 +211,13 @@ class Bound:
         _, state = self.execute(data, rule=Summing(free), given=given, record=record)
         return {k: jnp.sum(v.data) for k, v in state.observed.items()}
 
+    def faults(self, data: Data, position: Mapping[str, Any], free: Free = CENTRED) -> Any:
+        """What goes wrong while the density is computed: indices, casts, starts of loops."""
+        given = {k: Arr(u) for k, u in position.items()}
+        record = frozenset(("faults",))
+        _, state = self.execute(data, rule=Summing(free), given=given, record=record)
+        return state.faults
+
     def recover(
         self,
         data: Data,
@@ -272,4 +279,5 @@ class Bound:
             lambda data, position: self.log_density(data, position, plain),
             None,
             lambda data, position: self.contributions(data, position, free),
+            lambda data, position: self.faults(data, position, free),
         )

@@ -428,3 +428,23 @@ model m(ys: [real], a: [[prob]], start: [prob], mu: [real]) {
     frequency = np.mean(posterior["zs"][0] == 1, axis=0)
     # 40 binomial proportions of 500 draws; false-alarm rate below 1e-6, seed fixed
     assert np.all(np.abs(frequency - want[:, 1]) < 6 * np.sqrt(0.25 / 500))
+
+
+def test_a_chain_from_data_outside_its_states_is_refused_by_name():
+    source = """model m(ys: [real], start: nat) {
+  a ~ normal(0, 1)
+  zs ~ scan z = start for y in ys {
+    let from = z
+    z ~ categorical([0.2, 0.5, 0.3])
+    observe y ~ normal(a * z + from, 1)
+    return z
+  }
+  return zs
+}"""
+    inside, outside = (target(source, ys=Y, start=k) for k in (2, 5))
+    assert np.isfinite(inside.log_density({"a": np.array(0.3)}))
+    with pytest.raises(ppl.DiagnosticError) as error:
+        ppl.infer(outside, ppl.nuts(chains=1, warmup=5, draws=5), progress=False)
+    (found,) = error.value.diagnostics
+    assert found.code == "E718" and "0 to 2" in found.message
+    assert found.span is not None and found.span.text.startswith("scan z = start")
