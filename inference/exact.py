@@ -72,7 +72,7 @@ def run_exact(
         return enumerate_paths(bound, data, settings, observe=observe)
     log_z, marginals = _sums(bound)(data, {k: np.zeros(s) for k, s in shapes.items()})
     if not log_z > -np.inf:
-        raise_faults(bound.faults(data, {}))
+        raise_faults(jax.jit(bound.faults)(data, {}))
         raise _no_mass()
     values = recover(bound, data, {}, settings.draws, seed=seed, observe=observe)
     laws = {k: np.asarray(v) for k, v in marginals.items()}
