@@ -131,7 +131,7 @@ def observations(made: Sequence[Mapping[tuple[Path, str], Any]]) -> dict[str, np
     for at, observed in enumerate(made):
         for (path, name), value in observed.items():
             indices = split(path)[1]
-            for part, leaf in _numbers(str(name), value):
+            for part, leaf in _numbers(str(name), _array(value)):
                 if part not in rows:
                     rows[part] = [{} for _ in made]
                 rows[part][at][indices] = leaf
@@ -203,13 +203,32 @@ def columns(executions: Sequence[Execution], holes: Sequence[Holes] = ()) -> dic
 
 
 def _leaves(e: Execution) -> Iterator[tuple[str, tuple[int, ...], Any]]:
-    values: dict[Path, Any] = {**e.trace, **e.kept_paths}
+    kept = e.kept_paths
+    values: dict[Path, Any] = {
+        p: _array(v) for p, v in e.trace.items() if not _is_element(p, kept)
+    } | dict(kept)
     for path, value in values.items():
         name, indices = split(path)
         if any(type(i) is not int for i in indices):  # a memoised function of other keys
             name, indices = f"{name}[{', '.join(map(str, indices))}]", ()
         for part, leaf in _numbers(name, value):
             yield part, indices, leaf
+
+
+def _is_element(path: Path, kept: Mapping[Path, Any]) -> bool:
+    """Whether a choice is an element of an array of numbers that a name is bound to."""
+    end = len(path)
+    while end and isinstance(path[end - 1], tuple):
+        end -= 1
+        value = kept.get(path[:end])
+        if isinstance(value, list) and rectangular(value) is not None:
+            return True
+    return False
+
+
+def _array(x: Any) -> Any:
+    """A draw of an array, which the machine holds as tuples, as lists."""
+    return [_array(v) for v in x] if type(x) is tuple else x
 
 
 def _numbers(name: str, value: Any) -> Iterator[tuple[str, Any]]:

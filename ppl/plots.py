@@ -24,19 +24,30 @@ def import_arviz() -> Any:
     return arviz
 
 
-def to_arviz(posterior: Posterior):
-    """`InferenceData` with the groups posterior and sample_stats.
+def to_arviz(posterior: Posterior, *, log_likelihood: bool = False):
+    """`InferenceData` with the groups posterior and sample_stats, and log_likelihood if asked for.
 
     ArviZ knows no weights: weighted draws are resampled to as many equal ones (seed 0).
     """
     arviz = import_arviz()
+    scores = posterior.log_likelihood() if log_likelihood else {}
     if posterior.log_weights is not None:
-        posterior = posterior.resample(int(np.prod(posterior.shape)), seed=0)
+        n = int(np.prod(posterior.shape))
+        chosen = posterior.chosen(n, seed=0)
+        scores = {k: v[chosen][None] for k, v in scores.items()}
+        posterior = posterior.resample(n, seed=0)
     taken: set[str] = set()
     draws = {file_name(name, taken): array for name, array in posterior.named.items()}
     stats = {name: on_host(array) for name, array in posterior.stats.items()}
+    taken = set()
+    scores = {file_name(name, taken): array for name, array in scores.items()}
     attributes = {"model": posterior.model, "method": posterior.method}
-    return arviz.from_dict(posterior=draws, sample_stats=stats or None, attrs=attributes)
+    return arviz.from_dict(
+        posterior=draws,
+        sample_stats=stats or None,
+        log_likelihood=scores or None,
+        attrs=attributes,
+    )
 
 
 def plot(posterior: Posterior, path: Path, names: list[str] | None) -> None:

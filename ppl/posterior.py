@@ -209,6 +209,21 @@ class Posterior:
         """
         import ppl  # by name, since prediction stands above its posteriors
 
+        return ppl.predict(self, self._for(target), seed=seed)
+
+    def log_likelihood(self, target: Target | None = None, *, seed: int = 0) -> dict[str, Any]:
+        """The log probability of every observation in every draw, by name, (chain, draw, …).
+
+        Of the same data, or of a target with other data. See `ppl.likelihood.log_likelihood`.
+
+        Raises:
+            DiagnosticError: E896, the posterior was loaded from a file and no target is given.
+        """
+        from importlib import import_module  # by name: it stands above its posteriors
+
+        return import_module("ppl.likelihood").log_likelihood(self, self._for(target), seed=seed)
+
+    def _for(self, target: Target | None) -> Target:
         target = target or self.target
         if target is None:
             raise fail(
@@ -216,13 +231,16 @@ class Posterior:
                 "this posterior does not know its model and data, and so cannot predict",
                 hint="give them: posterior.predict(model(y=y))",
             )
-        return ppl.predict(self, target, seed=seed)
+        return target
 
-    def to_arviz(self):
-        """As ArviZ's `InferenceData`; `/` in names becomes `.`; weighted draws are resampled."""
+    def to_arviz(self, *, log_likelihood: bool = False):
+        """As ArviZ's `InferenceData`; `/` in names becomes `.`; weighted draws are resampled.
+
+        `log_likelihood` adds the group of that name, which `arviz.loo` and `arviz.waic` need.
+        """
         from ppl.plots import to_arviz
 
-        return to_arviz(self)
+        return to_arviz(self, log_likelihood=log_likelihood)
 
     def plot(self, path: str | Path, *, names: list[str] | None = None) -> None:
         """Write a trace plot (for weighted draws, densities) of the first sites or of `names`."""

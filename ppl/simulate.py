@@ -19,7 +19,7 @@ from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Limits, MachineKey
-from ppl.semantics.machine.forward import Forward, Given, nothing
+from ppl.semantics.machine.forward import Forward, Given, Scoring, nothing
 from ppl.semantics.machine.paths import Step, hash_of
 from ppl.semantics.machine.state import FREE
 
@@ -48,15 +48,25 @@ def predict_on_machine(posterior: Posterior, target: Target, seed: int) -> Poste
     return _posterior(target, executions, named, shape, seed, "predict")
 
 
+def likelihood_on_machine(posterior: Posterior, target: Target, seed: int) -> dict[str, np.ndarray]:
+    """The log probability of every observation given the choices of each draw: see
+    `ppl.likelihood.log_likelihood`."""
+    shape = posterior.shape
+    chosen: Any = np.indices(shape).reshape(2, -1)
+    runs = _runs(target, list(_givens(posterior, *chosen)), seed, source=Scoring)
+    scores = _observed([o for _, o in runs])
+    return {k: np.nan_to_num(v, nan=0.0).reshape(*shape, *v.shape[2:]) for k, v in scores.items()}
+
+
 def _runs(
-    target: Target, givens: Sequence[Given], seed: int
+    target: Target, givens: Sequence[Given], seed: int, *, source: type[Forward] = Forward
 ) -> list[tuple[Execution, Mapping[Any, Any]]]:
     target = target.sampler
     machine = target.model._machine(target.program).setting(for_machine(target.settings))
     machine, data = machine.within(Limits()), machine.bind(target.plain)
     out = []
     for i, given in enumerate(givens):
-        omega = Forward(MachineKey(seed, STEP, i), given)
+        omega = source(MachineKey(seed, STEP, i), given)
         out.append((machine.run(data, omega), omega.made))
     return out
 

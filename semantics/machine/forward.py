@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ppl.semantics.machine.distributions.combinators import log_probs, sized_as
 from ppl.semantics.machine.paths import Named, Path, path_of, step_hash
 from ppl.semantics.machine.state import FREE, Draw, Omega, State
 
@@ -49,13 +50,18 @@ class Forward:
     def observed(
         self, state: State, path: Named, name: str, family: Any, args: tuple[Any, ...], x: Any
     ) -> float:
+        key = _, _, k = self.numbered(path, name)
+        step = f"predict {name}" if k == 1 else f"predict {name}#{k}"
+        draw = self._source.begin(state)
+        self.made[key] = draw(step_hash(path[0], step), family, sized_as(family, args, x))
+        return 0.0
+
+    def numbered(self, path: Named, name: str) -> tuple[Path, str, int]:
+        """The place of the next observation of a name at a path."""
         steps, k = path_of(path), 1
         while (steps, name, k) in self.made:
             k += 1
-        step = f"predict {name}" if k == 1 else f"predict {name}#{k}"
-        draw = self._source.begin(state)
-        self.made[steps, name, k] = draw(step_hash(path[0], step), family, args)
-        return 0.0
+        return steps, name, k
 
     def mark(self) -> Any:
         return len(self.made), self._source.mark()
@@ -65,6 +71,17 @@ class Forward:
         while len(self.made) > size:
             self.made.popitem()
         self._source.restore(source)
+
+
+class Scoring(Forward):
+    """A source for a run with the choices given; `made` has the log probability of every
+    observation, of each of the independent elements of an array."""
+
+    def observed(
+        self, state: State, path: Named, name: str, family: Any, args: tuple[Any, ...], x: Any
+    ) -> float:
+        self.made[self.numbered(path, name)] = log_probs(family, x, args)
+        return 0.0
 
 
 def _shape(value: Any) -> Any:

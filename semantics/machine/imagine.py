@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine.distributions.combinators import elements
+from ppl.semantics.machine.distributions.combinators import elements, sized_as
 from ppl.semantics.machine.distributions.family import Family
 from ppl.semantics.machine.noise import NoMap, moved
 from ppl.semantics.machine.omega import GAMMA, Generator, MachineKey, mix
@@ -63,7 +63,7 @@ class Replayed:
     def observed(
         self, state: State, path: Named, name: str, family: Any, args: tuple[Any, ...], x: Any
     ) -> float:
-        self.laws[path[0], name] = family, args, x
+        self.laws[path[0], name] = family, sized_as(family, args, x), x
         return 0.0
 
     def mark(self) -> None:
@@ -112,6 +112,7 @@ class Imagined:
     ) -> float:
         at = step_hash(path[0], f"predict {name}")
         fresh = self._rest.begin(state)
+        args = sized_as(family, args, x)
         value = self._with_its_noise((path[0], name), at, name, family, args, fresh)
         self.made[path_of(path), name] = value
         return 0.0

@@ -112,14 +112,21 @@ def _elementary(dist: Dist, axes: Axes, checks: Checks) -> nd.Distribution:
     row = PRIMITIVES[dist.name]
     assert isinstance(row, Distribution)
     product = event_rank(dist) if row.kind == "elementwise" else 0
+    made = _rows(dist, axes, checks, product)
+    return D.product(made, product) if product else made
+
+
+def _rows(dist: Dist, axes: Axes, checks: Checks, product: int) -> nd.Distribution:
+    """An elementary distribution with `product` dimensions of independent elements in its batch."""
+    row = PRIMITIVES[dist.name]
+    assert isinstance(row, Distribution)
     args = []
     for k, (arg, real) in enumerate(zip(dist.args, float_params(dist.name), strict=True)):
         rank = product if row.kind == "elementwise" else None
         args.append(
             released(arg) if k in row.static else _parameter(arg, axes, real=real, rank=rank)
         )
-    made = D.make(dist.name, tuple(args), checks=checks)
-    return D.product(made, product) if product else made
+    return D.make(dist.name, tuple(args), checks=checks)
 
 
 def _parameter(arg: RValue, axes: Axes, *, real: bool, rank: int | None) -> Any:
@@ -178,3 +185,26 @@ def log_prob(
         require_observed(tuple(made.event_shape), tuple(value.event_shape), span)
     lp = made.log_prob(align(value, axes, rank))
     return full(lp, axes)
+
+
+def log_prob_each(dist: RValue, x: RValue, apply: Apply, span: Span | None = None) -> Arr:
+    """As `log_prob`, but of each independent element of an array: its event dimensions are those
+    of the array, less those of one element."""
+    value = to_arr(x)
+    axes = union(varies_along(dist), value.axes)
+    rank = event_rank(dist)
+    elements: list[Axis] = []
+    while isinstance(dist, Dist) and dist.name == "iid":
+        n, dist = dist.args
+        last = max((a.order for a in (*axes, *elements)), default=0)
+        elements.append(Axis(1 + last, f"element{len(elements)}", n.value))
+    within = (*axes, *elements)
+    product = 0
+    if isinstance(dist, Dist) and PRIMITIVES[dist.name].kind == "elementwise":
+        product = event_rank(dist)
+        made = _rows(dist, within, "all", product)
+    else:
+        made = realise(dist, within, apply, span)
+    lp = made.log_prob(align(value, axes, rank))
+    shape = value.event_shape[: len(elements) + product]
+    return Arr(jnp.broadcast_to(lp, (*(a.size for a in axes), *shape)), axes)

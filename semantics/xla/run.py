@@ -16,7 +16,7 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.signatures import PRIMITIVES
 from ppl.semantics.xla.axes import Arr, Axes, Coupled, elementwise, open_event
-from ppl.semantics.xla.dists import log_prob
+from ppl.semantics.xla.dists import log_prob, log_prob_each
 from ppl.semantics.xla.fixed import at_binder, at_site
 from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
@@ -189,7 +189,9 @@ def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
         drawn, state = run_measure(sized_as(dist, x), state, drawing, node.span)
         return None, state.observing(node.name, missing_where_dead(drawn, scope))
     score, pending = density(dist, x, scope, node.span)
-    if "observed" in scope.record:
+    if "elements" in scope.record:
+        state = state.observing(node.name, density_each(dist, x, scope, node.span))
+    elif "observed" in scope.record:
         state = state.observing(node.name, score)
     return None, state.scored(score, pending)
 
@@ -212,6 +214,21 @@ def density(dist: RValue, x: RValue, scope: Scope, span: Span | None) -> tuple[A
     else:
         score = of_one(dist, x)
     return masked(scope, score), pending
+
+
+def density_each(dist: RValue, x: RValue, scope: Scope, span: Span | None) -> Arr:
+    """The log density at each of the independent elements of `x`, 0 in lanes not taken."""
+    lift = lambda f, *a: apply(f, a, scope)  # noqa: E731
+    if isinstance(dist, Union):
+
+        def one(d: RValue, mask: Arr) -> Arr:
+            d, at = _within((d, x), mask, scope)
+            return log_prob_each(d, at, lift, span)
+
+        return masked(scope, to_arr(choose(dist, one, span)))
+    if isinstance(dist, Dist) and dist.name == "dirac" and isinstance(x, (tuple, Rec, Seq)):
+        return density(dist, x, scope, span)[0]
+    return masked(scope, log_prob_each(dist, x, lift, span))
 
 
 def _by_element(dist: RValue, x: RValue) -> tuple[RValue, RValue, Axes]:

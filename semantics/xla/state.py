@@ -119,7 +119,8 @@ class Scope:
     mask: the lanes that are alive (None: all).
     given: values supplied from outside by path, already opened along the enclosing loops.
     fixed: the paths whose values are set from outside (`fixed.Fixed`), values being in `given`.
-    record: which of State's tables to fill; what is not asked for costs nothing.
+    record: which of State's tables to fill; what is not asked for costs nothing. `elements` stands
+        for `observed` with a log-probability for each independent element of an observed array.
     """
 
     program: ir.Program

@@ -73,6 +73,28 @@ class Product(Family):
         return combinations([self.support(*row) for row in _rows(args)])
 
 
+def sized_as(family: Family, args: tuple[Any, ...], x: Any) -> tuple[Any, ...]:
+    """Arguments with which a product over numbers draws an array of the shape of x: the law of one
+    element, observed for every element of an array."""
+    if not isinstance(family, Product) or any(type(a) is tuple for a in args):
+        return args
+    return (_filled(x, args[0]), *args[1:])
+
+
+def _filled(x: Any, value: Any) -> Any:
+    return tuple(_filled(v, value) for v in x) if type(x) is tuple else value
+
+
+def log_probs(family: Family, x: Any, args: tuple[Any, ...]) -> Any:
+    """The log probability of a value, or of each of its independent elements (nested tuples)."""
+    if isinstance(family, Product) and type(x) is tuple:
+        return tuple(log_probs(family, row[0], row[1:]) for row in _rows((x, *args)))
+    if isinstance(family, Iid):
+        _, d = args
+        return tuple(log_probs(d[FAMILY], v, d[ARGS]) for v in x)
+    return family.log_prob(x, *args)
+
+
 def _rows(args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     sizes = {len(a) for a in args if type(a) is tuple}
     if len(sizes) != 1:
