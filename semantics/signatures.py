@@ -303,7 +303,7 @@ _HIGHER_ORDER = [
 
 
 #: their first parameter is a size
-_SIZED = ("lkj_corr_cholesky", "lkj_corr", "flat_ordered", "flat_simplex", "iid")
+_SIZED = ("lkj_corr_cholesky", "lkj_corr", "zero_sum_normal", "flat_ordered", "flat_simplex", "iid")
 
 
 def _dist(
@@ -391,6 +391,9 @@ _MULTIVARIATE = [
     _dist("dirichlet_multinomial", "n,alpha", "(nat, [pos]) -> dist[[nat]]", "counts(n)", "multinomial with Dirichlet-distributed p"),
     _dist("lkj_corr_cholesky", "n,eta", "(nat, pos) -> dist[[[real]]]", "corr_cholesky", "Cholesky factor of an LKJ correlation matrix"),
     _dist("lkj_corr", "n,eta", "(nat, pos) -> dist[[[real]]]", "corr_matrix", "LKJ correlation matrix"),
+    _dist("wishart", "nu,s", "(pos, [[real]]) -> dist[[[real]]]", "cov_matrix", "Wishart, of mean nu s"),
+    _dist("inv_wishart", "nu,s", "(pos, [[real]]) -> dist[[[real]]]", "cov_matrix", "inverse of a wishart(nu, inverse(s))"),
+    _dist("zero_sum_normal", "n,sigma", "(nat, pos) -> dist[[real]]", "zero_sum", "n normals given that their sum is 0"),
 ]  # fmt: skip
 
 _BASE_MEASURES = [

@@ -2,7 +2,8 @@
 
 log-determinants are computed from the unconstrained side, where nothing cancels. Those of vectors
 and matrices are with respect to the free coordinates of the density: all but the last of a simplex,
-the strictly lower triangle of a correlation matrix or its factor.
+the strictly lower triangle of a correlation matrix or its factor, the lower triangle of a
+covariance matrix.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from numpyro.distributions.transforms import Transform, biject_to
 from ppl.semantics.distributions.supports import (
     CorrCholesky,
     CorrMatrix,
+    Covariance,
     Interval,
     Ordered,
     RealVector,
     Simplex,
     Tree,
+    ZeroSum,
     known,
 )
 from ppl.semantics.functions.casts import real
@@ -281,6 +284,75 @@ def _order(free: int) -> int:
     return (1 + round((1 + 8 * free) ** 0.5)) // 2
 
 
+class CovarianceBijection(Tree, Transform):
+    """R^(n(n+1)/2) to covariance matrices, through their Cholesky factors with logarithms on the
+    diagonal."""
+
+    domain = constraints.real_vector
+    codomain = constraints.positive_definite
+
+    def __call__(self, x: ArrayLike) -> Array:
+        x = real(x)
+        n = _order(x.shape[-1]) - 1
+        matrix = jnp.zeros((*x.shape[:-1], n, n), x.dtype).at[..., *np.tril_indices(n)].set(x)
+        factor = jnp.where(np.eye(n, dtype=bool), jnp.exp(matrix), matrix)
+        return factor @ jnp.swapaxes(factor, -1, -2)
+
+    def _inverse(self, y: ArrayLike) -> Array:
+        factor = jnp.linalg.cholesky(real(y))
+        n = factor.shape[-1]
+        diagonal = np.eye(n, dtype=bool)
+        logs = jnp.where(diagonal, jnp.log(jnp.where(diagonal, factor, 1.0)), factor)
+        return logs[..., *np.tril_indices(n)]
+
+    def log_abs_det_jacobian(self, x: ArrayLike, y: Any, intermediates: Any = None) -> Array:
+        # row i of the factor has i + 1 free elements, each scaled by the diagonal elements after it
+        x = real(x)
+        n = _order(x.shape[-1]) - 1
+        i = np.arange(n)
+        return jnp.sum((n + 1 - i) * x[..., i * (i + 3) // 2], -1) + n * np.log(2.0)
+
+    def forward_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        n = _order(shape[-1]) - 1
+        return (*shape[:-1], n, n)
+
+    def inverse_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        n = shape[-1]
+        return (*shape[:-2], n * (n + 1) // 2)
+
+
+class ZeroSumBijection(Tree, Transform):
+    """R^(n-1) to vectors that sum to 0, a rotation: coordinate k is along (1, …, 1, -(k + 1), 0, …)
+    (Stan Reference Manual, "Zero sum vector")."""
+
+    domain = constraints.real_vector
+    codomain = constraints.zero_sum(1)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        x = real(x)
+        k = np.arange(x.shape[-1])
+        w = x / np.sqrt((k + 1.0) * (k + 2.0))
+        edge = [(0, 0)] * (x.ndim - 1)
+        rest = jnp.flip(jnp.cumsum(jnp.flip(w, -1), -1), -1)
+        return jnp.pad(rest, [*edge, (0, 1)]) - jnp.pad((k + 1) * w, [*edge, (1, 0)])
+
+    def _inverse(self, y: ArrayLike) -> Array:
+        y = real(y)
+        k = np.arange(y.shape[-1] - 1)
+        before = jnp.cumsum(y[..., :-1], -1)
+        return (before - (k + 1) * y[..., 1:]) / np.sqrt((k + 1.0) * (k + 2.0))
+
+    def log_abs_det_jacobian(self, x: ArrayLike, y: Any, intermediates: Any = None) -> Array:
+        x = real(x)
+        return jnp.zeros(x.shape[:-1], x.dtype)
+
+    def forward_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:-1], shape[-1] + 1)
+
+    def inverse_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:-1], shape[-1] - 1)
+
+
 class RealVectorBijection(Tree, Transform):
     """The identity on vectors."""
 
@@ -304,6 +376,8 @@ for _constraint, _make in (
     (Simplex, lambda _: SimplexBijection()),
     (CorrCholesky, lambda _: CorrCholeskyBijection()),
     (CorrMatrix, lambda _: CorrMatrixBijection()),
+    (Covariance, lambda _: CovarianceBijection()),
+    (ZeroSum, lambda _: ZeroSumBijection()),
     (RealVector, lambda _: RealVectorBijection()),
 ):
     biject_to.register(_constraint, _make)

@@ -195,6 +195,38 @@ class CorrMatrix(Tree, constraints.Constraint):
         )
 
 
+class Covariance(Tree, constraints.Constraint):
+    """Covariance matrices: symmetric, positive definite."""
+
+    event_dim = 2
+
+    def __call__(self, x: Any) -> Array:
+        size = 1 + jnp.max(jnp.abs(x), (-2, -1), initial=0)
+        tolerance = 10 * x.shape[-1] * jnp.finfo(x.dtype).eps ** 0.75 * size
+        skew = jnp.abs(x - jnp.swapaxes(x, -1, -2)) <= tolerance[..., None, None]
+        factor = jnp.linalg.cholesky(jax.lax.stop_gradient(x))
+        return jnp.all(skew, (-2, -1)) & jnp.all(jnp.isfinite(factor), (-2, -1))
+
+    def feasible_like(self, prototype: Any) -> Array:
+        return jnp.broadcast_to(
+            jnp.eye(prototype.shape[-1], dtype=prototype.dtype), prototype.shape
+        )
+
+
+class ZeroSum(Tree, constraints.Constraint):
+    """Vectors whose sum is 0 up to rounding."""
+
+    event_dim = 1
+
+    def __call__(self, x: Any) -> Array:
+        size = 1 + jnp.max(jnp.abs(x), -1, initial=0)
+        tolerance = 10 * x.shape[-1] * jnp.finfo(x.dtype).eps ** 0.75 * size
+        return jnp.all(jnp.isfinite(x), -1) & (jnp.abs(jnp.sum(x, -1)) <= tolerance)
+
+    def feasible_like(self, prototype: Any) -> Array:
+        return jnp.zeros_like(prototype)
+
+
 class Point(Tree, constraints.Constraint):
     """One value, of rank `event_dim`."""
 

@@ -14,6 +14,7 @@ from numpyro.distributions import constraints
 
 from ppl.semantics import jax_compat
 from ppl.semantics.distributions.base_measures import BASE_MEASURES
+from ppl.semantics.distributions.constrained import CONSTRAINED
 from ppl.semantics.distributions.continuous import CONTINUOUS
 from ppl.semantics.distributions.counts import COUNTS
 from ppl.semantics.distributions.discrete import DISCRETE
@@ -26,14 +27,16 @@ from ppl.semantics.distributions.supports import (
     CorrCholesky,
     CorrMatrix,
     Counts,
+    Covariance,
     Integers,
     Interval,
     RealVector,
     Simplex,
+    ZeroSum,
 )
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 
-FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | MULTIVARIATE
+FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | MULTIVARIATE | CONSTRAINED
 
 #: the constraints that rows name, of the parameters they mention
 SUPPORTS: dict[str, Callable[..., constraints.Constraint]] = {
@@ -55,6 +58,8 @@ SUPPORTS: dict[str, Callable[..., constraints.Constraint]] = {
     "simplex": Simplex,
     "corr_cholesky": CorrCholesky,
     "corr_matrix": CorrMatrix,
+    "cov_matrix": Covariance,
+    "zero_sum": ZeroSum,
 }
 
 

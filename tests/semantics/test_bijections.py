@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.linalg import helmert
 
 from ppl.semantics import distributions as D
 
@@ -56,6 +57,8 @@ def _cases():
         "ordered within": (D.flat_ordered(4, -1.0, 3.0), eye),
         "factor": (D.make("lkj_corr_cholesky", (4, 1.3)), _lower),
         "correlation": (D.make("lkj_corr", (4, 1.3)), _lower),
+        "covariance": (D.make("wishart", (4.5, np.eye(3))), lambda y: y[..., *np.tril_indices(3)]),
+        "zero sum": (D.make("zero_sum_normal", (4, 1.3)), lambda y: jnp.asarray(helmert(4)) @ y),
         "vector": (D.make("multi_normal", (np.zeros(3), np.eye(3))), eye),
         "repeats": (
             D.iid(D.make("dirichlet", (np.array([0.7, 2.0, 1.1]),)), 2),
@@ -71,7 +74,7 @@ def _cases():
 NAMES = (
     "real|positive|unit|circle|uniform|at least|flat below|truncated|half-truncated|transformed|"
     "mixture|simplex|flat simplex|ordered|ordered above|ordered below|ordered within|factor|"
-    "correlation|vector|repeats|product"
+    "correlation|covariance|zero sum|vector|repeats|product"
 ).split("|")
 
 

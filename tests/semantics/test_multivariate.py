@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.special as sp
 import scipy.stats as st
+from scipy.linalg import helmert
 
 from ppl.semantics import distributions as D
 
@@ -45,6 +46,10 @@ def _probit(k, eta, cuts):
     return np.log(st.norm.cdf(edges[k + 1]) - st.norm.cdf(edges[k]))
 
 
+SPREAD = st.wishart(4.2, COV, seed=3).rvs(5)
+ZERO_SUM = (lambda x: x - x.mean(-1, keepdims=True))(RNG.normal(size=(5, 4)))
+
+
 SIMPLICES = st.dirichlet(ALPHA, seed=4).rvs(5)
 COUNTS = np.array([[1, 4, 2], [7, 0, 0], [0, 3, 4], [2, 2, 3]])
 
@@ -58,6 +63,17 @@ VECTORS = {
     ),
     "multi_normal_cholesky": ((MU, _root), X, lambda x: st.multivariate_normal(MU, COV).logpdf(x)),
     "multi_student_t": ((3.3, MU, _root), X, lambda x: st.multivariate_t(MU, COV, 3.3).logpdf(x)),
+    "wishart": ((3.7, COV), SPREAD, lambda x: st.wishart(3.7, COV).logpdf(np.moveaxis(x, 0, -1))),
+    "inv_wishart": (
+        (3.7, COV),
+        SPREAD,
+        lambda x: st.invwishart(3.7, COV).logpdf(np.moveaxis(x, 0, -1)),
+    ),
+    "zero_sum_normal": (
+        (4, 1.3),
+        ZERO_SUM,
+        lambda x: st.norm(0, 1.3).logpdf(x @ helmert(4).T).sum(-1),
+    ),
     "dirichlet": ((ALPHA,), SIMPLICES, lambda x: st.dirichlet(ALPHA).logpdf(x.T)),
     "multinomial": ((7, P), COUNTS, lambda x: st.multinomial(7, P).logpmf(x)),
     "dirichlet_multinomial": (
@@ -112,6 +128,12 @@ def test_density_is_minus_infinity_outside_and_for_illegal_parameters():
         ("ordered_logistic", (0.7, CUTS[::-1]), 1),
         ("ordered_probit", (0.7, CUTS), 4),
         ("ordered_probit", (0.7, CUTS[::-1]), 1),
+        ("wishart", (1.9, np.eye(3)), np.eye(3)),  # too few degrees of freedom
+        ("inv_wishart", (3.0, bad_cov), np.eye(2)),
+        ("wishart", (3.0, np.eye(2)), bad_cov),
+        ("wishart", (3.0, np.eye(2)), np.array([[1.0, 0.5], [0.0, 1.0]])),
+        ("zero_sum_normal", (3, 1.0), np.array([1.0, -2.0, 1.1])),
+        ("zero_sum_normal", (3, -1.0), np.array([1.0, -2.0, 1.0])),
         ("lkj_corr_cholesky", (2, 1.5), np.array([[1.0, 0.2], [0.6, 0.8]])),
         ("lkj_corr", (2, 1.5), np.array([[1.0, 1.2], [1.2, 1.0]])),
         ("lkj_corr", (2, -1.5), np.eye(2)),
@@ -185,6 +207,28 @@ def test_student_vector_sampler():
     assert st.kstest(z[2], st.t(3.3).cdf).pvalue > FALSE_ALARM
     # |z|²/n has Fisher's F distribution
     assert st.kstest(np.sum(z**2, 0) / 3, st.f(3, 3.3).cdf).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("name", ["wishart", "inv_wishart"])
+def test_covariance_sampler(name):
+    """v'Wv / v'Sv is a chi-square with nu degrees of freedom, W or its inverse being Wishart."""
+    draws = np.asarray(D.make(name, (3.7, COV)).sample(jax.random.key(6), (DRAWS,)))
+    assert np.all(draws == np.swapaxes(draws, -1, -2))
+    scale = COV
+    if name == "inv_wishart":
+        draws, scale = np.linalg.inv(draws), np.linalg.inv(COV)
+    for v in (*np.eye(3), np.array([1.0, -0.7, 0.4])):
+        assert st.kstest(v @ draws @ v / (v @ scale @ v), st.chi2(3.7).cdf).pvalue > FALSE_ALARM
+    # a Schur complement has two fewer degrees of freedom
+    rest = 1 / np.linalg.inv(draws)[:, 2, 2] * np.linalg.inv(scale)[2, 2]
+    assert st.kstest(rest, st.chi2(1.7).cdf).pvalue > FALSE_ALARM
+
+
+def test_zero_sum_sampler():
+    draws = np.asarray(D.make("zero_sum_normal", (4, 1.3)).sample(jax.random.key(6), (DRAWS,)))
+    np.testing.assert_allclose(draws.sum(-1), 0, atol=1e-12)
+    for line in (draws @ helmert(4).T).T / 1.3:
+        assert st.kstest(line, st.norm.cdf).pvalue > FALSE_ALARM
 
 
 def test_dirichlet_sampler():

@@ -38,17 +38,17 @@ def _vector(x: Any, mu: Any) -> bool:
     return len(x) == len(mu) and all(map(finite, x))
 
 
-def _normals(g: Generator, n: int) -> np.ndarray:
+def normals(g: Generator, n: int) -> np.ndarray:
     return np.array([samplers.standard_normal(g) for _ in range(n)])
 
 
-def _solve(factor: np.ndarray, b: np.ndarray) -> np.ndarray:
+def solve(factor: np.ndarray, b: np.ndarray) -> np.ndarray:
     from scipy.linalg import solve_triangular
 
     return solve_triangular(factor, b, lower=True)
 
 
-def _factor(matrix: Any) -> np.ndarray:
+def cholesky(matrix: Any) -> np.ndarray:
     """The lower Cholesky factor. Raises ArithmeticError where there is none."""
     try:
         return np.linalg.cholesky(np.asarray(matrix, float))
@@ -67,7 +67,7 @@ def _normal(name: str, factor: Callable[[Any], np.ndarray], *, precision: bool =
     def density(x: Vector, mu: Vector, matrix: Any) -> float:
         root = factor(matrix)
         centred = np.subtract(x, mu)
-        white = root.T @ centred if precision else _solve(root, centred)
+        white = root.T @ centred if precision else solve(root, centred)
         log_det = float(np.log(np.diagonal(root)).sum())
         return (
             -0.5 * float(white @ white)
@@ -77,7 +77,7 @@ def _normal(name: str, factor: Callable[[Any], np.ndarray], *, precision: bool =
 
     def draw(u: float, z: int, mu: Vector, matrix: Any) -> Vector:
         root = factor(matrix)
-        white = _normals(Generator(z), len(mu))
+        white = normals(Generator(z), len(mu))
         moved = np.linalg.solve(root.T, white) if precision else root @ white
         return nested(np.asarray(mu) + moved)
 
@@ -86,7 +86,7 @@ def _normal(name: str, factor: Callable[[Any], np.ndarray], *, precision: bool =
 
 def _student_density(x: Vector, nu: float, mu: Vector, matrix: Any) -> float:
     root, n = _lower(matrix), len(x)
-    white = _solve(root, np.subtract(x, mu))
+    white = solve(root, np.subtract(x, mu))
     return (
         math.lgamma(0.5 * (nu + n))
         - math.lgamma(0.5 * nu)
@@ -98,7 +98,7 @@ def _student_density(x: Vector, nu: float, mu: Vector, matrix: Any) -> float:
 
 def _student_draw(u: float, z: int, nu: float, mu: Vector, matrix: Any) -> Vector:
     g = Generator(z)
-    white = _normals(g, len(mu))
+    white = normals(g, len(mu))
     scale = math.sqrt(0.5 * nu) * math.exp(-0.5 * samplers.log_gamma(g, 0.5 * nu))
     return nested(np.asarray(mu) + scale * (_lower(matrix) @ white))
 
@@ -209,7 +209,7 @@ def _onion(z: int, n: int, eta: float) -> np.ndarray:
     beta = eta + 0.5 * (n - 2)
     for i in range(1, n):
         square = samplers.beta(g, 0.5 * i, beta)
-        direction = _normals(g, i)
+        direction = normals(g, i)
         factor[i, :i] = math.sqrt(square) * direction / np.linalg.norm(direction)
         factor[i, i] = math.sqrt(1 - square)
         beta -= 0.5
@@ -253,8 +253,8 @@ def _lebesgue(name: str, legal: Callable[..., bool], inside: Callable[..., bool]
 MULTIVARIATE: dict[str, Family] = {
     f.name: f
     for f in (
-        _normal("multi_normal", _factor),
-        _normal("multi_normal_prec", _factor, precision=True),
+        _normal("multi_normal", cholesky),
+        _normal("multi_normal_prec", cholesky, precision=True),
         _normal("multi_normal_cholesky", _lower),
         Family(
             "multi_student_t",
@@ -297,7 +297,7 @@ MULTIVARIATE: dict[str, Family] = {
         Family(
             "lkj_corr",
             lambda x, n, eta: (
-                2 * (eta - 1) * float(np.log(np.diagonal(_factor(x))).sum())
+                2 * (eta - 1) * float(np.log(np.diagonal(cholesky(x))).sum())
                 - _lkj_log_constant(n, eta)
             ),
             lambda u, z, n, eta: _correlations(z, n, eta),

@@ -6,6 +6,7 @@ from functools import cache
 
 from ppl.semantics import types as T
 from ppl.semantics.machine.distributions.combinators import COMBINATORS, Product
+from ppl.semantics.machine.distributions.constrained import CONSTRAINED
 from ppl.semantics.machine.distributions.continuous import CONTINUOUS
 from ppl.semantics.machine.distributions.counts import COUNTS
 from ppl.semantics.machine.distributions.discrete import DISCRETE
@@ -14,7 +15,8 @@ from ppl.semantics.machine.distributions.multivariate import MULTIVARIATE
 from ppl.semantics.machine.distributions.skewed import SKEWED
 from ppl.semantics.signatures import PRIMITIVES
 
-FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | MULTIVARIATE | COMBINATORS
+JOINT: dict[str, Family] = MULTIVARIATE | CONSTRAINED
+FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | JOINT | COMBINATORS
 
 
 @cache
@@ -29,4 +31,4 @@ def family_of(name: str, type: T.Type) -> Family:
 
 def joint(family: Family) -> bool:
     """Whether a draw is an array of elements that depend on one another."""
-    return MULTIVARIATE.get(family.name) is family
+    return JOINT.get(family.name) is family

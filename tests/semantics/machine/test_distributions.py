@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.linalg import helmert
 
 from ppl.semantics.machine.distributions import FAMILIES
 from ppl.semantics.machine.omega import MachineKey
@@ -169,6 +170,7 @@ def test_large_and_small_parameters(name):
 
 MU, SIGMA = (0.5, -1.0, 2.0), ((2.0, 0.3, 0.1), (0.3, 1.0, -0.2), (0.1, -0.2, 0.7))
 FACTOR = tuple(map(tuple, np.linalg.cholesky(np.array(SIGMA)).tolist()))
+OTHER = ((1.3, 0.2, -0.4), (0.2, 0.8, 0.1), (-0.4, 0.1, 2.1))
 PRECISION = tuple(map(tuple, np.linalg.inv(np.array(SIGMA)).tolist()))
 
 
@@ -184,6 +186,38 @@ def test_multivariate_normals(name, matrix):
     white = np.linalg.solve(np.array(FACTOR), x.T)
     for row in (*white, (white[0] + white[2]) / math.sqrt(2)):
         assert stats.kstest(row, "norm").pvalue > 1e-5
+
+
+@pytest.mark.parametrize("name", ["wishart", "inv_wishart"])
+def test_covariance_matrices(name):
+    """v'Wv / v'Sv is a chi-square with nu degrees of freedom, W or its inverse being Wishart."""
+    scale = np.array(SIGMA)
+    reference = (stats.wishart if name == "wishart" else stats.invwishart)(3.7, scale)
+    at = tuple(map(tuple, np.array(OTHER).tolist()))
+    found = FAMILIES[name].log_prob(at, 3.7, SIGMA)
+    assert found == pytest.approx(reference.logpdf(np.array(OTHER)), rel=1e-12)
+    assert FAMILIES[name].log_prob(at, 1.9, SIGMA) == -math.inf
+    assert (
+        FAMILIES[name].log_prob(((1.0, 2.0), (2.0, 1.0)), 3.7, ((1.0, 0.0), (0.0, 1.0)))
+        == -math.inf
+    )
+    x = np.array(draws(name, (3.7, SIGMA), 1_500))
+    if name == "inv_wishart":
+        x, scale = np.linalg.inv(x), np.linalg.inv(scale)
+    for v in (*np.eye(3), np.array([1.0, -0.7, 0.4])):
+        assert stats.kstest(v @ x @ v / (v @ scale @ v), stats.chi2(3.7).cdf).pvalue > 1e-5
+    rest = 1 / np.linalg.inv(x)[:, 2, 2] * np.linalg.inv(scale)[2, 2]  # a Schur complement
+    assert stats.kstest(rest, stats.chi2(1.7).cdf).pvalue > 1e-5
+
+
+def test_normals_that_sum_to_zero():
+    at, basis = (0.4, -1.1, 0.9, -0.2), helmert(4)
+    found = FAMILIES["zero_sum_normal"].log_prob(at, 4, 1.3)
+    assert found == pytest.approx(stats.norm(0, 1.3).logpdf(basis @ at).sum(), rel=1e-12)
+    assert FAMILIES["zero_sum_normal"].log_prob((0.4, -1.1, 0.9, -0.1), 4, 1.3) == -math.inf
+    x = np.array(draws("zero_sum_normal", (4, 1.3), 1_500))
+    for line in basis @ x.T / 1.3:
+        assert stats.kstest(line, "norm").pvalue > 1e-5
 
 
 def test_simplices_and_counts():
@@ -310,6 +344,7 @@ def test_every_row_has_a_family_and_is_tested():
     assert rows == set(FAMILIES)
     elsewhere = set(
         "multi_normal multi_normal_prec multi_normal_cholesky multi_student_t dirichlet "
+        "wishart inv_wishart zero_sum_normal "
         "multinomial dirichlet_multinomial lkj_corr lkj_corr_cholesky flat flat_ordered flat_simplex dirac "
         "mixture truncate iid transform".split()
     )
