@@ -53,7 +53,7 @@ def measure(name: str, method: str, n: int) -> dict[str, float]:
         chain = run_chain(run, Mcmc(draws=n, warmup=n // 20), key, 0)
         values = [t.execution.result for t in chain.traces]
     else:
-        values = [run(MachineKey(1, 0, i)).result for i in range(n)]
+        values = [run(omega).result for omega in key.each(0, n)]
     mean = sum(values) / n
     seconds = process_time() - begun
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / n)

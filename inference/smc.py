@@ -27,6 +27,7 @@ from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Suspended
 from ppl.semantics.machine.omega import Source
+from ppl.semantics.machine.suspend import advanced
 
 #: (particles advanced in this step, particles, step)
 Progress = Callable[[int, int, int], None]
@@ -83,16 +84,17 @@ def advance(
     particles: Particles, source: Source, step: int, *, progress: Progress | None = None
 ) -> Particles:
     """Each to its next suspension point or its end, and weighted by its scores on the way."""
-    runs, lineages = list(particles.runs), list(particles.lineages)
-    increments = np.zeros(len(runs))
-    for i, run in enumerate(runs):
-        if isinstance(run, Suspended):
-            runs[i] = later = run.resume(source.at(step, i))
+    runs, lineages, n = list(particles.runs), list(particles.lineages), len(particles.runs)
+    increments = [0.0] * n
+    for i, later in enumerate(advanced(particles.runs, source.each(step, n))):
+        run = runs[i]
+        if later is not run:
+            runs[i] = later
             lineages[i] = (lineages[i], i)
             increments[i] = later.log_weight - run.log_weight
         if progress is not None:
-            progress(i + 1, len(runs), step)
-    return Particles(runs, particles.population.scored(increments), lineages)
+            progress(i + 1, n, step)
+    return Particles(runs, particles.population.scored(np.array(increments)), lineages)
 
 
 def resample(particles: Particles, policy: Resample, source: Source, step: int) -> Particles:
@@ -123,7 +125,8 @@ def _uniforms(source: Source, step: int) -> Uniforms:
         if not where:
             return np.full(n, 0.5)
         known = cache(edges)  # only tapes ask for them
-        draws = [source.at(step, k).draw(ANCESTOR, UNIFORM, (known, k)) for k in range(n)]
+        each = enumerate(source.each(step, n))
+        draws = [omega.draw(ANCESTOR, UNIFORM, (known, k)) for k, omega in each]
         return np.array(draws)
 
     return uniforms

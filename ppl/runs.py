@@ -72,8 +72,8 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
-            for i in range(n):
-                executions.append(run(MachineKey(seed, 0, i)))
+            for i, omega in enumerate(MachineKey(seed).each(0, n)):
+                executions.append(run(omega))
                 if report is not None and (i + 1) % 100 == 0:
                     report(i + 1, n, {})
     except KeyboardInterrupt:

@@ -22,7 +22,6 @@ from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
 from ppl.semantics.machine.primitives import ShapeError
 from ppl.semantics.machine.state import State, burn, mark, restore
-from ppl.semantics.machine.table import Finished
 from ppl.semantics.machine.values import BLOCK, DIRECT
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Code:
 
     def __init__(self, program: ir.Program, options: Options):
         self.options = options
-        self.named = options.named
+        self.named, self.keyed = options.named, options.keyed
         self.generated: Generated = generate(program, options)
         namespace: dict[str, Any] = {"__builtins__": {}}
         namespace |= builtins.table(is_rational=options.rational, settable=options.settable)
@@ -67,7 +66,8 @@ class Code:
 
     def run(self, s: State, data: tuple[Any, ...]) -> Any:
         """The main function's result."""
-        mark(s)
+        if not self.keyed:
+            mark(s)  # a keyed run is marked when it is made
         try:
             return self.whole(s, self._direct(s, self.root, *data))
         except RecursionError:
@@ -112,17 +112,24 @@ class Code:
     # ----------------------------------------------------------------------------- trampoline
 
     def drive(self, s: State, k: Any, v: Any) -> Any:
-        """Run frames to the end; raises Suspend at a suspension point."""
+        """Run frames to the end, past suspension points: the value."""
+        while k is not None:
+            k, v = self.advance(s, k, v)
+        return v
+
+    def advance(self, s: State, k: Any, v: Any) -> tuple[Any, Any]:
+        """Run frames to the next suspension point: the frame that goes on, and the value for it.
+        At the end, None and the value."""
         while True:
             try:
                 if s.fuel is None:
-                    while True:
+                    while k:
                         k, v = k[0](s, k, v)
-                while True:
-                    burn(s, k[0])
-                    k, v = k[0](s, k, v)
-            except Finished as end:
-                return end.value
+                else:
+                    while k:
+                        burn(s, k[0])
+                        k, v = k[0](s, k, v)
+                return v if k is not None else (None, v)
             except RecursionError:
                 twin = self.twins.get(k[0])
                 if twin is None:

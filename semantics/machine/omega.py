@@ -11,9 +11,10 @@ parent part as soon as their slots differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, Protocol
+from itertools import repeat
+from typing import Any, NamedTuple, Protocol
 
 from ppl.semantics.machine.paths import MASK
 from ppl.semantics.machine.state import Draw, Omega, State
@@ -21,6 +22,8 @@ from ppl.semantics.machine.state import Draw, Omega, State
 GAMMA = 0x9E3779B97F4A7C15
 KEY = 0xA0761D6478BD642F
 UNIT, HALF = 2.0**-53, 2.0**-54
+#: keys that are made together
+BLOCK = 4096
 #: 64 bits times SCALE plus HALF is in (0, 1), rounding included
 SCALE = 2.0**-64 * (1 - 2.0**-52)
 
@@ -44,6 +47,9 @@ def _stream(seed: int, step: int) -> int:
     return mix((z + step * GAMMA + 1) & MASK)
 
 
+_made = tuple.__new__  # what a named tuple is made by, without the call of its own
+
+
 class Generator:
     """The uniform numbers of one draw, after the first."""
 
@@ -65,29 +71,56 @@ class Source(Omega, Protocol):
         """That of one particle or chain in one step."""
         ...
 
+    def each(self, step: int, slots: int) -> Iterable[Source]:
+        """Those of all particles or chains in one step: `at` of every slot."""
+        ...
+
     def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
         """A draw of inference's own, at a path that no program has."""
         ...
 
 
-@dataclass(frozen=True)
-class MachineKey:
+class _Key(NamedTuple):
+    seed: int
+    step: int
+    slot: int
+    #: 64 bits of (seed, step, slot)
+    stream: int
+
+
+class MachineKey(_Key):
     """A source of randomness; `at` is that of one particle between two suspension points."""
 
-    seed: int
-    step: int = 0
-    slot: int = 0
-    #: 64 bits of (seed, step, slot)
-    stream: int = field(init=False, repr=False, compare=False)
+    __slots__ = ()
 
-    def __init__(self, seed: int, step: int = 0, slot: int = 0):
-        fields = self.__dict__  # made once a run: see `Execution`
-        fields["seed"], fields["step"], fields["slot"] = seed, step, slot
-        fields["stream"] = mix((_stream(seed, step) + slot * GAMMA + 2) & MASK)
+    def __new__(cls, seed: int, step: int = 0, slot: int = 0) -> MachineKey:
+        stream = mix((_stream(seed, step) + slot * GAMMA + 2) & MASK)
+        return _made(cls, (seed, step, slot, stream))
+
+    def __getnewargs__(self) -> tuple[int, int, int]:  # type: ignore[override]
+        return self[:3]  # to be copied and pickled by
+
+    def __repr__(self) -> str:
+        return f"MachineKey(seed={self.seed}, step={self.step}, slot={self.slot})"
 
     def at(self, step: int, slot: int) -> MachineKey:
         """The source of particle `slot` in step `step`."""
         return MachineKey(self.seed, step, slot)
+
+    def each(self, step: int, slots: int) -> Iterator[MachineKey]:
+        """`at(step, slot)` for slot 0, 1, …: what many particles draw from, made together."""
+        import numpy as np
+
+        base = np.uint64((_stream(self.seed, step) + 2) & MASK)
+        for first in range(0, slots, BLOCK):
+            several = range(first, min(first + BLOCK, slots))
+            # unsigned numbers wrap round, as `& MASK` does
+            z = np.array(several, np.uint64) * np.uint64(GAMMA) + base
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+            fields = zip(repeat(self.seed), repeat(step), several, z.tolist())
+            yield from map(_made, repeat(MachineKey), fields)
 
     def begin(self, state: State) -> Draw:
         """The function that draws for a run."""

@@ -41,9 +41,17 @@ class Execution:
         """The sum of the scores (in rational arithmetic a `Log`)."""
         return self.state.w if self.alive else -math.inf
 
-    @cached_property
+    @property
     def result(self) -> Any:
-        """The value as Python sees it: numbers, lists, tuples, dicts, `Con`s, functions."""
+        """The value as Python sees it: numbers, lists, tuples, dicts, `Con`s, functions; None of an
+        execution of weight zero."""
+        kind, t = type(self.value), self.type  # numbers in no time: there is one an execution
+        if kind is float or (kind is int and (t is T.NAT or t is T.INT)):
+            return self.value
+        return self._result
+
+    @cached_property
+    def _result(self) -> Any:
         return self.python(self.value, self.type) if self.alive else None
 
     def python(self, value: Any, type: T.Type) -> Any:

@@ -7,6 +7,7 @@ a few references; fresh entries are undone in the order they were made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 from ppl.semantics.machine.limits import Meter
@@ -75,40 +76,52 @@ class State:
         "fuel",
         "meter",
         "marked",
-        "owned",
-        "bounded",
-        "root",
-        "depth",
         "stream",
+        "__dict__",  # for what few runs have: a run is made in a microsecond
     )
+
+    #: inside `normalize`: the random functions that were drawn in it
+    owned: set[int] | None = None
+    #: inside `rejection`: no score may be above 0
+    bounded = False
 
     def __init__(self, omega: Omega, code: Any, *, weight: Any = 0.0, meter: Meter | None = None):
         self.w = weight
         self.omega, self.code = omega, code
-        self.sites: Any = None
-        self.kept: Any = None
-        self.observed: Any = None
-        self.nested: Any = None
+        self.sites = self.kept = self.observed = self.nested = None
+        self.marked: Any = START
         self.fresh: dict[Any, Any] = {}
         self.memo: Table = EMPTY
         #: steps before the meter is asked for more, if there is a limit
         self.fuel = None if meter is None else meter.more(None)
         self.meter = meter
-        self.marked: Any = None
-        #: inside `normalize`: the random functions that were drawn in it
-        self.owned: set[int] | None = None
-        #: inside `rejection`: no score may be above 0
-        self.bounded = False
-        #: the path that its own nested runs begin below
-        self.root: Any = code.root
-        self.depth = Depth()
-        #: the 64 bits that draws in line are mixed with
-        self.stream: int = omega.stream if code.options.keyed else 0  # type: ignore[attr-defined]
-        draw = omega.draw if code.options.keyed else omega.begin(self)  # type: ignore[attr-defined]
-        if code.settings is not None:
-            self.draw = code.settings.drawing(self, draw)
+        if code.keyed:
+            #: the 64 bits that draws in line are mixed with
+            self.stream: int = omega.stream  # type: ignore[attr-defined]
+            self.draw: Draw = omega.draw  # type: ignore[attr-defined]
+        elif code.settings is not None:
+            self.draw = code.settings.drawing(self, omega.begin(self))
+        elif code.named:
+            self.draw = recording(self, omega.begin(self))
         else:
-            self.draw = recording(self, draw) if code.named else draw
+            self.draw = omega.begin(self)
+
+    def begin(self, omega: Omega, weight: float, meter: Meter | None) -> None:
+        """Another run of the same keyed code, after one that left nothing here."""
+        self.w, self.omega, self.marked = weight, omega, START
+        self.meter = meter
+        if meter is not None:
+            self.fuel = meter.more(None)
+        self.stream, self.draw = omega.stream, omega.draw  # type: ignore[attr-defined]
+
+    @cached_property
+    def root(self) -> Any:
+        """The path that its own nested runs begin below."""
+        return self.code.root
+
+    @cached_property
+    def depth(self) -> Depth:
+        return Depth()
 
     def renew(self) -> None:
         """Fuel as at the beginning, and time and memory without limits: the run is over, and what
@@ -123,6 +136,10 @@ class State:
             self.memo = self.memo.extended(self.fresh)
             self.fresh = {}
         return self.memo
+
+
+#: the mark of a run of keyed code at its beginning
+START = 0.0, None, None, None, None, 0, None
 
 
 def recording(state: State, draw: Draw) -> Draw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
@@ -17,35 +18,26 @@ from ppl.semantics.machine.values import ARGS, FAMILY, equal
 NEVER = -math.inf
 
 
-class Suspend(Exception):
-    """A run reached a suspension point: it goes on in `frame` with `value`."""
-
-    # no `__init__`: it is raised once a particle and step
-
-    @property
-    def frame(self) -> Any:
-        return self.args[0]
-
-    @property
-    def value(self) -> Any:
-        return self.args[1]
+def _inverse(p: float, mean: float, scale: float) -> float:
+    return NormalDist(mean, scale).inv_cdf(p)
 
 
-class Finished(Exception):
-    """A run ended with `value`."""
+#: what `NormalDist.inv_cdf` calls, at (p, mean, scale), without the call of a method
+_probit: Callable[[float, float, float], float]
+_probit = getattr(statistics, "_normal_dist_inv_cdf", _inverse)
 
-    def __init__(self, value: Any):
-        self.value = value
+
+# No frame is false: `None` ends a run, and `()` stops it at a suspension point.
 
 
 def suspend(s: State, k: Any, v: Any) -> Any:
-    """The block of a suspension point."""
-    raise Suspend(k[1], v)
+    """The block of a suspension point: the run goes on in its parent, with `v`."""
+    return (), (k[1], v)
 
 
 def finished(s: State, k: Any, v: Any) -> Any:
     """The block of the outermost frame."""
-    raise Finished(v)
+    return None, v
 
 
 def kept(s: State, k: Any, v: Any) -> Any:
@@ -246,7 +238,8 @@ _COMMON: dict[str, Any] = {
     "columns_slice": columns_slice,
     "zip": zipped,
     "equal": equal,
-    "probit": NormalDist().inv_cdf,
+    "probit": _probit,
+    "log1p_of": math.log1p,
     "checked_nat": _checked("checked_nat", _same),
     "checked_pos": _checked("checked_pos", _same),
     "checked_prob": _checked("checked_prob", _same),

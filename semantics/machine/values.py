@@ -229,6 +229,8 @@ def to_python(
 ) -> Any:
     """A value as Python sees it: records as dicts, arrays as lists, constructors as `Con`s;
     `function` wraps functions. Nesting is followed without recursion in constructors' arguments."""
+    if type(value) is float:
+        return value
     match t:
         case T.Array(item=item):
             return [to_python(v, item, constructors, function) for v in value]

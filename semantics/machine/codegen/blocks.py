@@ -9,6 +9,7 @@ which it is run again if its direct code is too deep.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.machine.codegen.direct import Direct, Path, Target, run_call
+from ppl.semantics.machine.codegen.effects import is_checkpoint
 from ppl.semantics.machine.codegen.forms import RunCall, guarded_body, iid_loop
 from ppl.semantics.machine.codegen.unit import Piece, Unit
 
@@ -39,9 +41,11 @@ class Later:
 class Block(Direct):
     """Emits one block. `k` and `v` are its parent frame and the value that it was given."""
 
-    def __init__(self, unit: Unit, letter: str, place: Any):
+    def __init__(self, unit: Unit, letter: str, place: Any, piece: Piece | None = None):
         super().__init__(unit)
         self.letter, self.place = letter, place
+        #: the function or measure that the block is the entry of
+        self.enters = piece
         self.needed: list[Later] = []
 
     # ------------------------------------------------------------------------------ what is split
@@ -83,12 +87,18 @@ class Block(Direct):
     def go_on(self, text: str) -> None:
         self.put(f"return {text}, 0")  # what is entered reads no value
 
+    def finish(self, text: str, t: Target) -> None:
+        if t.kind == "give" and t.name.startswith(SUSPENDED):  # stop there at once
+            self.put(f"return (), ({t.name.removeprefix(SUSPENDED)[:-1]}, {text})")
+        else:
+            super().finish(text, t)
+
     # --------------------------------------------------------------------------------------- code
 
     def tail(self, c: ir.Comp, path: Path, k: str) -> None:
         """Run `c` and give its value to the frame `k`; ends the block."""
         if id(c) in self.unit.points:
-            k = self.as_atom(f"(q_suspend, {k})")
+            k = suspended(k)
         if self.splits(c):
             getattr(self, "_t_" + type(c).__name__.lower())(c, path, k)
         else:
@@ -112,9 +122,24 @@ class Block(Direct):
                 block.tail(rest, path, "k")
 
             block = self.later(("rest", id(rest)), [rest], (b.name,), path, emit)
-            self.tail(b.comp, path, self.as_atom(self.frame(block, path, [], k)))
+            silent = is_checkpoint(b.comp) and b.name not in rest.free
+            after = self.entered(rest, path, k) if silent else None
+            self.tail(b.comp, path, self.as_atom(after or self.frame(block, path, [], k)))
             return
         self.tail(c.result, path, k)
+
+    def entered(self, c: ir.Comp, path: Path, k: str) -> str | None:
+        """The frame that `c` enters, if that is all it does, with arguments that sums and products
+        give: they are computed before a suspension rather than after it, which nothing can tell."""
+        trial = Block(self.unit, self.letter, self.place)
+        trial.tail(c, path, k)
+        match trial.lines:
+            case [line] if line.startswith(" return (") and line.endswith("), 0"):
+                frame = line.removeprefix(" return ").removesuffix(", 0")
+                if all(isinstance(n, _SUMS) for n in ast.walk(ast.parse(frame, mode="eval").body)):
+                    self.needed += trial.needed
+                    return frame
+        return None
 
     def _t_at(self, c: ir.At, path: Path, k: str) -> None:
         keeps = c.keep and self.unit.options.named
@@ -158,6 +183,22 @@ class Block(Direct):
     def enter(self, head: str, k: str, args: list[str]) -> None:
         self.go_on(f"({', '.join([head, k, *args])})")
 
+    def enter_piece(self, piece: Piece, k: str, path: str | None, args: list[str]) -> None:
+        """Enter a function: another, or this one again, which is a jump."""
+        if piece is not self.enters:
+            head = [] if path is None else [path]
+            self.enter(f"{self.letter}{piece.number}", k, [*head, *args])
+            return
+        if self.unit.options.fueled:
+            self.burn(self.place)
+        names = ["k", *([piece.path] if piece.path else []), *piece.variables]
+        values = [k, *([] if path is None else [path]), *args]
+        changed = [(n, x) for n, x in zip(names, values, strict=True) if n != x]
+        if changed:
+            self.put(" = ".join(", ".join(side) for side in zip(*changed, strict=True)))
+        self.put("continue")
+        self.jumps = True
+
     @property
     def entry(self) -> int:
         """Which block of a function or measure value is entered."""
@@ -166,8 +207,7 @@ class Block(Direct):
     def _t_call(self, c: ir.Call, path: Path, k: str) -> None:
         args = self.arguments(c.args)
         if isinstance(c.fn, ir.Global):
-            piece = self.unit.function(c.fn.name, run=False)
-            self.enter(f"{self.letter}{piece.number}", k, args)
+            self.enter_piece(self.unit.function(c.fn.name, run=False), k, None, args)
         else:
             f = self.as_atom(self.forced(c.fn))
             self.enter(f"{f}[{self.entry}]", k, [f, *args])
@@ -176,7 +216,7 @@ class Block(Direct):
         assert isinstance(c.call.fn, ir.Global)
         args = self.arguments(c.call.args)
         piece = self.unit.function(c.call.fn.name, run=True)
-        self.enter(f"{self.letter}{piece.number}", k, [self.where(path), *args])
+        self.enter_piece(piece, k, self.where(path), args)
 
     def _t_run(self, c: ir.Run, path: Path, k: str) -> None:
         m = c.measure
@@ -192,14 +232,14 @@ class Block(Direct):
                 self.enter(f"{f}[{self.entry}]", k, [f, self.where(path)])
 
     def _t_score(self, c: ir.Score, path: Path, k: str) -> None:
-        self.go_on(f"(q_suspend, {k})")  # a checkpoint: other scores do not split
+        self.put(f"return (), ({k}, 0)")  # a checkpoint: other scores do not split
 
     # -------------------------------------------------------------------------------------- loops
 
     def again(self, block: Later, path: Path, k: str, point: bool) -> str:
         """The frame that a loop's body gives its value to."""
-        text = self.frame(block, path, list(block.state), k)
-        return self.as_atom(f"(q_suspend, {text})" if point else text)
+        frame = self.as_atom(self.frame(block, path, list(block.state), k))
+        return suspended(frame) if point else frame
 
     def _t_for(self, c: ir.For, path: Path, k: str) -> None:
         body = c.body if c.guard is None else self.unit.rewritten(c, guarded_body)
@@ -279,6 +319,17 @@ class Block(Direct):
         return self.at_index(path, index) if path is not None and self.uses_path(body) else path
 
 
+#: how a frame that stops the run before it goes on in its parent begins
+SUSPENDED = "(q_suspend, "
+#: what sums and products are made of
+_SUMS = (ast.Tuple, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.operator)
+
+
+def suspended(k: str) -> str:
+    """The frame at which a run stops before it goes on in `k`."""
+    return f"{SUSPENDED}{k})"
+
+
 #: measures that are run without frames of their own
 _IN_LINE = frozenset(
     ("mem", "lazy", "gaussian_process", "normalize_importance", "normalize_rejection")
@@ -323,7 +374,7 @@ def blocks(unit: Unit, piece: Piece) -> list[str]:
         if (letter, later.number) in unit.emitted:
             continue
         unit.emitted.add((letter, later.number))
-        block = Block(unit, letter, later.place)
+        block = Block(unit, letter, later.place, piece if later is first else None)
         if later is first:
             path = piece.path
             names = (*closed, *([path] if path else []), *piece.variables)
@@ -331,7 +382,12 @@ def blocks(unit: Unit, piece: Piece) -> list[str]:
             path = later.path
             names = (*([path] if path else []), *later.state, *later.live)
         block.put(f"{', '.join(['_', 'k', *names])} = k")
+        block.indent = 2
         later.emit(block, block.start(path))
+        if block.jumps:
+            block.lines.insert(1, " while 1:")
+        else:
+            block.lines[1:] = [line[1:] for line in block.lines[1:]]
         if letter == "b" and block.calls:
             block.lines.insert(0, " q_mark(s)")
         unit.places[f"{letter}{later.number}"] = later.place

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.machine.codegen.draws import in_line
+from ppl.semantics.machine.codegen.draws import in_line, log_density
 from ppl.semantics.machine.codegen.expressions import Expressions
 from ppl.semantics.machine.codegen.forms import RunCall, guarded_body, iid_loop
 from ppl.semantics.machine.codegen.paths import At, named_index, named_step
@@ -81,7 +81,9 @@ class Direct(Expressions):
 
     def uses_path(self, c: ir.Comp) -> bool:
         """Whether code needs its path: it runs something, or keeps a value that is recorded."""
-        return c.effectful or (self.unit.options.named and _keeps(c))
+        if not self.unit.options.named:
+            return c.effectful and self.unit.runs(c)
+        return c.effectful or _keeps(c)
 
     # ----------------------------------------------------------------------------------- targets
 
@@ -302,8 +304,7 @@ class Direct(Expressions):
             if self.unit.options.settable:
                 text = self.seen(c, path, self.family(d), f"({''.join(a + ', ' for a in args)})")
             else:
-                family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
-                text = f"{family}({', '.join([self.whole(c.value), *args])})"
+                text = self.log_prob(d, args, c.value)
         else:
             dist = self.as_atom(self.forced(d))
             text = f"q_log_prob({dist}, {self.whole(c.value)})"
@@ -314,6 +315,18 @@ class Direct(Expressions):
         self.scored(text, c)
         self.finish(self.constant(None), t)
 
+    def log_prob(self, d: ir.Op, args: list[str], value: ir.Value) -> str:
+        if not self.unit.options.rational:
+            args = [self.as_atom(a) for a in args]
+            x = self.as_atom(self.whole(value))
+            text = log_density(self, d, args, x)
+            if text is not None:
+                return text
+        else:
+            x = self.whole(value)
+        family = self.constant(self.unit.names.bound[self.family(d)].log_prob)
+        return f"{family}({', '.join([x, *args])})"
+
     def seen(self, c: ir.Observe, path: Path, family: str, args: str) -> str:
         """The score of an observation that a run may look at."""
         where = f"{self.where(path)}, {self.constant(c.name)}"
@@ -322,8 +335,9 @@ class Direct(Expressions):
     def scored(self, text: str, c: ir.Comp) -> None:
         if self.unit.rejects:
             text = f"q_bounded(s, {text}, {self.constant(c.span)})"
-        self.put(f"s.w += {text}")
-        self.put("if not s.w > q_never: q_dead(s)")
+        w = self.fresh()
+        self.put(f"{w} = s.w = s.w + {text}")
+        self.put(f"if not {w} > q_never: q_dead(s)")
 
     def _c_score(self, c: ir.Score, path: Path, t: Target) -> None:
         v = c.value
@@ -354,7 +368,7 @@ class Direct(Expressions):
                 return self.forced(over)
 
     def each(self, index: str | None, x: str, text: str) -> None:
-        names = x if index is None else f"{index}, {x}"
+        names = x if index is None else f"{index}, {f'({x})' if ',' in x else x}"
         self.put(f"for {names} in {text}:")
         self.indent += 1
 
@@ -363,26 +377,71 @@ class Direct(Expressions):
         self.put("s.fuel -= 1")
         self.put(f"if s.fuel < 0: q_refill(s, {self.constant(place)})")
 
-    def turn(self, loop: ir.For | ir.Scan | ir.Iterate) -> None:
-        """Count a turn of a loop, if it could go on: what goes over an array ends with it."""
+    def turns(self, loop: ir.For | ir.Scan | ir.Iterate) -> bool:
+        """Whether turns of a loop are counted: if it could go on. What goes over an array ends."""
         over = None if isinstance(loop, ir.Iterate) else loop.over
         ends = over is not None and not (isinstance(over, ir.Op) and over.op in _RANGES)
-        if self.unit.options.fueled and not ends:
+        return self.unit.options.fueled and not ends
+
+    def turn(self, loop: ir.For | ir.Scan | ir.Iterate) -> None:
+        """Count a turn, if it is counted."""
+        if self.turns(loop):
             self.burn(loop.span)
+
+    def unpacked(self, c: ir.For) -> tuple[str, ir.Comp]:
+        """What a loop assigns elements to, and its body: fields that the body begins by taking
+        from a tuple are assigned at once."""
+        body, t = c.body, c.param.type
+        if isinstance(body, ir.Block) and isinstance(t, T.Tuple) and not self.unit.lazy:
+            names = ["_"] * len(t.items)
+            for i, b in enumerate(body.binds):
+                v = b.comp.value if isinstance(b.comp, ir.Return) else None
+                match v:
+                    case ir.Proj(value=ir.Var(name=name), index=at) if name == c.param.name:
+                        if names[at] != "_":
+                            break
+                        names[at] = self.unit.variable(b.name)
+                    case _:
+                        break
+                rest = self.unit.rest(body, i)
+                if c.param.name not in rest.free:
+                    return f"{', '.join(names)}{',' if len(names) == 1 else ''}", rest
+        return self.unit.variable(c.param.name), body
+
+    def expression(self, c: ir.Comp) -> str | None:
+        """A pure computation as one expression; None, and nothing is put, if it is not one."""
+        before, text = len(self.lines), None
+        match c:
+            case ir.Return(value=value):
+                text = self.value(value)
+            case ir.If(cond=cond, then=then, other=other) if not c.effectful:
+                test, yes, no = self.forced(cond), self.expression(then), self.expression(other)
+                if yes is not None and no is not None:
+                    text = f"({yes} if {test} else {no})"
+        if len(self.lines) > before:
+            del self.lines[before:]
+            return None
+        return text
 
     def _c_for(self, c: ir.For, path: Path, t: Target) -> None:
         if c.guard is not None:
             return self.filtered(c, path, t)
-        text, index = self.head(c.over, path, c.body)
         wanted = t.kind != "drop"
+        text, index = self.head(c.over, path, c.body)
+        x, body = self.unpacked(c)
+        if wanted and index is None and not self.turns(c):
+            each = self.expression(body)
+            if each is not None:
+                self.finish(f"q_tuple([{each} for {x} in {text}])", t)
+                return None
         acc = self.fresh()
         if wanted:
             self.put(f"{acc} = []")
-        self.each(index, self.unit.variable(c.param.name), text)
+        self.each(index, x, text)
         self.turn(c)
         inner = self.at_index(path, index) if index else path
         value = self.fresh()
-        self.iteration(c.body, inner, Target("to", value) if wanted else DROP, index)
+        self.iteration(body, inner, Target("to", value) if wanted else DROP, index)
         if wanted:
             self.put(f"q_push({acc}, {value})")
         elif not self.lines[-1].startswith(" " * self.indent):

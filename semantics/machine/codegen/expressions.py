@@ -197,6 +197,9 @@ class Expressions:
             case "square":
                 a = self.as_atom(args[0])
                 return f"({a} * {a})"
+            case "pow" if isinstance(values[1], ir.Lit) and values[1].value == 2:
+                a = self.as_atom(args[0])
+                return f"({a} * {a})"
         return f"q_{op}({', '.join(args)})"
 
     def _op_eq(self, v: ir.Op) -> str:
@@ -224,6 +227,10 @@ class Expressions:
         if isinstance(v.args[1].type, T.Array):
             return f"q_take({xs}, {i}, {place})"
         return f"({xs}[{i}] if -1 < {i} < q_len({xs}) else q_outside({xs}, {i}, {place}))"
+
+    def _op_concat(self, v: ir.Op) -> str:
+        xs, ys = (self.forced(a) for a in v.args)
+        return f"({xs} + {ys})"
 
     def _op_slice(self, v: ir.Op) -> str:
         xs, lo, hi = (self.forced(a) for a in v.args)

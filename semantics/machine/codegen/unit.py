@@ -16,7 +16,7 @@ from ppl.semantics.analysis import recursive_functions
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.machine import primitives, rational
 from ppl.semantics.machine.codegen.effects import Effects, main_block
-from ppl.semantics.machine.codegen.forms import fused_calls, run_body, walk
+from ppl.semantics.machine.codegen.forms import RunCall, fused_calls, run_body, walk
 from ppl.semantics.machine.codegen.names import Names
 from ppl.semantics.machine.values import Constructors
 
@@ -71,6 +71,7 @@ class Unit:
         self.pieces: dict[Any, Piece] = {}
         self.todo: list[Piece] = []
         self._rewritten: dict[Any, Any] = {}
+        self._runs: dict[int, tuple[ir.Comp, bool]] = {}
         self.laters: dict[Any, Any] = {}
         self.emitted: set[tuple[str, int]] = set()
         self.places: dict[str, tuple[str, Span | None]] = {}
@@ -199,6 +200,13 @@ class Unit:
             rest = ir.Block(c.type, c.binds[i + 1 :], c.result, span=c.span)
             self._rewritten[key] = (c, rest)
         return self._rewritten[key][1]
+
+    def runs(self, c: ir.Comp) -> bool:
+        """Whether there is a run of a measure in `c`: whether it needs to know its path."""
+        key = id(c)
+        if key not in self._runs:
+            self._runs[key] = (c, any(isinstance(n, (ir.Run, RunCall)) for n in walk(c)))
+        return self._runs[key][1]
 
     def has_points(self, c: ir.Comp) -> bool:
         """Whether points of the main block's own are in `c`, before its end."""
