@@ -61,6 +61,15 @@ class Compiled:
         """All models, elaborated."""
         return MappingProxyType({name: self.program(name) for name in self.models})
 
+    def only(self, *models: str) -> Elaborated:
+        """What is needed to run some of the models."""
+        return Elaborated(
+            {m: self.program(m) for m in models},
+            {m: tuple(self.parameters(m)) for m in models},
+            {m: self.doc(m) for m in models},
+            self.diagnostics,
+        )
+
     def function(self, model: str) -> syntax.Function:
         """The syntax of a model."""
         function = self.checked.instances[self.checked.entry(model)].function
@@ -76,6 +85,37 @@ class Compiled:
         types = self.checked.entry(model).params
         return tuple(
             _parameter(decl, t) for decl, t in zip(self.function(model).params, types, strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Elaborated:
+    """Models without their syntax and types: as `Compiled`, and it can be pickled."""
+
+    programs: Mapping[str, ir.Program]
+    _parameters: Mapping[str, tuple[Parameter, ...]]
+    _docs: Mapping[str, str | None]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(self.programs)
+
+    def program(self, model: str) -> ir.Program:
+        return self.programs[model]
+
+    def parameters(self, model: str) -> tuple[Parameter, ...]:
+        return self._parameters[model]
+
+    def doc(self, model: str) -> str | None:
+        return self._docs[model]
+
+    def only(self, *models: str) -> Elaborated:
+        return Elaborated(
+            {m: self.programs[m] for m in models},
+            {m: self._parameters[m] for m in models},
+            {m: self._docs[m] for m in models},
+            self.diagnostics,
         )
 
 

@@ -93,6 +93,10 @@ class Models:
     def __len__(self) -> int:
         return len(self._models)
 
+    def __reduce__(self) -> Any:
+        """Pickled as the programs of its models."""
+        return Models, (self._compiled.only(*self._models),)
+
     def __dir__(self) -> list[str]:
         return sorted(self._models)
 
@@ -203,6 +207,10 @@ class Model:
             self._outlines[key] = outline(bound, data)
         return self._outlines[key]
 
+    def __reduce__(self) -> Any:
+        """Pickled as its program: what was compiled of it is compiled again."""
+        return Model, (self.name, self._compiled.only(self.name))
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{p.name}: {p.type}" for p in self.parameters)
         return f"<model {self.name}({shown})>"
@@ -229,6 +237,10 @@ class Target:
     def name(self) -> str:
         """The model's name and what was set: `triangle.do(x=1)`."""
         return shown(self.model.name, self.settings)
+
+    def __reduce__(self) -> Any:
+        """Pickled as model and data; a budget that is being used up stays behind."""
+        return Target, (self.model, self.values, self.warnings, self.settings, self.sampling)
 
     def do(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Target:
         """The target in which names have these values whatever was drawn before: interventions.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,6 +253,18 @@ class Posterior:
         from ppl.storage import save
 
         save(self, Path(path))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all arrays in NumPy's form, and the functions of the result that can
+        be; W895 warns of others (the machine's)."""
+        from ppl.storage import portable
+
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("draws", "stats"):
+            state[name] = {k: on_host(v) for k, v in state[name].items()}
+        weights = self.log_weights
+        state["log_weights"] = None if weights is None else np.asarray(weights)
+        return state | {"result": portable(self.result)}
 
     def __repr__(self) -> str:
         chains, length = self.shape

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -177,12 +178,28 @@ def _flatten(result: Any) -> tuple[Any, dict[str, np.ndarray]]:
             return walk(result), arrays
     except (TypeError, RecursionError):  # values that hold functions, or nest beyond all measure
         pass
+    _warn_of_functions(stacklevel=5)
+    return None, {}
+
+
+def portable(result: Any) -> Any:
+    """The result if it can be pickled; else None, with W895."""
+    if all(isinstance(leaf, np.ndarray) and leaf.dtype != object for leaf in leaves(result)):
+        return result
+    try:
+        pickle.dumps(result)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
+        _warn_of_functions(stacklevel=5)
+        return None
+    return result
+
+
+def _warn_of_functions(*, stacklevel: int) -> None:
     warnings.warn(
         "[W895] the result holds functions, which no file can: it was not saved (draws were)",
         ResultNotSaved,
-        stacklevel=4,
+        stacklevel=stacklevel,
     )
-    return None, {}
 
 
 def _unflatten(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,10 @@ def named(state: State) -> dict[str, RValue]:
     return out
 
 
+def _led_by(shape: tuple[int, int], data: Any) -> np.ndarray:
+    return np.asarray(data).reshape(*shape, *data.shape[1:])
+
+
 def posterior_of(
     target: Target,
     values: Mapping[str, Any],
@@ -141,10 +146,7 @@ def posterior_of(
 ) -> Posterior:
     """Values that vary along an axis of n lanes (`Steps` of loops among them) as a posterior of
     shape (chain, draw)."""
-
-    def reshape(data: Any) -> np.ndarray:
-        return np.asarray(data).reshape(*shape, *data.shape[1:])
-
+    reshape = partial(_led_by, shape)
     host = Host(target.program, particles(n), reshape, default_precision())
     draws = {k: reshape(v.data) for k, v in by_name(values).items()}
     return Posterior(

@@ -68,6 +68,10 @@ class Function:
             given = tuple(map(argument, args, types))
             return self.host.call(self.closure, given)
 
+    def __reduce__(self) -> Any:
+        """Pickled with its numbers in NumPy's arrays, which keep their precision everywhere."""
+        return Function, (jax.tree.map(np.asarray, self.closure), self.host)
+
 
 def _parameters(fn: RValue, program: ir.Program) -> tuple[T.Type, ...] | None:
     match fn:
@@ -173,8 +177,12 @@ class Host:
 
     def __init__(self, program: ir.Program, axis: Axis, reshape: Reshape, numbers: Precision):
         scope = Scope(program, draw, axes=(axis,), tails=tails(program))
-        self.program, self.axis, self.reshape, self.numbers = program, axis, reshape, numbers
+        self.program, self.axis, self.reshape = program, axis, reshape
+        self.numbers: Precision = numbers
         self._apply = jax.jit(lambda f, xs, axes: _applied(f, xs, axes, scope), static_argnums=2)
+
+    def __reduce__(self) -> Any:
+        return Host, (self.program, self.axis, self.reshape, self.numbers)
 
     def call(self, fn: RValue, args: tuple[RValue, ...]) -> Any:
         """The function's value at arguments that may have more dimensions in front."""
