@@ -1,0 +1,165 @@
+"""Contracts: which law a transformer preserves, and so which masses must be equal.
+
+Write γ for the program's measure over whole traces, Z for its mass, π = γ / Z.
+
+| contract | subjects | says |
+|---|---|---|
+| `Measure` | samplers, passes, resamplers | what comes out means the same measure as what goes in |
+| `ProperlyWeighted` | samplers, resamplers | E[Σ w f(x)] = ∫ γ f for every f |
+| `Posterior` | the same | E[Σ w f(x)] / E[Σ w] = ∫ π f for every f |
+| `Invariant` | kernels | π K = π |
+| `Reversible` | kernels | π(x) K(x, y) = π(y) K(y, x) for all x and y |
+| `Enumerates` | enumerations | the atoms that come out are those of γ, each once |
+| `SameDensity` | distributions | draws have the law that the density says |
+| `Approximates` | samplers, resamplers | nothing exactly; the distance from π is measured |
+
+Taking for f the indicator of each whole trace is enough for every f. Evidence alone is not: errors
+in ancestors, and whatever only permutes particles, leave it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from ppl.semantics.diagnostics import fail
+
+Masses = Mapping[Hashable, float]
+#: by (from, to): π(from) K(from, to)
+Flows = Mapping[tuple[Hashable, Hashable], float]
+#: expected and found
+Sides = tuple[Masses, Masses]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The same unnormalised measure, evidence included."""
+
+    says = "the measure is kept, evidence included"
+    unit = "mass"
+
+    def sides(self, law: Masses, found: Masses) -> Sides:
+        return law, found
+
+
+@dataclass(frozen=True)
+class ProperlyWeighted:
+    """E[Σ w f(x)] = ∫ γ f for every f. Naesseth, Lindsten and Schön, "Nested sequential Monte Carlo
+    methods" (2015)."""
+
+    says = "the expected weight of every trace is its mass"
+    unit = "mass"
+
+    def sides(self, law: Masses, found: Masses) -> Sides:
+        return law, found
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The same normalised law: E[Σ w f(x)] / E[Σ w] = ∫ π f."""
+
+    says = "normalised, the expected weights are the posterior"
+    unit = "probability"
+
+    def sides(self, law: Masses, found: Masses) -> Sides:
+        return normalised(law), normalised(found)
+
+
+@dataclass(frozen=True)
+class Enumerates:
+    """The atoms of the measure, each of them once, with exact masses."""
+
+    says = "the listed atoms are those of the measure"
+    unit = "mass"
+
+    def sides(self, law: Masses, found: Masses) -> Sides:
+        return law, found
+
+
+@dataclass(frozen=True)
+class SameDensity:
+    """A sampler and a density are of one distribution: P(x drawn) = exp(log density of x)."""
+
+    says = "draws have the law that the density says"
+    unit = "probability"
+
+    def sides(self, law: Masses, found: Masses) -> Sides:
+        return law, found
+
+
+@dataclass(frozen=True)
+class Approximates:
+    """An honest label for what preserves nothing exactly: beam search, best of n, truncation.
+
+    The total variation distance from the posterior is measured. `within` is how far it may be;
+    without it there is nothing to pass or fail, and the verdict is INCONCLUSIVE and says the
+    distance.
+    """
+
+    how: str
+    within: float | None = None
+    unit = "probability"
+
+    @property
+    def says(self) -> str:
+        near = "" if self.within is None else f", within {self.within:g} in total variation"
+        return f"the posterior is approximated by {self.how}{near}"
+
+    def sides(self, law: Masses, found: Masses) -> Sides:
+        return normalised(law), normalised(found)
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """π K = π, for the posterior, or for that with the scores raised to the power `temperature`."""
+
+    temperature: float = 1.0
+    says = "one step leaves the law of the state as it was"
+    unit = "probability"
+
+    def __post_init__(self) -> None:
+        _positive(self.temperature)
+
+    def sides(self, law: Masses, found: Flows) -> Sides:
+        out: dict[Hashable, float] = {}
+        for (_, y), flow in found.items():
+            out[y] = out.get(y, 0.0) + flow
+        return normalised(law), out
+
+
+@dataclass(frozen=True)
+class Reversible:
+    """π(x) K(x, y) = π(y) K(y, x): detailed balance, which implies `Invariant`."""
+
+    temperature: float = 1.0
+    says = "every move is as likely as its reverse"
+    unit = "probability of the move"
+
+    def __post_init__(self) -> None:
+        _positive(self.temperature)
+
+    def sides(self, law: Masses, found: Flows) -> Sides:
+        return {(x, y): found.get((y, x), 0.0) for x, y in found}, found
+
+
+Contract = (
+    Measure
+    | ProperlyWeighted
+    | Posterior
+    | Enumerates
+    | SameDensity
+    | Approximates
+    | Invariant
+    | Reversible
+)
+
+
+def normalised(masses: Masses) -> Masses:
+    """Divided by their sum, if there is any mass."""
+    total = sum(masses.values())
+    return {k: m / total for k, m in masses.items()} if total > 0 else masses
+
+
+def _positive(temperature: float) -> None:
+    if not temperature > 0:
+        raise fail("E746", f"temperature = {temperature}: it must be positive")

@@ -1,0 +1,42 @@
+"""Laws as tests: a check on many generated programs, for pytest.
+
+@preserves(ProperlyWeighted(), paths=12)
+def test_my_resampler(program):
+    return Resampler(my_resampler)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import event, given, reject, settings
+
+from ppl.verify.checking import LIMIT, check
+from ppl.verify.contracts import Contract
+from ppl.verify.programs import programs
+
+
+def preserves(
+    contract: Contract, *, limit: int = LIMIT, examples: int = 30, **strategy: Any
+) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
+    """A test that what the function gives for a program keeps the contract on it.
+
+    `strategy`: arguments of `programs`; few `paths` keep checks quick. Programs on which the
+    verdict is INCONCLUSIVE do not count as examples, and Hypothesis fails the test if most are.
+    What fails is shrunk to a small program first.
+    """
+
+    def decorate(test: Callable[[Any], Any]) -> Callable[[], None]:
+        def run(program: Any) -> None:
+            verdict = check(test(program), program, contract, limit=limit)
+            if verdict.outcome == "INCONCLUSIVE":
+                event(f"inconclusive: {verdict.why}")
+                reject()
+            verdict.assert_ok()
+
+        for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(run, name, getattr(test, name))
+        return settings(max_examples=examples, deadline=None)(given(programs(**strategy))(run))
+
+    return decorate
