@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ppl.semantics import ir
-from ppl.semantics.signatures import PRIMITIVES
+from ppl.semantics import types as T
+from ppl.semantics.signatures import PRIMITIVES, Distribution
 from ppl.semantics.types import Fun
 
 #: nodes that are no variables: spaces keep them apart from names
@@ -26,8 +27,9 @@ Sources = frozenset[str]
 def static_params(program: ir.Program) -> frozenset[str]:
     """The entry's parameters whose values flow into the size of something.
 
-    That is: static arguments of primitives (`range(n)`), the limit of `iterate`, and the guard of
-    a comprehension. Linear in the size of the program.
+    That is: static arguments of primitives (`range(n)`), the limit of `iterate`, the guard of a
+    comprehension, and what bounds the values of a discrete draw (`k ~ binomial(n, p)`), which are
+    listed where it is summed out. Linear in the size of the program.
     """
     graph = _Graph(program)
     reached, todo = {_SHAPE}, [_SHAPE]
@@ -36,6 +38,10 @@ def static_params(program: ir.Program) -> frozenset[str]:
         reached |= new
         todo += new
     return frozenset(p.name for p in program.entry.params if p.name in reached)
+
+
+def _item(t: T.Type) -> T.Type:
+    return t.item if isinstance(t, (T.Dist, T.Measure)) else t
 
 
 class _Graph:
@@ -87,6 +93,20 @@ class _Graph:
             case _:
                 return self.all(c for c in ir.children(v) if isinstance(c, ir.Value))
 
+    def bounds(self, d: ir.Op) -> None:
+        """What bounds the values of a draw from `d` decides how many there are to list."""
+        row = PRIMITIVES.get(d.op)
+        if not isinstance(row, Distribution) or T.is_real(_item(d.type)):
+            return
+        listed = row.finite or d.op == "truncate"
+        _, _, names = row.support.partition("(")
+        for name, arg in zip(row.params, d.args, strict=True):
+            if isinstance(arg.type, T.Dist):
+                if isinstance(arg, ir.Op):
+                    self.bounds(arg)
+            elif listed and name in names.rstrip(")").split(",") and T.is_number(arg.type):
+                self.flow(_SHAPE, self.value(arg))
+
     def comp(self, c: ir.Comp) -> Sources:
         match c:
             case ir.Block(binds=binds, result=result):
@@ -101,6 +121,9 @@ class _Graph:
                 used = self.value(fn) | self.all(args)
                 self.flow(_ARGUMENT, used)
                 return used | {_RESULT}
+            case ir.Run(measure=ir.Op() as measure):
+                self.bounds(measure)
+                return self.value(measure)
             case ir.Match(subject=subject, arms=arms):
                 used = self.value(subject)
                 for a in arms:

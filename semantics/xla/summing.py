@@ -14,7 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.xla.axes import (
     Arr,
     Axes,
@@ -60,6 +60,13 @@ def plates_of(scope: Scope) -> Axes:
     return tuple(a for a in scope.axes if a.order > 0)
 
 
+def _at(error: DiagnosticError, site: Site) -> DiagnosticError:
+    """What says why values cannot be listed, with the site whose values they are."""
+    (problem,) = error.diagnostics
+    message = f"`{site.name}` cannot be summed out: {problem.message}"
+    return DiagnosticError(replace(problem, message=message, span=site.span))
+
+
 @dataclass(frozen=True)
 class Summing:
     """Sum out finite discrete sites, treat the others by `rest`."""
@@ -80,7 +87,10 @@ class Summing:
                 span=site.span,
                 hint="use importance, smc or mcmc, or truncate it: `truncate(d, 0, 50)`",
             )
-        values, log_p = D.support_values(made)  # (K, *batch, *event), (K, *batch)
+        try:
+            values, log_p = D.support_values(made)  # (K, *batch, *event), (K, *batch)
+        except DiagnosticError as error:
+            raise _at(error, site) from None
         if values.ndim > log_p.ndim:
             raise fail(
                 "E803",

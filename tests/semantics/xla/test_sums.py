@@ -448,3 +448,35 @@ def test_a_chain_from_data_outside_its_states_is_refused_by_name():
     (found,) = error.value.diagnostics
     assert found.code == "E718" and "0 to 2" in found.message
     assert found.span is not None and found.span.text.startswith("scan z = start")
+
+
+def test_data_may_bound_a_summed_site():
+    """Capture and recapture: how many there are is summed from what was seen to a bound."""
+    source = """model m(first: nat, second: nat, both: nat, most: nat) {
+  n ~ discrete_uniform(first + second - both, most)
+  q ~ beta(2, 3)
+  observe first ~ binomial(n, q)
+  observe second ~ binomial(n, 0.4)
+  return n
+}"""
+    t = target(source, first=8, second=6, both=3, most=20)
+    at = 0.3
+    q = 1 / (1 + np.exp(-at))
+    n = np.arange(11, 21)
+    terms = stats.binom.pmf(8, n, q) * stats.binom.pmf(6, n, 0.4) / len(n)
+    want = np.log(terms.sum() * stats.beta.pdf(q, 2, 3) * q * (1 - q))
+    assert t.log_density({"q": np.array(at)}) == pytest.approx(want, abs=1e-12)
+
+
+def test_a_random_bound_is_refused_at_its_site():
+    source = """model m(y: real) {
+  n ~ categorical([0.2, 0.3, 0.5])
+  k ~ binomial(n, 0.4)
+  x ~ normal(k, 1)
+  observe y ~ normal(x, 1)
+  return k
+}"""
+    with pytest.raises(ppl.DiagnosticError, match="`k` cannot be summed out") as error:
+        _ = target(source, y=0.3).density
+    (found,) = error.value.diagnostics
+    assert found.code == "E724" and found.span is not None and found.span.text == "binomial(n, 0.4)"
