@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import event, given, reject, settings
+from hypothesis import Phase, event, given, reject, settings
 
 from ppl.verify.checking import LIMIT, check
 from ppl.verify.contracts import Contract
@@ -18,13 +18,19 @@ from ppl.verify.programs import programs
 
 
 def preserves(
-    contract: Contract, *, limit: int = LIMIT, examples: int = 30, **strategy: Any
+    contract: Contract,
+    *,
+    limit: int = LIMIT,
+    examples: int = 30,
+    shrink: bool = True,
+    **strategy: Any,
 ) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
     """A test that what the function gives for a program keeps the contract on it.
 
     `strategy`: arguments of `programs`; few `paths` keep checks quick. Programs on which the
     verdict is INCONCLUSIVE do not count as examples, and Hypothesis fails the test if most are.
-    What fails is shrunk to a small program first.
+    What fails is shrunk to a small program first, which takes a minute or so, unless `shrink` is
+    false.
     """
 
     def decorate(test: Callable[[Any], Any]) -> Callable[[], None]:
@@ -37,6 +43,8 @@ def preserves(
 
         for name in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(run, name, getattr(test, name))
-        return settings(max_examples=examples, deadline=None)(given(programs(**strategy))(run))
+        phases = [p for p in Phase if shrink or p != Phase.shrink]
+        options = settings(max_examples=examples, deadline=None, phases=phases)
+        return options(given(programs(**strategy))(run))
 
     return decorate

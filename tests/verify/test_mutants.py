@@ -241,7 +241,7 @@ def single_site(*, length=1.0, scores=1.0, kept=1.0):
 
     def step(model, trace, omega):
         n = len(trace.sites)
-        chosen = trace.paths[omega.draw(SITE, INDEX, (n,))]
+        chosen = list(trace.sites)[omega.draw(SITE, INDEX, (n,))]
         revision = Revision(trace.sites, chosen, omega)
         proposed = revision.trace(model.run)
         if not proposed.execution.alive:
