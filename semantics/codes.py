@@ -1275,7 +1275,7 @@ Each contract is a law of some kinds of transformers: `Invariant` and `Reversibl
 """,
     ),
     "E745": Code(
-        "nothing to check in",
+        "not a program that can be checked",
         """
 A check takes a program of `ppl.verify.programs()`, a model applied to its data, or a text whose
 last model takes no data.

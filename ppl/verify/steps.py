@@ -104,7 +104,12 @@ class Steps:
             used[tuple(omega.tape.choices[: len(omega.tape.sizes)])] = frozenset(omega.choices)
             return after
 
-        for path in outcomes(run, self.names, self.budget):
+        try:
+            paths = list(outcomes(run, self.names, self.budget))
+        except Reused as again:
+            again.tape = state.tape + again.tape
+            raise
+        for path in paths:
             places = state.places | used[path.tape]
             p, likeliest = state.probability * path.probability, state.likeliest * path.probability
             new = Merged(path.value, p, state.tape + path.tape, likeliest, places)
