@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 from ppl.engines import on_engine
-from ppl.methods import method_named, name_of
+from ppl.methods import checked_seed, method_named, name_of
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
@@ -44,12 +43,11 @@ def infer(
     if method is None or isinstance(method, str):
         method = method_named(method or "nuts")
     name_of(method)  # a method, or E815
-    if not isinstance(seed, Integral):
-        raise fail("E811", f"seed = {seed!r}: it must be a whole number")
+    seed = checked_seed(seed)
 
     def on_xla() -> Posterior:
         from ppl.xla import infer_on_xla  # imports JAX
 
-        return infer_on_xla(method, target, int(seed), progress)
+        return infer_on_xla(method, target, seed, progress)
 
-    return on_engine(engine, method, target, int(seed), progress, on_xla, limits=limits)
+    return on_engine(engine, method, target, seed, progress, on_xla, limits=limits)

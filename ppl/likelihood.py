@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.holes import Holes
+from ppl.methods import checked_seed
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.predict import gathered
@@ -45,6 +46,7 @@ def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> di
     Choices that the posterior does not have, or has for other sizes, are drawn from the model given
     the rest, so that other data can be scored.
     """
+    seed = checked_seed(seed)
     if target.model.engine.name == "machine" or any(
         r.code == "W717" for r in posterior.remarks
     ):  # W717: XLA cannot run it after all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from numbers import Integral
 from typing import Any
 
 from ppl.semantics.diagnostics import fail, suggest
@@ -74,3 +75,16 @@ def name_of(method: Any) -> str:
         f"{method!r} is not an inference method",
         hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
     )
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed of random numbers: a whole number of 64 bits.
+
+    Raises:
+        DiagnosticError: E811, it is something else.
+    """
+    if not isinstance(seed, Integral):
+        raise fail("E811", f"seed = {seed!r}: it must be a whole number")
+    if not -(2**63) <= int(seed) < 2**63:
+        raise fail("E811", f"seed = {seed}: it must be between -2^63 and 2^63 - 1")
+    return int(seed)

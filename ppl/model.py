@@ -362,8 +362,11 @@ class Target:
         """The log density at unconstrained coordinates by site, as a JAX function.
 
         In double precision on CPUs whatever JAX's global flags are.
+
+        Raises:
+            DiagnosticError: E802, the position has other sites, or values of other shapes.
         """
         from ppl.semantics.precision import precision
 
         with precision():
-            return self.density.log_density(self.data, position)
+            return self.density.log_density(self.data, self.density.checked(position))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ppl.methods import checked_seed
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Posterior:
     def chosen(self, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """The chain and the draw of each of `n` draws chosen by weight, (n,) each."""
         weights = self.weights.ravel()
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(checked_seed(seed) % 2**64)
         points = (rng.random() + np.arange(n)) / n
         at = np.minimum(np.searchsorted(np.cumsum(weights), points), len(weights) - 1)
         chain, draw = np.unravel_index(rng.permutation(at), self.shape)

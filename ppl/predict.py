@@ -20,6 +20,7 @@ import numpy as np
 
 from ppl.engines import UNFIT, went_over
 from ppl.holes import Holes
+from ppl.methods import checked_seed
 from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -45,6 +46,7 @@ def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
     Raises:
         DiagnosticError: E801, a site has a density but no sampler.
     """
+    seed = checked_seed(seed)
     if draws < 1:
         raise fail("E811", f"draws = {draws}: it must be at least 1")
     if target.model.engine.name == "machine":
@@ -65,6 +67,7 @@ def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior
     have, or has for other sizes, are drawn from the model given the rest; programs that run on the
     machine take them path by path, so that other data have to number groups in the same way.
     """
+    seed = checked_seed(seed)
     if target.model.engine.name == "machine":
         return predict_on_machine(posterior, target, seed)
     if any(r.code == "W717" for r in posterior.remarks):  # XLA cannot run it after all

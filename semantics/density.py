@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from ppl.semantics.diagnostics import Span
+import numpy as np
+
+from ppl.semantics.diagnostics import Span, fail, suggest
 
 Position = Mapping[str, Any]
 
@@ -68,6 +70,33 @@ class Density:
     def size(self) -> int:
         """The number of free coordinates."""
         return sum(prod(s.unconstrained_shape) for s in self.sites)
+
+    def checked(self, position: Any) -> Position:
+        """The position, if it has exactly the sites, each of its shape.
+
+        Raises:
+            DiagnosticError: E802, it has not.
+        """
+        if not isinstance(position, Mapping):
+            kind = type(position).__name__
+            message = f"a position has an array for each site, by its name, and is no {kind}"
+            raise fail("E802", message, hint=f"the sites are {self._names()}")
+        sites = {s.path: s for s in self.sites}
+        for name in position:
+            if name not in sites:
+                hint = suggest(str(name), sites) or f"the sites are {self._names()}"
+                raise fail("E802", f"the density has no free site `{name}`", hint=hint)
+        for path, site in sites.items():
+            if path not in position:
+                raise fail("E802", f"no value is given for `{path}`", span=site.span)
+            shape = np.shape(position[path])
+            if shape != site.unconstrained_shape:
+                message = f"the value for `{path}` is of shape {shape}, and must be of "
+                raise fail("E802", message + str(site.unconstrained_shape), span=site.span)
+        return position
+
+    def _names(self) -> str:
+        return ", ".join(f"`{s.path}`" for s in self.sites) or "none"
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """Vectors (…, size) as positions with the same leading axes; NumPy or JAX arrays."""
