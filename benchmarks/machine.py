@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import process_time
 from typing import Any
 
 from benchmarks.figures import Figure
@@ -86,25 +85,11 @@ def measure(wanted: Sequence[str]) -> Iterator[Figure]:
 
 def _seconds_a_step() -> float:
     """Processor seconds of one block: a recursion that is two blocks deep at each level."""
-    from ppl.model import compile
-    from ppl.semantics.machine import Machine, MachineKey
-    from ppl.semantics.machine.code import DONE
-    from ppl.semantics.machine.codegen.unit import Options
-    from ppl.semantics.machine.state import State
-
-    model = compile((HERE / "models" / "steps.ppl").read_text()).steps
-    machine = Machine(model.program)
-    code = machine.code(Options())
-    (depth,) = machine.bind(model(depth=DEPTH).values).values
-    times = []
-    for _ in range(ROUNDS + 2):
-        s = State(MachineKey(1), code)
-        begun = process_time()
-        value = code.drive(s, (code._block, DONE, code.root, depth), None)
-        times.append(process_time() - begun)
-        if value != DEPTH * (DEPTH + 1) // 2:
-            raise RuntimeError("the recursion gave a wrong sum")
-    return median(times) / (2 * DEPTH)
+    us = [sys.executable, "-m", "benchmarks.ours_machine", "steps", "blocks", str(DEPTH)]
+    found = [_run(us) for _ in range(ROUNDS)]
+    if any(mean != DEPTH * (DEPTH + 1) // 2 for mean in (f[2]["mean"] for f in found)):
+        raise RuntimeError("the recursion gave a wrong sum")
+    return median(f[0] for f in found) / (2 * DEPTH)
 
 
 # ------------------------------------------------------------------------------------ side by side

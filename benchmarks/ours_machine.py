@@ -1,9 +1,10 @@
 """One of our programs on the machine in a process of its own: the twin of `webppl.js`.
 
-    python -m benchmarks.ours_machine NAME forward|smc|mcmc N
+    python -m benchmarks.ours_machine NAME forward|smc|mcmc|blocks N
 
 Prints, as JSON, the processor seconds that inference took (not importing and compiling), those of
-the whole process, the mean of the results, and its standard error for `forward`.
+the whole process, the mean of the results, and its standard error for `forward`. `blocks` is one
+run in block code, of a recursion N deep.
 """
 
 from __future__ import annotations
@@ -32,10 +33,22 @@ def measure(name: str, method: str, n: int) -> dict[str, float]:
     """Infer once. `n`: draws, particles, or steps of a chain (after a twentieth of them)."""
     from ppl.model import load
     from ppl.semantics.machine import MachineKey
+    from ppl.semantics.machine.omega import slots_of
 
-    target = load(MODELS / f"{name}.ppl")[name](**DATA.get(name, {}))
+    given = {"depth": n} if method == "blocks" else DATA.get(name, {})
+    target = load(MODELS / f"{name}.ppl")[name](**given)
     machine, key = target.machine, MachineKey(1)
     data = machine.bind(target.values)
+    if method == "blocks":
+        from ppl.semantics.machine.code import DONE
+        from ppl.semantics.machine.codegen.unit import Options
+        from ppl.semantics.machine.state import State
+
+        code = machine.code(Options())
+        begun = process_time()
+        frame = (code._block, DONE, code.root, *data.values)
+        value = code.drive(State(key, code), frame, None)
+        return {"seconds": process_time() - begun, "mean": value}
     if method == "smc":
         from ppl.inference.smc import Smc, run_smc
 
@@ -53,7 +66,7 @@ def measure(name: str, method: str, n: int) -> dict[str, float]:
         chain = run_chain(run, Mcmc(draws=n, warmup=n // 20), key, 0)
         values = [t.execution.result for t in chain.traces]
     else:
-        values = [run(omega).result for omega in key.each(0, n)]
+        values = [run(omega).result for omega in slots_of(key, 0, n)]
     mean = sum(values) / n
     seconds = process_time() - begun
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / n)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ppl.semantics.machine.distributions.family import Family, Options, always, probability
 from ppl.semantics.machine.paths import hash_of
+from ppl.semantics.machine.state import Dead
 
 ANCESTOR, SITE, ACCEPT = (hash_of(("", name)) for name in ("ancestor", "site", "accept"))
 
@@ -19,6 +20,16 @@ def _pieces(edges: Callable[[], Any], k: int) -> Options:
     """The midpoint and the length of every interval between edges."""
     cuts = [0.0, *sorted({e for e in edges()[k].tolist() if 0 < e < 1}), 1.0]
     return [(0.5 * (a + b), b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def _index(u: float, z: int, n: int) -> int:
+    return min(int(u * n), n - 1)
+
+
+def _coin(u: float, z: int, p: float) -> bool:
+    if 0 <= p <= 1:
+        return u < p
+    raise Dead
 
 
 #: (edges, k): uniform on (0, 1), and used in one way between neighbours in row k of `edges()`
@@ -35,20 +46,22 @@ UNIFORM = Family(
 INDEX = Family(
     "index",
     lambda k, n: -math.log(n),
-    lambda u, z, n: min(int(u * n), n - 1),
+    _index,
     always,
     lambda k, n: 0 <= k < n,
     values=lambda n: [(k, 1 / n) for k in range(n)],
     discrete=True,
+    quick=_index,
 )
 
 #: (p): true with probability p
 COIN = Family(
     "coin",
     lambda x, p: math.log(p if x else 1 - p),
-    lambda u, z, p: u < p,
+    _coin,
     probability,
     lambda x, p: x in (0, 1),
     values=lambda p: [(False, 1 - p), (True, p)],
     discrete=True,
+    quick=_coin,
 )

@@ -15,7 +15,7 @@ import numpy as np
 from ppl.inference.settings import check_types
 from ppl.inference.single_site import Run, Trace, first_trace, revise
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine.omega import Source
+from ppl.semantics.machine.omega import Source, steps_of
 
 #: runs forward that may have weight zero before a chain gives up
 TRIES = 10_000
@@ -61,8 +61,8 @@ def run_chain(
     traces, accepted = [], []
     total = settings.warmup + settings.draws * settings.thin
     moved = 0
-    for t in range(total):
-        after = revise(run, trace, source.at(begun + t, chain))
+    for t, omega in enumerate(steps_of(source, begun, total, chain)):
+        after = revise(run, trace, omega)
         moved += after is not trace
         trace = after
         kept = t - settings.warmup + 1

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
@@ -34,8 +34,9 @@ from ppl.semantics.machine.state import Dead, Draw, Omega, State
 Run = Callable[[Omega], Execution]
 
 
-class Site(NamedTuple):
-    """One random choice of a trace."""
+@dataclass(slots=True, eq=False)
+class Site:
+    """One random choice of a trace; not changed once it is made."""
 
     value: Any
     family: Any
@@ -45,8 +46,7 @@ class Site(NamedTuple):
         return self.family.log_prob(value, *self.args)
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
+class Trace(NamedTuple):
     """An execution, and its sites by the hash of their paths, in the order of drawing."""
 
     execution: Execution
@@ -57,10 +57,6 @@ class Trace:
         """The sum of the scores, without the sites' own densities."""
         return self.execution.log_weight
 
-    @cached_property
-    def paths(self) -> tuple[int, ...]:
-        return tuple(self.sites)
-
 
 class Revision:
     """A source of randomness for one run: the values of `given` but for the site `chosen`, and
@@ -70,13 +66,15 @@ class Revision:
     that kept their values.
     """
 
+    __slots__ = ("given", "chosen", "fresh", "sites", "log_ratio")
+
     def __init__(self, given: Mapping[int, Site], chosen: int | None, fresh: Omega):
         self.given, self.chosen, self.fresh = given, chosen, fresh
         self.sites: dict[int, Site] = {}
         self.log_ratio = 0.0
 
     def begin(self, state: State) -> Draw:
-        new = self.fresh.begin(state)
+        new, chosen = self.fresh.begin(state), self.chosen
 
         def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
             sites, old = self.sites, self.given.get(path)
@@ -86,13 +84,17 @@ class Revision:
                     f"two random choices, one of them from `{family.name}`, have the same name",
                     hint="bind the draws to different names with `~`",
                 )
-            if old is None or path == self.chosen or not _alike(old.family, family):
+            if old is None or path == chosen:
                 value = new(path, family, args)
                 sites[path] = Site(value, family, args)
                 return value
-            value = old.value
-            if old.args == args and old.family is family:
+            value, before = old.value, old.args
+            if old.family is family and (before is args or before == args):
                 sites[path] = old
+                return value
+            if not _alike(old.family, family):
+                value = new(path, family, args)
+                sites[path] = Site(value, family, args)
                 return value
             sites[path] = site = Site(value, family, args)
             ratio = site.log_prob(value)
@@ -133,7 +135,8 @@ def revise(run: Run, trace: Trace, source: Source) -> Trace:
     n = len(trace.sites)
     if n == 0:
         return trace
-    chosen = trace.paths[source.draw(SITE, INDEX, (n,))]
+    k = source.draw(SITE, INDEX, (n,))
+    chosen = next(islice(trace.sites, k, None))
     revision = Revision(trace.sites, chosen, source)
     proposed = revision.trace(run)
     if not proposed.execution.alive:
@@ -142,5 +145,6 @@ def revise(run: Run, trace: Trace, source: Source) -> Trace:
         proposed.log_weight - trace.log_weight + revision.log_ratio
         + math.log(n) - math.log(len(proposed.sites))
     )  # fmt: skip
-    accept = source.draw(ACCEPT, COIN, (math.exp(min(0.0, log_ratio)),))
-    return proposed if accept else trace
+    if log_ratio >= 0 or source.draw(ACCEPT, COIN, (math.exp(log_ratio),)):
+        return proposed
+    return trace

@@ -26,7 +26,7 @@ from ppl.inference.resample import Resample, SchemeName, Uniforms
 from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Suspended
-from ppl.semantics.machine.omega import Source
+from ppl.semantics.machine.omega import Source, slots_of
 from ppl.semantics.machine.suspend import advanced
 
 #: (particles advanced in this step, particles, step)
@@ -84,17 +84,18 @@ def advance(
     particles: Particles, source: Source, step: int, *, progress: Progress | None = None
 ) -> Particles:
     """Each to its next suspension point or its end, and weighted by its scores on the way."""
-    runs, lineages, n = list(particles.runs), list(particles.lineages), len(particles.runs)
-    increments = [0.0] * n
-    for i, later in enumerate(advanced(particles.runs, source.each(step, n))):
-        run = runs[i]
-        if later is not run:
-            runs[i] = later
-            lineages[i] = (lineages[i], i)
-            increments[i] = later.log_weight - run.log_weight
+    before, n = particles.runs, len(particles.runs)
+    runs: list[Suspended | Execution] = []
+    for run in advanced(before, slots_of(source, step, n)):
+        runs.append(run)
         if progress is not None:
-            progress(i + 1, n, step)
-    return Particles(runs, particles.population.scored(np.array(increments)), lineages)
+            progress(len(runs), n, step)
+    # what has ended is the same run as before
+    pairs = zip(before, runs, strict=True)
+    increments = np.array([0.0 if a is b else b.log_weight - a.log_weight for a, b in pairs])
+    places = zip(particles.lineages, range(n), before, runs, strict=True)
+    lineages = [older if a is b else (older, i) for older, i, a, b in places]
+    return Particles(runs, particles.population.scored(increments), lineages)
 
 
 def resample(particles: Particles, policy: Resample, source: Source, step: int) -> Particles:
@@ -125,7 +126,7 @@ def _uniforms(source: Source, step: int) -> Uniforms:
         if not where:
             return np.full(n, 0.5)
         known = cache(edges)  # only tapes ask for them
-        each = enumerate(source.each(step, n))
+        each = enumerate(slots_of(source, step, n))
         draws = [omega.draw(ANCESTOR, UNIFORM, (known, k)) for k, omega in each]
         return np.array(draws)
 

@@ -19,6 +19,7 @@ from ppl.model import Target
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
+from ppl.semantics.machine.omega import slots_of
 
 #: methods of the machine; the last two are not yet XLA's
 METHODS = ("importance", "exact", "smc", "mcmc")
@@ -72,7 +73,7 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
-            for i, omega in enumerate(MachineKey(seed).each(0, n)):
+            for i, omega in enumerate(slots_of(MachineKey(seed), 0, n)):
                 executions.append(run(omega))
                 if report is not None and (i + 1) % 100 == 0:
                     report(i + 1, n, {})

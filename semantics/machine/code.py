@@ -53,6 +53,8 @@ class Code:
         self.constructors = self.generated.constructors
         self.root: Any = NAMED_ROOT if options.named else ROOT
         self.nested = Nested(self)
+        #: whether a run that is suspended leaves nothing in its state but what `Suspended` takes
+        self.reusable = options.keyed and not self.generated.lazy
         #: names that are set from outside, in code that looks for them
         self.settings: Settings | None = None
 
@@ -117,7 +119,7 @@ class Code:
             k, v = self.advance(s, k, v)
         return v
 
-    def advance(self, s: State, k: Any, v: Any) -> tuple[Any, Any]:
+    def advance(self, s: State, k: Any, v: Any) -> Any:
         """Run frames to the next suspension point: the frame that goes on, and the value for it.
         At the end, None and the value."""
         while True:

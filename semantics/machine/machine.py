@@ -180,7 +180,7 @@ class Machine:
             Options(named=record, fueled=budget is not None, suspends=True, keyed=keyed)
         )
         frame = code.begin(self.bind(data).values)
-        return Suspended(code, self.type, frame, budget=budget)
+        return Suspended(code, self.type, budget, frame)
 
     def source(self, options: Options | None = None) -> str:
         """The Python source that the program is compiled to."""

@@ -11,9 +11,9 @@ parent part as soon as their slots differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, NamedTuple, Protocol
 
 from ppl.semantics.machine.paths import MASK
@@ -24,6 +24,7 @@ KEY = 0xA0761D6478BD642F
 UNIT, HALF = 2.0**-53, 2.0**-54
 #: keys that are made together
 BLOCK = 4096
+_SEEDED = 0x6A09E667F3BCC908
 #: 64 bits times SCALE plus HALF is in (0, 1), rounding included
 SCALE = 2.0**-64 * (1 - 2.0**-52)
 
@@ -43,7 +44,7 @@ def bits(x: int) -> int:
 
 @lru_cache(maxsize=64)
 def _stream(seed: int, step: int) -> int:
-    z = mix((seed & MASK) ^ 0x6A09E667F3BCC908)
+    z = mix((seed & MASK) ^ _SEEDED)
     return mix((z + step * GAMMA + 1) & MASK)
 
 
@@ -69,10 +70,6 @@ class Source(Omega, Protocol):
 
     def at(self, step: int, slot: int) -> Source:
         """That of one particle or chain in one step."""
-        ...
-
-    def each(self, step: int, slots: int) -> Iterable[Source]:
-        """Those of all particles or chains in one step: `at` of every slot."""
         ...
 
     def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
@@ -107,21 +104,6 @@ class MachineKey(_Key):
         """The source of particle `slot` in step `step`."""
         return MachineKey(self.seed, step, slot)
 
-    def each(self, step: int, slots: int) -> Iterator[MachineKey]:
-        """`at(step, slot)` for slot 0, 1, …: what many particles draw from, made together."""
-        import numpy as np
-
-        base = np.uint64((_stream(self.seed, step) + 2) & MASK)
-        for first in range(0, slots, BLOCK):
-            several = range(first, min(first + BLOCK, slots))
-            # unsigned numbers wrap round, as `& MASK` does
-            z = np.array(several, np.uint64) * np.uint64(GAMMA) + base
-            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            z ^= z >> np.uint64(31)
-            fields = zip(repeat(self.seed), repeat(step), several, z.tolist())
-            yield from map(_made, repeat(MachineKey), fields)
-
     def begin(self, state: State) -> Draw:
         """The function that draws for a run."""
         stream = self.stream
@@ -148,3 +130,39 @@ class MachineKey(_Key):
 
     def restore(self, mark: Any) -> None:
         """Nothing to restore."""
+
+
+def slots_of(source: Source, step: int, n: int) -> Iterator[Any]:
+    """`source.at(step, slot)` for slots 0, …, n - 1: what the particles of one step draw from."""
+    if type(source) is not MachineKey:
+        return (source.at(step, slot) for slot in range(n))
+    blocks = (range(i, min(i + BLOCK, n)) for i in range(0, n, BLOCK))
+    return chain.from_iterable(_keys(source.seed, step, several) for several in blocks)
+
+
+def steps_of(source: Source, first: int, n: int, slot: int) -> Iterator[Any]:
+    """`source.at(step, slot)` for n steps from `first`: what one chain draws from."""
+    if type(source) is not MachineKey:
+        return (source.at(first + t, slot) for t in range(n))
+    blocks = (range(first + i, first + min(i + BLOCK, n)) for i in range(0, n, BLOCK))
+    return chain.from_iterable(_keys(source.seed, several, slot) for several in blocks)
+
+
+def _keys(seed: int, steps: int | range, slots: int | range) -> Iterator[MachineKey]:
+    """Keys made together, by arithmetic on unsigned numbers, which wrap round."""
+    import numpy as np
+
+    def number(i: int | range) -> Any:
+        return np.arange(i.start, i.stop, dtype=np.uint64) if type(i) is range else np.uint64(i)
+
+    def mixed(z: Any) -> Any:
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+    with np.errstate(over="ignore"):  # NumPy warns of it where both are single numbers
+        base, gamma = np.uint64(mix((seed & MASK) ^ _SEEDED)), np.uint64(GAMMA)
+        z = mixed(base + number(steps) * gamma + np.uint64(1))
+        z = mixed(z + number(slots) * gamma + np.uint64(2))
+    each = (i if type(i) is range else repeat(i) for i in (steps, slots))
+    return map(_made, repeat(MachineKey), zip(repeat(seed), *each, z.tolist()))

@@ -80,6 +80,10 @@ class State:
         "__dict__",  # for what few runs have: a run is made in a microsecond
     )
 
+    sites: Any
+    kept: Any
+    observed: Any
+    nested: Any
     #: inside `normalize`: the random functions that were drawn in it
     owned: set[int] | None = None
     #: inside `rejection`: no score may be above 0
@@ -108,11 +112,10 @@ class State:
 
     def begin(self, omega: Omega, weight: float, meter: Meter | None) -> None:
         """Another run of the same keyed code, after one that left nothing here."""
-        self.w, self.omega, self.marked = weight, omega, START
-        self.meter = meter
-        if meter is not None:
-            self.fuel = meter.more(None)
+        self.w, self.omega = weight, omega
         self.stream, self.draw = omega.stream, omega.draw  # type: ignore[attr-defined]
+        if meter is not None:
+            self.meter, self.fuel = meter, meter.more(None)
 
     @cached_property
     def root(self) -> Any:

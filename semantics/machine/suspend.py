@@ -19,21 +19,19 @@ _made = tuple.__new__  # a named tuple's own takes twice as long
 class Suspended(NamedTuple):
     """A run stopped at a suspension point (or not begun): immutable.
 
-    log_weight: of the run so far. Its trace so far, and the frames that it goes on in, are shared
+    log_weight: of the run so far. Its trace so far (sites, kept values, observations, what runs
+    inside gave; None if names are not recorded), and the frames that it goes on in, are shared
     among all that are resumed from it.
     """
 
     code: Code
     type: T.Type
+    budget: Budget | None
     frame: Any
     value: Any = None
     log_weight: Any = 0.0
-    sites: Any = None
-    kept: Any = None
-    observed: Any = None
     memo: Table = EMPTY
-    budget: Budget | None = None
-    nested: Any = None
+    trace: tuple[Any, Any, Any, Any] | None = None
 
     def resume(self, omega: Omega) -> Suspended | Execution:
         """Run to the next suspension point, or to the end.
@@ -64,17 +62,17 @@ def advanced(
         if type(run) is not Suspended:
             yield run
             continue
-        code, type_, frame, value, w, sites, kept, observed, memo, budget, nested = run
+        code, type_, budget, frame, value, w, memo, trace = run
         alive = True
         try:
-            meter = budget and budget.meter()
-            if s is None or s.code is not code or s.__dict__:
+            meter = None if budget is None else budget.meter()
+            if s is None or s.code is not code:
                 s = State(omega, code, weight=w, meter=meter)
             else:
                 s.begin(omega, w, meter)
             s.memo = memo
-            if code.named:
-                s.sites, s.kept, s.observed, s.nested = sites, kept, observed, nested
+            if trace is not None:
+                s.sites, s.kept, s.observed, s.nested = trace
             frame, value = code.advance(s, frame, value)
             if frame is None:
                 value = code.whole(s, value)
@@ -82,17 +80,16 @@ def advanced(
             alive = False
         except FAILURES as error:
             raise code.explained(error) from None
+        assert s is not None  # nothing dies before it runs
         if frame is None or not alive:
-            assert s is not None
             s.w = s.w if alive else -math.inf
             yield Execution(s, value if alive else None, type_, alive)
             s = None  # it is the execution's now
             continue
-        memo = s.frozen_memo() if s.fresh else memo
-        w, sites, kept, observed, nested = s.w, s.sites, s.kept, s.observed, s.nested
-        yield _made(
-            Suspended,
-            (code, type_, frame, value, w, sites, kept, observed, memo, budget, nested),
-        )
-        if not code.keyed:
+        if s.fresh:
+            memo = s.frozen_memo()
+        if code.named:
+            trace = s.sites, s.kept, s.observed, s.nested
+        yield _made(Suspended, (code, type_, budget, frame, value, s.w, memo, trace))
+        if not code.reusable:
             s = None

@@ -121,12 +121,18 @@ def columns_slice(xs: Any, lo: int, hi: int, span: Span | None) -> Any:
     return tuple(cut(row, lo, hi, span) for row in xs)
 
 
+def zipping(span: Span | None, first: Any, *rest: Any) -> Any:
+    """What a loop over `zip` goes over."""
+    n = len(first)
+    for a in rest:
+        if len(a) != n:
+            shown = " and ".join(str(len(x)) for x in (first, *rest))
+            raise fail("E704", f"`zip` of arrays of different lengths: {shown}", span=span)
+    return zip(first, *rest)  # noqa: B905
+
+
 def zipped(span: Span | None, *arrays: Any) -> Any:
-    sizes = [len(a) for a in arrays]
-    if len(set(sizes)) > 1:
-        shown = " and ".join(map(str, sizes))
-        raise fail("E704", f"`zip` of arrays of different lengths: {shown}", span=span)
-    return tuple(zip(*arrays, strict=True))
+    return tuple(zipping(span, *arrays))
 
 
 # -------------------------------------------------------------------------------------------- casts
@@ -237,6 +243,7 @@ _COMMON: dict[str, Any] = {
     "columns": columns,
     "columns_slice": columns_slice,
     "zip": zipped,
+    "zipping": zipping,
     "equal": equal,
     "probit": _probit,
     "log1p_of": math.log1p,

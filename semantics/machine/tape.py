@@ -7,10 +7,9 @@ nothing about the program is guessed. A draw with a single value is no choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -32,9 +31,6 @@ class MachineTape:
     def at(self, step: int, slot: int) -> MachineTape:
         """The same tape: its choices are read in the order in which they are made."""
         return self
-
-    def each(self, step: int, slots: int) -> Iterator[MachineTape]:
-        return repeat(self, slots)
 
     def begin(self, state: State) -> Draw:
         return self.draw

@@ -46,6 +46,8 @@ class Block(Direct):
         self.letter, self.place = letter, place
         #: the function or measure that the block is the entry of
         self.enters = piece
+        #: the block itself, if it gives its value to frames of its own
+        self.again_at: str | None = None
         self.needed: list[Later] = []
 
     # ------------------------------------------------------------------------------ what is split
@@ -90,6 +92,17 @@ class Block(Direct):
     def finish(self, text: str, t: Target) -> None:
         if t.kind == "give" and t.name.startswith(SUSPENDED):  # stop there at once
             self.put(f"return (), ({t.name.removeprefix(SUSPENDED)[:-1]}, {text})")
+        elif t == Target("give", "k") and self.again_at is not None:
+            # a frame of the same block waits for it: as a recursion comes back
+            self.put(f"v = {text}")
+            self.put(f"if k[0] is {self.again_at}:")
+            self.indent += 1
+            if self.unit.options.fueled:
+                self.burn(self.place)
+            self.put("continue")
+            self.indent -= 1
+            self.put("return k, v")
+            self.jumps = True
         else:
             super().finish(text, t)
 
@@ -193,9 +206,7 @@ class Block(Direct):
             self.burn(self.place)
         names = ["k", *([piece.path] if piece.path else []), *piece.variables]
         values = [k, *([] if path is None else [path]), *args]
-        changed = [(n, x) for n, x in zip(names, values, strict=True) if n != x]
-        if changed:
-            self.put(" = ".join(", ".join(side) for side in zip(*changed, strict=True)))
+        self.assign(names, values)
         self.put("continue")
         self.jumps = True
 
@@ -381,13 +392,17 @@ def blocks(unit: Unit, piece: Piece) -> list[str]:
         else:
             path = later.path
             names = (*([path] if path else []), *later.state, *later.live)
-        block.put(f"{', '.join(['_', 'k', *names])} = k")
+        recursive = later is not first and piece.counted and not later.state
+        block.again_at = f"{letter}{later.number}" if recursive else None
         block.indent = 2
+        block.put(f"{', '.join(['_', 'k', *names])} = k")
         later.emit(block, block.start(path))
-        if block.jumps:
-            block.lines.insert(1, " while 1:")
+        if not block.jumps:
+            block.lines = [line[1:] for line in block.lines]
+        elif later is first:  # it enters itself with other variables, not with a frame
+            block.lines[:1] = [block.lines[0][1:], " while 1:"]
         else:
-            block.lines[1:] = [line[1:] for line in block.lines[1:]]
+            block.lines.insert(0, " while 1:")
         if letter == "b" and block.calls:
             block.lines.insert(0, " q_mark(s)")
         unit.places[f"{letter}{later.number}"] = later.place

@@ -247,7 +247,15 @@ class Direct(Expressions):
             else:
                 self.finish(f"f{piece.number}({', '.join(['s', *args])})", t)
             return
-        f = self.as_atom(self.forced(c.fn))
+        f, own = self.as_atom(self.forced(c.fn)), self.piece
+        if own is not None and own.captured is not None and own.path is None and t is RETURN:
+            # another closure of the same code: a chain of them is walked, not climbed down
+            self.put(f"if {f}[0] is f{own.number}:")
+            self.indent += 1
+            self.assign(["c", *own.variables], [f, *args])
+            self.put("continue")
+            self.indent -= 1
+            self.jumps = True
         self.finish(f"{f}[0]({', '.join(['s', f, *args])})", t)
 
     def _c_runcall(self, c: RunCall, path: Path, t: Target) -> None:
@@ -265,10 +273,15 @@ class Direct(Expressions):
         names = list(piece.variables)
         if path is not None:
             names, args = [piece.path, *names], [path, *args]  # type: ignore[list-item]
-        if names:
-            self.put(f"{', '.join(names)} = {', '.join(args)}")
+        self.assign(names, args)
         self.put("continue")
         self.jumps = True
+
+    def assign(self, names: list[str], values: list[str]) -> None:
+        """All at once, but for those that keep their values."""
+        changed = [(n, x) for n, x in zip(names, values, strict=True) if n != x]
+        if changed:
+            self.put(" = ".join(", ".join(side) for side in zip(*changed, strict=True)))
 
     def _c_run(self, c: ir.Run, path: Path, t: Target) -> None:
         m = c.measure
@@ -364,6 +377,8 @@ class Direct(Expressions):
                 return f"q_irange({self.forced(lo)}, {self.forced(hi)})"
             case ir.Op(op="enumerate", args=(xs,)):
                 return f"q_pairs({self.forced(xs)})"
+            case ir.Op(op="zip"):
+                return self.zipped(over, "q_zipping")
             case _:
                 return self.forced(over)
 
@@ -530,16 +545,13 @@ def function(unit: Unit, piece: Piece) -> list[str]:
         *piece.variables,
     ]
     header = f"def f{piece.number}({', '.join(params)}):"
+    out.indent = 2
     if piece.captured:
         names = ", ".join(["_", "_", "_", *piece.captured])
         out.put(f"{names} = c")
-    first = len(out.lines)
-    out.indent = 2
     if unit.options.fueled and piece.counted:
         out.burn(piece.place)
     out.comp(piece.comp, out.start(piece.path), RETURN)
     if out.jumps:
-        out.lines.insert(first, " while 1:")
-    else:
-        out.lines[first:] = [line[1:] for line in out.lines[first:]]
-    return [header, *out.lines]
+        return [header, " while 1:", *out.lines]
+    return [header, *(line[1:] for line in out.lines)]

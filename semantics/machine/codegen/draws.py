@@ -15,6 +15,9 @@ from ppl.semantics.machine.distributions.continuous import HALF_LOG_2PI
 from ppl.semantics.machine.omega import HALF, KEY, SCALE
 from ppl.semantics.machine.paths import MASK
 
+#: a scale above which a quantile of the standard normal times it is not rounded to 0
+TINY = 1e-200
+
 
 def in_line(out: Expressions, d: ir.Op, where: str) -> str:
     """Emits a draw from a distribution's row at a path; its value as an expression."""
@@ -33,12 +36,12 @@ def in_line(out: Expressions, d: ir.Op, where: str) -> str:
             return f"({u} < {value})"
         case "normal", (m, scale) if single and positive(scale):
             standard = f"q_probit({u}, 0, 1)"
-            if isinstance(m, ir.Lit) and m.value == 0 and scale.value == 1:  # type: ignore[attr-defined]
-                return standard
+            scaled = standard if scale.value == 1 else f"{args[1]} * {standard}"  # type: ignore[attr-defined]
+            if isinstance(m, ir.Lit) and m.value == 0 and scale.value > TINY:  # type: ignore[attr-defined]
+                return f"({scaled})"  # adding 0 changes nothing but -0, which this is not
             value = out.as_atom(args[0])
             if not (isinstance(m, ir.Lit) and _finite(m.value)):
                 out.put(f"if not q_never < {value} < q_forever: q_dead(s)")
-            scaled = standard if scale.value == 1 else f"{args[1]} * {standard}"  # type: ignore[attr-defined]
             return f"({value} + {scaled})"
         case "exponential", (rate,) if single and positive(rate):
             return f"(-q_log1p_of(-({u})) / {args[0]})"

@@ -166,6 +166,8 @@ class Expressions:
         if v.op == "transform":
             d, forward, backward = (self.forced(a) for a in v.args)
             return family, f"({d}, q_callable(s, {forward}), q_callable(s, {backward}))"
+        if v.args and all(isinstance(a, ir.Lit) for a in v.args) and not self.unit.options.rational:
+            return family, self.constant(tuple(a.value for a in v.args))  # type: ignore[attr-defined]
         if self.unit.lazy:
             parts = [self.whole(a) for a in v.args]
             return family, f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
@@ -245,7 +247,10 @@ class Expressions:
         return f"q_columns_slice({xs}, {lo}, {hi}, {self.constant(v.span)})"
 
     def _op_zip(self, v: ir.Op) -> str:
-        return f"q_zip({self.constant(v.span)}, {', '.join(self.forced(a) for a in v.args)})"
+        return self.zipped(v, "q_zip")
+
+    def zipped(self, v: ir.Op, name: str) -> str:
+        return f"{name}({self.constant(v.span)}, {', '.join(self.forced(a) for a in v.args)})"
 
     def _checked(self, v: ir.Op) -> str:
         return f"q_{v.op}({self.whole(v.args[0])}, {self.constant(v.span)})"

@@ -21,6 +21,8 @@ class Names:
     def constant(self, value: Any) -> str:
         """The name bound to an object; equal numbers and texts share one."""
         key: Any = id(value)
+        if isinstance(value, tuple) and all(type(x) in (int, float, bool, str) for x in value):
+            key = tuple, repr(value)
         if isinstance(value, (int, float, str)) or value is None:
             key = type(value), repr(value)
         if key not in self._constants:

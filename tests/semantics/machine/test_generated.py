@@ -32,7 +32,7 @@ OPTIONS = [
 NODES = (
     "Module FunctionDef arguments arg Return Assign AugAssign For While If Expr Call Name Constant "
     "Tuple List ListComp comprehension BinOp UnaryOp BoolOp Compare IfExp Subscript Attribute Continue Break Pass Load "
-    "Store Add Sub Mult Div BitAnd BitXor RShift And Or Not USub Eq NotEq Lt LtE Gt GtE"
+    "Store Add Sub Mult Div BitAnd BitXor RShift And Or Not USub Eq NotEq Lt LtE Gt GtE Is"
 ).split()
 NUMBERED = re.compile(r"[abcfgkptuvwx]\d+|[skvc_]")
 TABLE = frozenset(table.table(is_rational=False))
