@@ -61,8 +61,8 @@ def uniform(omega: Source, name: Name, edges: Iterable[float] = ()) -> float:
     """A number in (0, 1), in whose use nothing changes but at `edges`.
 
     Between neighbouring edges every number must be used alike: an enumeration tries one in each
-    interval, its midpoint. Edges outside (0, 1) do not matter; a check does not see that some are
-    missing.
+    interval, its midpoint. Edges outside (0, 1) do not matter; where some are missing, the law that
+    is found is not the code's, and right code fails.
     """
     cuts = (0.0, *sorted({float(e) for e in edges if 0 < e < 1}), 1.0)
     return omega.draw(Label.of(name), _BETWEEN, (cuts,))

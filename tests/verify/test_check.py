@@ -13,6 +13,7 @@ from hypothesis.errors import FailedHealthCheck
 
 import ppl
 import ppl.verify
+from ppl.inference.choices import ACCEPT, COIN
 from ppl.inference.single_site import first_trace, revise
 from ppl.inference.smc import Smc, advance, resample, run_smc, spawn
 from ppl.semantics.diagnostics import DiagnosticError
@@ -302,6 +303,7 @@ def test_names_are_random_numbers():
         (lambda: check(Kernel(lambda m, s, o: s, lambda m, o: _only(m)), SMALL, Invariant()), "E742"),
         (lambda: check(Resampler(lambda w, o: [0, 1]), SMALL, Measure()), "E742"),
         (lambda: check(lambda m, o: (bernoulli(o, "x", 1.2), 0.0), SMALL, Measure()), "E743"),
+        (lambda: check(lambda m, o: (o.draw(ACCEPT, COIN, (1.2,)), 0.0), SMALL, Measure()), "E743"),
         (lambda: check(lambda m, o: (index(o, "x", 0), 0.0), SMALL, Measure()), "E743"),
         (lambda: categorical(MachineKey(1), "x", (0.5, 0.6)), "E743"),
         (lambda: check(Resampler(lambda w, o: w), SMALL, Invariant()), "E744"),

@@ -19,6 +19,7 @@ from ppl.inference.single_site import Revision, first_trace, revise
 from ppl.inference.smc import Particles, advance, resample, spawn
 from ppl.semantics import ir
 from ppl.semantics.ir_map import map_children
+from ppl.semantics.machine import Execution
 from ppl.semantics.machine.paths import hash_of
 from ppl.semantics.passes import PASSES
 from ppl.verify import (
@@ -174,6 +175,42 @@ def test_a_wrong_smc_is_found(step):
 def test_steps_that_use_the_step_before_s_key_are_found():
     verdict = check(smc(lambda p, omega, t: right(p, omega, t // 2)), SHORT, ProperlyWeighted())
     assert verdict.outcome == "FAIL" and "one place" in verdict.why
+
+
+#: some particles end while others have a score to come
+UNEVEN = """
+model uneven() {
+  a ~ bernoulli(0.35)
+  factor log(if a { 0.9 } else { 0.4 })
+  r ~ rest(a)
+  return (a, r)
+}
+fn rest(a: bool) -> measure[nat] {
+  if a { return 0 } else {
+    b ~ bernoulli(0.6)
+    factor log(if b { 2 } else { 0.3 })
+    checkpoint
+    c ~ bernoulli(if b { 0.2 } else { 0.9 })
+    return 1 + indicator(b) + 2 * indicator(c)
+  }
+}
+"""
+
+
+def ended_particles_dropped(particles, omega, t):
+    moved = advance(particles, omega, t)
+    if not moved.waiting:
+        return moved
+    ended = np.array([isinstance(run, Execution) for run in moved.runs])
+    population = Population(np.where(ended, -math.inf, moved.population.log_weights))
+    return resample(replace(moved, population=population), SOMETIMES, omega, t)
+
+
+def test_particles_that_end_early_keep_their_weights():
+    verdict = check(smc(right), UNEVEN, ProperlyWeighted())
+    assert verdict.ok, verdict
+    assert verdict.report.compared == 5
+    assert check(smc(ended_particles_dropped), UNEVEN, ProperlyWeighted()).outcome == "FAIL"
 
 
 # -------------------------------------------------------------------------------------- resampling
