@@ -44,19 +44,13 @@ def key_of(particles: Any) -> Hashable:
 def _so_far(run: Any) -> Hashable:
     """A run's trace, and whether it has ended."""
     ended = isinstance(run, Execution)
-    sites, cell = [], _newest(run.state if ended else run)
+    newest = run.state.sites if ended else run.trace[0] if run.trace else None
+    sites, cell = [], newest
     while cell is not None:
         cell, path, value = cell
         sites.append((path_of(path), value))
     weight = run.log_weight
     return ended, round(float(weight), 12) if weight > -float("inf") else weight, tuple(sites)
-
-
-def _newest(run: Any) -> Any:
-    """The linked list of a run's sites, newest first."""
-    if hasattr(run, "sites"):
-        return run.sites
-    return run.trace[0] if run.trace else None
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,6 @@ def one_key_for_all_particles(particles, omega, t):
         def at(self, step, slot):
             return omega.at(step, 0)
 
-        def each(self, step, slots):
-            return [omega.at(step, 0)] * slots
-
     return right(particles, Source(), t)
 
 
