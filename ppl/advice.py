@@ -16,6 +16,8 @@ ESS_PER_CHAIN = 100
 #: weights worth fewer draws than this (or half of them), or than this share of them, are few
 WEIGHTED_ESS = 100
 WEIGHTED_SHARE = 0.01
+#: statistics of draws that depend on those before them
+CHAINS = frozenset(("lp", "n_steps", "acceptance_rate"))
 
 
 def advise(posterior: Posterior) -> Iterator[Diagnostic]:
@@ -26,7 +28,7 @@ def advise(posterior: Posterior) -> Iterator[Diagnostic]:
         yield from _weights(posterior)
         return
     yield from _divergences(posterior)
-    if "lp" in posterior.stats or "n_steps" in posterior.stats or posterior.shape[0] > 1:
+    if posterior.shape[0] > 1 or CHAINS & posterior.stats.keys():
         yield from _chains(posterior)
 
 
@@ -83,8 +85,18 @@ def _weights(posterior: Posterior) -> Iterator[Diagnostic]:
             "W894",
             f"{n} draws are worth {size:.1f}; the heaviest has {top:.0%} of the weight",
             notes=(Note("the proposal hardly meets the posterior"),),
-            hint="use `nuts`; more draws help little",
+            hint=_instead(posterior),
         )
+
+
+def _instead(posterior: Posterior) -> str:
+    """What to do about weights that are far from equal."""
+    if posterior.method == "smc":
+        return "take more particles, or use `mcmc`"
+    target = posterior.target
+    if target is not None and target.model.engine.name == "machine":  # no gradients there
+        return "use `smc` or `mcmc`; more draws help little"
+    return "use `nuts`; more draws help little"
 
 
 def _list(shown: Sequence[str], n: int) -> str:

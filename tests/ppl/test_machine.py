@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -113,3 +114,19 @@ def test_check_shows_the_engine(tmp_path):
     assert out.exit_code == 0
     assert "runs on the machine" in out.output and "runs on XLA" in out.output
     assert "f ~ mem(fn (k: nat) => bernoulli(0.25))" in out.output
+
+
+@pytest.mark.parametrize(("method", "better"), [("importance", "`smc`"), ("smc", "particles")])
+def test_advice_names_methods_that_can_run_the_program(method, better):
+    sharp = ppl.compile("""
+model main(y: real) {
+  f ~ mem(fn (k: nat) => normal(0, 10))
+  observe y ~ normal(f(0), 0.01)
+  return f(0)
+}
+""").main(y=1.0)
+    made = getattr(ppl, method)(particles=30)
+    posterior = ppl.infer(sharp, made, seed=1, progress=False)
+    weighted = dataclasses.replace(posterior, log_weights=np.linspace(-90.0, 0.0, 30)[None])
+    (warning,) = weighted.warnings
+    assert warning.code == "W894" and warning.hint is not None and better in warning.hint

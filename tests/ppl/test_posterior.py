@@ -216,6 +216,10 @@ def test_chains_apart():
 def test_slow_chains():
     walk = np.cumsum(np.random.default_rng(2).normal(size=(4, 2_000)), axis=1)
     assert "W893" in codes(Posterior({"x": walk}))
+    # one chain of single-site moves has only their acceptance to tell it by; draws alone are none
+    one = walk[:1]
+    assert "W893" in codes(Posterior({"x": one}, stats={"acceptance_rate": np.ones((1, 1))}))
+    assert codes(Posterior({"x": one})) == []
 
 
 def test_collapsed_weights():
