@@ -153,13 +153,21 @@ class Model:
     def doc(self) -> str | None:
         return self._compiled.doc(self.name)
 
-    def __call__(self, **data: Any) -> Target:
-        """The measure of the model given its data.
+    def __call__(self, /, *unnamed: Any, **data: Any) -> Target:
+        """The measure of the model given its data, each parameter's by its name.
 
         Raises:
             DiagnosticError: E601 to E606, a parameter is missing, misspelt, or has data of the
                 wrong kind, shape or range; all such problems at once.
         """
+        if unnamed:
+            names = ", ".join(f"{p.name}=…" for p in self.parameters)
+            count = f"{len(unnamed)} value{'s' if len(unnamed) > 1 else ''}"
+            raise fail(
+                "E601",
+                f"`{self.name}` takes its data by name, and is given {count} without one",
+                hint=f"write {self.name}({names})",
+            )
         return self.on(data)
 
     def on(self, data: Mapping[str, Any] | Fields) -> Target:

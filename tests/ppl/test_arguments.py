@@ -1,4 +1,4 @@
-"""Positions and seeds: what is taken, and what is refused in the language's own words."""
+"""Data, positions and seeds: what is taken, and what is refused in the language's own words."""
 
 from __future__ import annotations
 
@@ -86,3 +86,10 @@ def test_seeds_may_be_negative_numpys_and_booleans(line):
     same = ppl.infer(line, few, seed=True, progress=False)
     np.testing.assert_array_equal(same["slope"], draws[1])
     assert same.resample(4, seed=-1)["slope"].shape == (1, 4)
+
+
+def test_data_are_given_by_name(line):
+    with pytest.raises(DiagnosticError, match=r"E601(.|\n)*hint: write line\(x=…, y=…\)"):
+        MODELS.line(X, Y)
+    named = ppl.compile("model m(self: real) { return self }").m
+    assert named(self=2.0).values["self"] == 2.0
