@@ -84,3 +84,19 @@ model main() { walk(0) }
             at, n = at.resume(MachineKey(2, n, slot)), n + 1
         stops.add((at.value, n - 1 - at.value))
     assert stops == {(2, 1), (3, 1)}  # one for each step, and one where the main block ends
+
+
+def test_a_closure_that_ends_in_a_call_of_one_of_another_arity():
+    machine, data = machine_of("""
+fn f(g: (bool, nat -> dist[bool]) -> dist[nat]) => fn (a) => g(a == 0, fn (b) => bernoulli(3/7))
+model main() {
+  let h = f(fn (c, d) => if c { categorical([0.2, 0.3, 0.5]) } else { categorical([0.1, 0.9]) })
+  k ~ h(0)
+  l ~ h(k)
+  return (k, l)
+}
+""")
+    law = {p.execution.result: p.weight for p in enumerate_paths(machine, data)}
+    after = {0: {0: 0.2, 1: 0.3, 2: 0.5}, 1: {0: 0.1, 1: 0.9}, 2: {0: 0.1, 1: 0.9}}
+    wanted = {(k, v): p * after[0][k] for k, row in after.items() for v, p in row.items()}
+    assert law == pytest.approx(wanted)
