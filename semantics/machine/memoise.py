@@ -28,7 +28,10 @@ def _key(path: Any, args: tuple[Any, ...]) -> Any:
 
 def key_of(h: int, args: tuple[Any, ...]) -> Any:
     """Where the value at `args` of the function at a path of hash h is remembered."""
-    return h, flat(args) if any(type(a) is tuple for a in args) else args
+    for a in args:
+        if type(a) is tuple:
+            return h, flat(args)
+    return h, args
 
 
 def found_at(s: State, key: Any) -> Any:
@@ -81,7 +84,9 @@ def _call(s: State, c: Any, *args: Any) -> Any:
     """The value at `args`, direct."""
     path = c[4]
     key = _key(path, args)
-    v = _found(s, key)
+    v = s.fresh.get(key, _MISSING)  # most often it is there
+    if v is _MISSING:
+        v = _found(s, key)
     if v is _MISSING:
         f = c[3]
         m = f[0](s, f, *args)
