@@ -414,16 +414,14 @@ class Terms:
         if isinstance(item, Nat) and options >= item.size:
             ways.append((4, lambda: f"categorical({self.weights(item.size, env, size)})"))
             if self.on("binomial"):
-                ways.append(
-                    (1, lambda: f"binomial({item.size - 1}, {self.expr(Prob(), env, size - 1)})")
-                )
+                ways.append((1, lambda: self.binomial(item.size - 1, env, size)))
         if isinstance(item, Nat) and item.size >= 3 and options >= item.size - 1 and not t.full:
             if self.on("zero_probability"):
                 ways.append(
                     (1, lambda: f"categorical({self.weights(item.size, env, 0, zero=True)})")
                 )
             if self.on("truncate"):
-                ways.append((1, lambda: self.truncation(item.size, env, size - 1)))
+                ways.append((1, lambda: self.truncation(item.size, env, size)))
         if self.on("mixture") and size > 0 and options >= 2:
             ways.append((1, lambda: self.mixture(t, env, size - 1)))
         if self.on("iid") and isinstance(item, Array) and options >= 2**item.length and not t.full:
@@ -434,12 +432,16 @@ class Terms:
             ways.append((1, lambda: f"dirac({self.expr(item, env, size - 1)})"))
         return self.pick(ways)
 
+    def binomial(self, n: int, env: Env, size: int) -> str:
+        p = self.expr(Prob(), env, size - 1) if size > 0 else self.fraction()
+        return f"binomial({n}, {p})"
+
     def truncation(self, n: int, env: Env, size: int) -> str:
         """A distribution on 1, …, n - 1."""
         if self.on("binomial"):
-            whole = f"binomial({n - 1}, {self.expr(Prob(), env, size)})"
+            whole = self.binomial(n - 1, env, size)
         else:
-            whole = f"categorical({self.weights(n, env, size)})"
+            whole = f"categorical({self.weights(n, env, size - 1)})"
         return f"truncate({whole}, lower=1)"
 
     def drawable(self, t: Dist) -> bool:
