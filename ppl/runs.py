@@ -20,7 +20,7 @@ from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
 
-#: methods of the machine; the last two are not yet XLA's
+#: methods of the machine; the last is not yet XLA's
 METHODS = ("importance", "exact", "smc", "mcmc")
 
 

@@ -71,9 +71,7 @@ def _is_arr(v: Any) -> bool:
 def moving(value: RValue, axis: Axis) -> list[Arr]:
     """The arrays in a value that vary along `axis`."""
     return [
-        a
-        for a in jax.tree.leaves(value, is_leaf=_is_arr)
-        if isinstance(a, Arr) and axis in a.axes
+        a for a in jax.tree.leaves(value, is_leaf=_is_arr) if isinstance(a, Arr) and axis in a.axes
     ]
 
 

@@ -140,9 +140,7 @@ class Bound:
         local = {p.name: env[p.name] for p in entry.params}
         try:
             if policy is not None:
-                result, state = run_sequentially(
-                    self.program, local, state, scope, axes[0], policy
-                )
+                result, state = run_sequentially(self.program, local, state, scope, axes[0], policy)
             else:
                 measure, state = run(entry.body, local, state, scope)
                 result, state = run_measure(measure, state, scope, entry.span)

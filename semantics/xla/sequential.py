@@ -76,13 +76,13 @@ class _Sequential:
                 for bind in binds:
                     out, state = self.statement(bind.comp, env, state, scope)
                     env[bind.name] = state.extra.lineage.made(out)
-                    if self.effects.is_point(bind.comp):
+                    if self.ends_at_point(bind.comp):
                         state = point(state, self.policy)
                 return self.main(result, env, state, scope)
             case ir.At():
                 return self._at(c, env, state, scope, self.main)
         out, state = self.statement(c, env, state, scope)
-        if self.effects.is_point(c):
+        if self.ends_at_point(c):
             made = state.extra.lineage.made(out)
             state = point(state, self.policy)
             out = state.extra.lineage.now(made)
@@ -90,8 +90,22 @@ class _Sequential:
 
     # ------------------------------------------------------------------------------- statements
 
+    def ends_at_point(self, c: ir.Comp) -> bool:
+        """Whether a statement of the main block scores, and is no loop with points of its own."""
+        return c.effectful and self.effects.is_point(c)
+
     def stops_in(self, c: ir.Comp) -> bool:
-        """Whether there are points inside a statement, at which weights may have changed."""
+        """Whether there may be points inside a statement, at which weights may have changed. What
+        pure functions return is not run here."""
+        match c:
+            case ir.Call():
+                return False
+            case ir.Block(binds=binds, result=result):
+                return any(self.stops_in(b.comp) for b in binds) or self.stops_in(result)
+            case ir.At(body=body):
+                return self.stops_in(body)
+            case ir.If(then=then, other=other):
+                return self.stops_in(then) or self.stops_in(other)
         return self.effects.suspends(c) and (self.effects.scores(c) or self.effects.stops(c))
 
     def statement(self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope) -> Result:
@@ -125,8 +139,6 @@ class _Sequential:
             case RunCall(call=call):
                 called, _ = run(call, self._ready(c, env, state), State(), scope)
                 return self._run(called, c, env, state, scope)
-            case ir.Call():
-                return self._plain(c, env, state, scope)
             case ir.Iterate():
                 raise _no_stop("at the steps of `iterate`", c)
             case ir.For():

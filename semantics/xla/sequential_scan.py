@@ -68,9 +68,7 @@ def scan(
         weights = weighted(weights, end, before)
         drawn, decision = policy(weights, end.omega, path_at(before))
         live = (after, inner, who)
-        ancestors, weights, live = decided(
-            decision, weights, lambda a: _heirs(live, a, axis), live
-        )
+        ancestors, weights, live = decided(decision, weights, lambda a: _heirs(live, a, axis), live)
         kept = after if node.keep == "all" else None
         happened = packing.pack((kept, end.sites, end.kept, end.observed, here.faults))
         return (*live, weights, omega.leave(drawn)), (
