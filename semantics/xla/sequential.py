@@ -109,6 +109,9 @@ class _Sequential:
         return self.effects.suspends(c) and (self.effects.scores(c) or self.effects.stops(c))
 
     def statement(self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope) -> Result:
+        if isinstance(c, RunCall):
+            called, state = self._plain(c.call, env, state, scope)
+            return self._run(called, c, env, state, scope)
         if not self.stops_in(c):
             return self._plain(c, env, state, scope)
         match c:
@@ -128,17 +131,13 @@ class _Sequential:
                 local = self._ready(c, env, state)
                 return scan(c, local, state, scope, self.policy)
             case ir.If(cond=cond, then=then, other=other):
-                known = value(cond, self._ready(c, env, state), scope)
+                known, state = self._value(cond, c, env, state, scope)
                 if not isinstance(known, bool):
                     raise _no_stop("under a random choice", c)
                 return self.statement(then if known else other, env, state, scope)
             case ir.Run(measure=measure):
-                return self._run(
-                    value(measure, self._ready(c, env, state), scope), c, env, state, scope
-                )
-            case RunCall(call=call):
-                called, _ = run(call, self._ready(c, env, state), State(), scope)
-                return self._run(called, c, env, state, scope)
+                found, state = self._value(measure, c, env, state, scope)
+                return self._run(found, c, env, state, scope)
             case ir.Iterate():
                 raise _no_stop("at the steps of `iterate`", c)
             case ir.For():
@@ -174,6 +173,13 @@ class _Sequential:
         """A statement without points inside."""
         local = self._ready(c, env, state)
         return self._ran(lambda s, sc: run(c, local, s, sc), state, scope)
+
+    def _value(
+        self, v: ir.Value, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope
+    ) -> Result:
+        """A value that a statement begins with."""
+        local = self._ready(c, env, state)
+        return self._ran(lambda s, sc: (value(v, local, sc), s), state, scope)
 
     def _ran(self, run_it: Any, state: State, scope: Scope) -> Result:
         front: Front = state.extra

@@ -42,8 +42,11 @@ def scan(
         scope = without_elements(scope)
     front: Front = state.extra
     axis, before = front.lineage.axis, front.lineage
-    over = value(node.over, env, scope)
-    start = value(node.init, env, scope)
+    outside = replace(scope, faults=None if scope.faults is None else [])
+    over = value(node.over, env, outside)
+    start = value(node.init, env, outside)
+    state = recorded(state, front, tuple(outside.faults or ()))
+    front = state.extra
     n = length(over)
     if n == 0:
         return (nothing_happened(start) if node.keep == "all" else start), state

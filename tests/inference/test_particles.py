@@ -82,6 +82,13 @@ model stops(ys: [real]) {
   observe 0.3 ~ normal(u, 1)
 }
 
+model survivors() {
+  k ~ categorical([0.2, 0.3, 0.5])
+  let x = [1.5, 2.5][k]
+  condition k < 2
+  return x
+}
+
 model random_branch(y: real) {
   long ~ bernoulli(0.4)
   x ~ if long { fold s = 0.0 for i in range(3) { e ~ normal(s, 1); observe y ~ normal(e, 1); return e } }
@@ -163,10 +170,14 @@ class Enumerated:
         weights, rows, history = found.outputs
         p = np.exp(found.log_probability)
         assert p.sum() == pytest.approx(1, abs=1e-12)
-        keys, at = np.unique(rows.reshape(-1, rows.shape[-1]), axis=0, return_inverse=True)
-        mass = np.bincount(at.ravel(), (p[:, None] * np.exp(weights)).ravel())
+        rows = rows.reshape(-1, rows.shape[-1])
+        # a number that tells histories apart, which sorts faster than they do
+        mark = (rows * np.random.default_rng(1).random(rows.shape[-1])).sum(axis=1)
+        _, first, at = np.unique(mark, return_index=True, return_inverse=True)
+        assert np.array_equal(rows[first[at]], rows)
+        mass = np.bincount(at, (p[:, None] * np.exp(weights)).ravel())
         due = np.concatenate([np.reshape(d, (len(p), -1)) for _, d in history], axis=1)
-        alive = {tuple(k): m for k, m in zip(keys.tolist(), mass, strict=True) if m > 0}
+        alive = {tuple(k): m for k, m in zip(rows[first].tolist(), mass, strict=True) if m > 0}
         return alive, due.mean(axis=0)
 
 
@@ -257,6 +268,16 @@ def test_evidence_and_smoothed_means_of_a_linear_gaussian_model():
     assert posterior.points["effective_sample_size"].shape == (5,)
     again = ppl.infer(MODELS.linear(ys=ys), ppl.smc(particles=1_000), seed=39, progress=False)
     assert np.array_equal(again["xs"], posterior["xs"])
+
+
+def test_what_went_wrong_in_particles_without_descendants_is_no_error():
+    """An index is out of range where the weight is then zero; all particles left are others'."""
+    posterior = ppl.infer(
+        MODELS.survivors(), ppl.smc(particles=50, threshold=1.0), progress=False, engine="xla"
+    )
+    assert posterior.points["resampled"].tolist() == [True]
+    assert set(np.ravel(posterior.result)) == {1.5, 2.5}
+    assert np.all(posterior.log_weights == posterior.log_weights[0, 0])
 
 
 def test_both_engines_stop_at_the_same_points():
