@@ -126,13 +126,17 @@ class Resample:
     scheme: SchemeName = "systematic"
     threshold: float = 0.5
 
+    def due(self, population: Population) -> Array:
+        """Whether to resample now. A population without mass goes on as it is."""
+        size = population.effective_size
+        return (size < self.threshold * population.size) & (size > 0)
+
     def __call__(self, population: Population, uniforms: Uniforms) -> tuple[Array, Population]:
         """Each new particle's ancestor, (n,) indices, and the new weights. Pure."""
         scheme, n = SCHEMES[self.scheme], population.size
         w = population.weights
         xp = w.__array_namespace__()
-        size = population.effective_size
-        due = (size < self.threshold * n) & (size > 0)
+        due = self.due(population)
         u = uniforms(scheme.count(n), lambda: scheme.edges(w), due)
         same = xp.arange(n)
         ancestors = xp.where(due, scheme.ancestors(w, u), same)

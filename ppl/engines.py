@@ -15,10 +15,10 @@ from ppl.semantics.machine.limits import Limits
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine
-MACHINE_ONLY = ("smc", "mcmc")
+MACHINE_ONLY = ("mcmc",)
 #: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
-#: from run to run or step to step
-UNFIT = frozenset(("E701", "E702", "E715"))
+#: from run to run or step to step, suspension points that it cannot stop at
+UNFIT = frozenset(("E701", "E702", "E715", "E730"))
 
 
 def on_engine(

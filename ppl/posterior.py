@@ -47,6 +47,9 @@ class Posterior:
     exact: bool = False
     #: exact probabilities of the options of finite sites, by site: (*plates and steps, options)
     marginals: Mapping[str, np.ndarray] = field(default_factory=dict)
+    #: what compiled particles did at their suspension points, in order: `effective_sample_size`
+    #: before each, and whether they `resampled` there; each (points,). Files do not keep it
+    points: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what the method itself has to warn of
     remarks: tuple[Diagnostic, ...] = ()
     #: the model and its data, if this process inferred it; files do not keep it

@@ -21,7 +21,7 @@ from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
 from ppl.semantics.machine.omega import slots_of
 
-#: methods of the machine; the last two are not yet XLA's
+#: methods of the machine; the last is not yet XLA's
 METHODS = ("importance", "exact", "smc", "mcmc")
 
 

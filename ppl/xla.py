@@ -189,6 +189,30 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
     )
 
 
+def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.particles import run_particles
+
+    target = target.sampler
+    found = run_particles(target.bound, target.data, method, seed=seed, observe=_whole_run)
+    values, result, faults = found.values
+    raise_faults(faults, weights=found.log_weights)
+    n = method.particles
+    return posterior_of(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=found.log_weights[None] + np.log(n),
+        evidence=found.log_evidence,
+        points={
+            "effective_sample_size": found.effective_sizes,
+            "resampled": found.resampled,
+        },
+        **_about(method, target, seed),
+    )
+
+
 def _exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.exact import Factored, run_exact
 
@@ -221,6 +245,7 @@ _RUNNERS: dict[str, Callable[..., Posterior]] = {
     "nuts": _chains,
     "hmc": _chains,
     "importance": _importance,
+    "smc": _smc,
     "exact": _exact,
     "map": _map,
     "laplace": _laplace,

@@ -1116,7 +1116,7 @@ ones; `ppl.infer` goes over to it by itself unless engine='xla' was asked for.
         """
 `engine="xla"` asks for compiled code, which has no inductive types, `mem`, general recursion and
 sizes that depend on random choices. `engine="machine"` asks for one execution after the other,
-which has no gradients. `smc` and `mcmc` run on the machine alone. By default the compiler chooses;
+which has no gradients. `mcmc` runs on the machine alone. By default the compiler chooses;
 `ppl check --engine` shows what, and why.
 
     ppl.infer(target, ppl.nuts(), engine="machine")          # wrong
@@ -1127,9 +1127,10 @@ which has no gradients. `smc` and `mcmc` run on the machine alone. By default th
         "a program that ran on the machine after all",
         """
 The compiler chose XLA, and found while compiling that sizes depend on what is drawn, that the state
-of a loop changes in form or size, or that a loop without a bound takes too many steps to keep what
-each draws. The machine ran the program instead: the law is the same, the random numbers are others,
-and it is slower. Say so to be rid of the remark.
+of a loop changes in form or size, that a loop without a bound takes too many steps to keep what
+each draws, or that particles have to stop where they cannot (E730). The machine ran the program
+instead: the law is the same, the random numbers are others, and it is slower. Say so to be rid of
+the remark.
 
     ppl.infer(target, ppl.importance())                      # tries XLA first
     ppl.infer(target, ppl.importance(), engine="machine")
@@ -1218,6 +1219,19 @@ standardised value, one Gumbel per category). Those that declare none are refuse
 
     g ~ gamma(2, 1)                    # wrong: two natural constructions disagree
     g ~ weibull(2, 1)                  # right: by its quantile
+""",
+    ),
+    "E730": Code(
+        "a suspension point at which compiled code cannot stop",
+        """
+Sequential Monte Carlo stops all particles after each scoring statement of the model, at each step
+of a `scan` or `fold` that scores, and at each `checkpoint`. Compiled code stops all of them at
+once: not in a branch that some of them take, in recursion, at the steps of `iterate`, inside a step
+of another loop, or inside a `for`. The machine stops particles one by one; `ppl.infer` goes over to
+it by itself unless engine='xla' was asked for. A loop that always runs stops on either:
+
+    if long { xs ~ scan x = 0 for y in ys { … observe y ~ normal(x, 1) … } }     # the machine's
+    xs ~ scan x = 0 for y in ys { … if long { observe y ~ normal(x, 1) } … }     # on XLA, too
 """,
     ),
     "E740": Code(

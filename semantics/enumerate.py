@@ -35,12 +35,22 @@ class Paths:
 
 
 class Enumerator:
-    """`run(data, tape) -> (tree of arrays, tape)`, compiled once for each batch size."""
+    """`run(data, tape) -> (tree of arrays, tape)`, compiled once for each batch size.
 
-    def __init__(self, run: Callable[[Any, Tape], tuple[Any, Tape]]):
+    length: choices that there is room for at first; more make it compile again.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Any, Tape], tuple[Any, Tape]],
+        *,
+        length: int = 16,
+        batches: tuple[int, ...] = BATCHES,
+    ):
         self._run = run
+        self._batches = batches
         self._programs: dict[tuple[int, int], Callable[..., Any]] = {}
-        self._length, self._width = 16, 4
+        self._length, self._width = length, 4
 
     def __call__(self, data: Any, *, limit: int = 1_000_000) -> Paths:
         """All paths. Raises E807 if there are more than `limit`."""
@@ -70,7 +80,7 @@ class Enumerator:
         waiting, done, rows, weights = 1, 0, [], []
         while waiting:
             tapes, lengths = np.concatenate(pending), np.concatenate(fixed)
-            size = next((b for b in BATCHES if b >= len(tapes)), BATCHES[-1])
+            size = next((b for b in self._batches if b >= len(tapes)), self._batches[-1])
             batch, prefix = tapes[-size:], lengths[-size:]
             pending, fixed = [tapes[:-size]], [lengths[:-size]]
             padded = np.concatenate([batch, np.repeat(batch[:1], size - len(batch), 0)])

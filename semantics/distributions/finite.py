@@ -14,6 +14,7 @@ from ppl.semantics import jax_compat
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.distributions.family import Member
 from ppl.semantics.distributions.law import Law
+from ppl.semantics.distributions.pieces import Pieces
 
 #: values of one site beyond which it is not enumerated
 MAX_VALUES = 10_000
@@ -26,6 +27,8 @@ def support_values(dist: Distribution) -> tuple[Array, Array]:
     the support varies over the batch. Raises E724 if the distribution is not finite, or has more
     than `MAX_VALUES` values, or their number is not known when tracing.
     """
+    if isinstance(dist, Pieces):
+        return dist.listed()
     values = _values(dist)
     if values.shape[0] > MAX_VALUES:
         raise _not_listed(f"{values.shape[0]} values are too many to list")

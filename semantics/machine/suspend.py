@@ -33,6 +33,11 @@ class Suspended(NamedTuple):
     memo: Table = EMPTY
     trace: tuple[Any, Any, Any, Any] | None = None
 
+    @property
+    def sites(self) -> Any:
+        """The random choices so far, newest first: (older, path, value); None if not recorded."""
+        return None if self.trace is None else self.trace[0]
+
     def resume(self, omega: Omega) -> Suspended | Execution:
         """Run to the next suspension point, or to the end.
 

@@ -75,7 +75,7 @@ def side_by_side(
     axis: Axis, body: Callable[[State, Scope], Result], state: State, scope: Scope
 ) -> Result:
     """The array of the results of independent runs of `body`, one for each element of `axis`."""
-    given = {k: open_array(v, axis) for k, v in _owned(scope, axis.size).items()}
+    given = {k: open_array(v, axis) for k, v in owned_elements(scope, axis.size).items()}
     inner = replace(scope.along(axis), given=given, faults=_region(scope))
     out, end = at_binder(body, State(omega=state.omega, extra=state.extra), inner)
     if scope.faults is not None:
@@ -84,7 +84,7 @@ def side_by_side(
     return _close_result(out, axis), close_scores(done, end.scores, axis)
 
 
-def _owned(scope: Scope, n: int) -> dict[str, Arr]:
+def owned_elements(scope: Scope, n: int) -> dict[str, Arr]:
     """What is given for the iterations of the loop at this path (another size is not for it)."""
     return {
         k: v
@@ -158,11 +158,11 @@ def _filtered(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
 # ---------------------------------------------------------------------------------------- scans
 
 
-def _history(v: RValue, n: int) -> RValue:
+def history_of(v: RValue, n: int) -> RValue:
     return as_array(map_leaves(time_event, v), n)
 
 
-def _no_history(like: RValue) -> RValue:
+def nothing_happened(like: RValue) -> RValue:
     """The array of no states."""
 
     def none(a: Arr) -> Arr:
@@ -178,10 +178,10 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         scope = without_elements(scope)
     over = value(node.over, env, scope)
     n = length(over)
-    owned = _owned(scope, n)
+    owned = owned_elements(scope, n)
     start = value(node.init, env, scope)
     if n == 0:  # the body never runs
-        return (_no_history(start) if node.keep == "all" else start), state
+        return (nothing_happened(start) if node.keep == "all" else start), state
     if isinstance(state.extra, Summed):
         from ppl.semantics.xla.chains import chain
 
@@ -211,7 +211,7 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         init = closed_form(lambda v: step((v, state.omega), first)[0][0], init, node.span)
     (last, omega), happened = jax.lax.scan(step, (init, state.omega), inputs, length=n)
     done = _merged(replace(state, omega=omega), happened, n, scope)
-    return (_history(happened[0], n) if node.keep == "all" else last), done
+    return (history_of(happened[0], n) if node.keep == "all" else last), done
 
 
 def _merged(state: State, happened: Any, n: int, scope: Scope) -> State:
@@ -221,11 +221,11 @@ def _merged(state: State, happened: Any, n: int, scope: Scope) -> State:
         scope.faults.extend(over_time(faults))
     state = replace(
         state,
-        sites={**state.sites, **{k: _history(v, n) for k, v in sites.items()}},
-        kept={**state.kept, **{k: _history(v, n) for k, v in kept.items()}},
+        sites={**state.sites, **{k: history_of(v, n) for k, v in sites.items()}},
+        kept={**state.kept, **{k: history_of(v, n) for k, v in kept.items()}},
     )
     for name, s in observed.items():
-        state = state.observing(name, _history(s, n))
+        state = state.observing(name, history_of(s, n))
     for f in scores:
         state = state.scored(Arr(jnp.sum(f.score.data, axis=0), f.score.axes), f.pending)
     return state
@@ -242,7 +242,7 @@ def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
     read = (node.body.free | node.until.free) - {node.carry.name}
     start = value(node.init, env, scope)
     axes = carry_axes(read, (start,), node.body.effectful, env, scope)
-    given = {k: map_leaves(time_first, elements(v)) for k, v in _owned(scope, n).items()}
+    given = {k: map_leaves(time_first, elements(v)) for k, v in owned_elements(scope, n).items()}
 
     def step(carry: tuple[RValue, Arr, Any], x: tuple[Any, Mapping[str, RValue]]) -> Any:
         (current, alive, omega), (t, now) = carry, x

@@ -21,8 +21,10 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.fixed import Fixed, values_of
+from ppl.semantics.xla.points import Front, Policy
 from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
+from ppl.semantics.xla.sequential import run_sequentially
 from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, unlisted
 from ppl.semantics.xla.state import Path, Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import NUDGE, Summed, Summing
@@ -109,11 +111,13 @@ class Bound:
         smooth: bool = False,
         predict: Callable[[RValue], SiteRule] | bool = False,
         outline: dict[str, ir.At] | None = None,
+        policy: Policy | None = None,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`.
 
         With `predict`, observations are made instead of scored: drawn, or by the site rule that it
-        gives for the value seen.
+        gives for the value seen. With `policy`, the run stops at its suspension points, and `axes`
+        is the particle axis.
         """
         env = {**dict(self.static), **_in_this_precision(dict(data))}
         entry = self.program.entry
@@ -135,8 +139,11 @@ class Bound:
         state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
         local = {p.name: env[p.name] for p in entry.params}
         try:
-            measure, state = run(entry.body, local, state, scope)
-            result, state = run_measure(measure, state, scope, entry.span)
+            if policy is not None:
+                result, state = run_sequentially(self.program, local, state, scope, axes[0], policy)
+            else:
+                measure, state = run(entry.body, local, state, scope)
+                result, state = run_measure(measure, state, scope, entry.span)
         except RecursionError:
             raise unbounded(entry.span) from None
         return result, replace(state, faults=tuple(scope.faults or ()))
@@ -150,6 +157,17 @@ class Bound:
         weighted: E[exp(log-weight) f(result)] is the integral of f under the program's measure."""
         result, state = self.execute(data, rule=draw, omega=omega, axes=axes, record=record)
         return result, total((f.score for f in state.scores), axes), state
+
+    def sequential(
+        self, data: Data, omega: Any, axis: Axis, policy: Policy, *, record: frozenset[str] = ALL
+    ) -> tuple[RValue, Front, State]:
+        """Draw every site, the policy deciding at suspension points which particles go on: (result,
+        the final population, state). Law: `ProperlyWeighted`, for whole traces, if the policy is:
+        E[Σ w f(trace)] is the integral of f under the program's measure."""
+        result, state = self.execute(
+            data, rule=draw, omega=omega, axes=(axis,), record=record, policy=policy
+        )
+        return result, state.extra, state
 
     # ------------------------------------------------------------------------------ the density
 

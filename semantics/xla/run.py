@@ -146,7 +146,7 @@ def run_measure(measure: RValue, state: State, scope: Scope, span: Span | None) 
     match measure:
         case Dist(name="dirac", args=(x,)):
             return x, state
-        case Dist(name="iid", args=(n, each)) if not _is_law(each):
+        case Dist(name="iid", args=(n, each)) if not is_law(each):
             from ppl.semantics.xla.loops import side_by_side
 
             axis = scope.fresh_plate("/".join(scope.path), n.value)
@@ -173,11 +173,11 @@ def run_measure(measure: RValue, state: State, scope: Scope, span: Span | None) 
     raise TypeError(f"not a measure: {measure!r}")
 
 
-def _is_law(measure: RValue) -> bool:
+def is_law(measure: RValue) -> bool:
     """Whether a measure is one distribution, with a density."""
     match measure:
         case Dist(name="iid", args=(_, each)):
-            return _is_law(each)
+            return is_law(each)
         case _:
             return isinstance(measure, Dist)
 

@@ -167,6 +167,5 @@ def test_settings_are_checked(setting):
 
 
 def test_what_runs_on_the_machine_alone_says_so():
-    for method in (ppl.smc(), ppl.mcmc()):
-        with pytest.raises(DiagnosticError, match="E716"):
-            ppl.infer(MODELS.deep(y=3), method, engine="xla", progress=False)
+    with pytest.raises(DiagnosticError, match="E716"):
+        ppl.infer(MODELS.deep(y=3), ppl.mcmc(), engine="xla", progress=False)

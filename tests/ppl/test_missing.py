@@ -187,7 +187,9 @@ def test_data_without_holes_are_plain_data():
     target = MODELS.ar(**data)
     assert target.program is MODELS.ar.program and target.sampler is target
     plain = ppl.compile("model m(y: [real]) { observe y[0] ~ normal(0, 1) }").m
-    with pytest.raises(ppl.DiagnosticError, match=r"(?s)E606.*`y\[1\]`.*declare the element `real\?`"):
+    with pytest.raises(
+        ppl.DiagnosticError, match=r"(?s)E606.*`y\[1\]`.*declare the element `real\?`"
+    ):
         plain(y=[1.0, _])
 
 

@@ -16,8 +16,8 @@ from ppl.semantics.machine.values import Constructors
 @dataclass(frozen=True)
 class Generated:
     """source: the module's text. bound: its constants. places: where code is from, by its name.
-    twins: the `a` block of each `b` block. entry: the number of the main function, run. lazy: whether
-    values may be lazy."""
+    twins: the `a` block of each `b` block. entry: the number of the main function, run. lazy:
+    whether values may be lazy."""
 
     source: str
     bound: Mapping[str, Any]
