@@ -183,7 +183,7 @@ class Blocks(Terms):
             if frame.size > 0 and self.on("for"):
                 ways.append((2, lambda: self.score_each(frame)))
         if self.on("zero_scores") and frame.paths >= 3:
-            ways.append((3, lambda: self.rule_out(frame)))
+            ways.append((4, lambda: self.rule_out(frame)))
         if self.on("dead_draws") and frame.paths >= 2:
             ways.append((2, lambda: self.dead(frame)))
         if self.on("discrete_uniform") and frame.paths >= 3:

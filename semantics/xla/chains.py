@@ -110,7 +110,7 @@ def _sizes(loop: _Loop) -> dict[int, int] | None:
             i: out.index[0].size
             for i, out in enumerate(outs)
             if out.index is not None and out.index[0] is not None and out.index[0].enumerated
-            and out.index[1] == 0 and _discrete(out)
+            and loop.time in out.index[0].plates and out.index[1] == 0 and _discrete(out)
         }  # fmt: skip
         found = {i: max(k, _size_of(loop.init[i])) for i, k in found.items()}
         if found == sizes:
@@ -206,7 +206,7 @@ def _run_chain(loop: _Loop, sizes: dict[int, int], state: State) -> Result:
     last: list[Arr] = list(last_rest)
     for i, size in sizes.items():
         out, summed, end = _leaving(outs[i], size, (*outer, loop.time), loop, i, used, summed, end)
-        first, summed, state = _entering(loop.init[i], size, outer, loop, i, used, summed, state)
+        first, summed, state = _entering(loop.init[i], size, outer, loop, i, summed, state)
         final, summed = summed.fresh(f"{loop.time.name}.{i}.last", size, outer)
         links.append(Link(first, into[i], out, final))
         after[i] = position(out, 0, like=loop.init[i].data)
@@ -243,20 +243,11 @@ def _entering(
     plates: Axes,
     loop: _Loop,
     i: int,
-    used: set[Axis],
     summed: Summed,
     state: State,
 ) -> tuple[Axis, Summed, State]:
-    axis = init.index[0] if init.index is not None and init.index[1] == 0 else None
-    if (
-        axis is not None
-        and axis.enumerated
-        and axis.size == size
-        and axis.plates == plates
-        and axis not in used
-    ):
-        used.add(axis)
-        return axis, summed, state
+    """The axis of the first state: one of its own, equal to the start. The start's own axis would
+    not do, if it is read by the steps too, or begins another chain."""
     plain = replace(init, index=None)
     outside = elementwise(lambda x: (x < 0) | (x >= size), plain)
     message = f"this loop starts from a state that is none of 0 to {size - 1}, its choices' values"
@@ -285,7 +276,8 @@ def _unsummed(
     node = loop.node
     read = node.body.free - {node.carry.name, node.param.name}
     every = carry_axes(read, (loop.over, loop.init), node.body.effectful, loop.env, loop.scope)
-    axes = tuple(a for a in every if not a.enumerated)
+    # choices that are summed outside the loop stay axes; its own have no place in the carry
+    axes = tuple(a for a in every if not (a.enumerated and loop.time in a.plates))
     begin = [spread(replace(p, index=None), axes) for i, p in enumerate(parts) if i not in sizes]
 
     def first(a: Arr) -> Arr:

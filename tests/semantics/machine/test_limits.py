@@ -43,7 +43,7 @@ model returned() { f ~ mem(fn (k: nat) => down(k)); return f }
 FOREVER = {
     "tails": "tail",
     "mutual": "`even`|`odd`",
-    "boxed": "a function",
+    "boxed": "`open`|a function",  # they call each other
     "looping": "iterate",
     "nested": "tail",
     "inner": "tail",

@@ -480,3 +480,59 @@ def test_a_random_bound_is_refused_at_its_site():
         _ = target(source, y=0.3).density
     (found,) = error.value.diagnostics
     assert found.code == "E724" and found.span is not None and found.span.text == "binomial(n, 0.4)"
+
+
+SHARED = """
+model held() {
+  x ~ categorical([1/5, 1/5, 3/5])
+  b ~ bernoulli(1/17)
+  observe 1.5 ~ normal(x, 1)
+  return (x, indicator(b) == (fold s = x for i in range(3) { x }))
+}
+model replaced() {
+  x ~ categorical([3/7, 2/7, 2/7])
+  y ~ fold s = x for (i, j) in zip(range(3), range(3)) {
+    u ~ discrete_uniform(0, 2)
+    condition u >= j - s
+    return j
+  }
+  for k in range(3) { observe y ~ categorical([9/17, 3/17, 5/17]) }
+  return (x, y)
+}
+model read() {
+  x ~ categorical([3/7, 2/7, 2/7])
+  ys ~ scan s = x for i in range(4) {
+    z ~ categorical([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]][s])
+    observe 0.3 * i ~ normal(z + x, 1)
+    return z
+  }
+  zs ~ scan s = x for i in range(3) { observe 0.5 ~ normal(s, 1); return x }
+  return (x, ys, zs)
+}
+model both() {
+  x ~ categorical([3/7, 2/7, 2/7])
+  ys ~ scan s = x for i in range(3) {
+    z ~ categorical([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]][s])
+    observe 0.3 * i ~ normal(z, 1)
+    return z
+  }
+  ws ~ scan s = x for i in range(3) {
+    z ~ categorical([[0.3, 0.3, 0.4], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]][s])
+    observe 1.1 * i ~ normal(z - x, 1)
+    return z
+  }
+  return (x, ys, ws)
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["held", "replaced", "read", "both"])
+def test_loops_share_the_choice_that_they_start_from(name):
+    """The choice is carried on, forgotten, read by the steps, or starts two chains."""
+    t = ppl.compile(SHARED)[name]()
+    paths = ppl.infer(t, ppl.exact(), progress=False)
+    sums = ppl.infer(t, ppl.exact(paths=1, draws=10), progress=False)
+    assert paths.exact and not sums.exact
+    assert sums.log_evidence == pytest.approx(paths.log_evidence, abs=1e-12)
+    law = [np.sum(paths.weights * (np.asarray(paths["x"]) == k)) for k in range(3)]
+    np.testing.assert_allclose(sums.marginals["x"], law, atol=1e-12)
