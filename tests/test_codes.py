@@ -18,7 +18,7 @@ def used() -> dict[str, str]:
     found: dict[str, str] = {}
     for folder in ("lang", "semantics", "inference", "ppl"):
         for path in (ROOT / folder).rglob("*.py"):
-            if path.name == "codes.py" or any(p.is_symlink() for p in path.parents):
+            if path.parent.name == "codes" or any(p.is_symlink() for p in path.parents):
                 continue
             for code in CODE.findall(path.read_text()):
                 found.setdefault(code, str(path.relative_to(ROOT)))

@@ -1,0 +1,180 @@
+"""Methods of inference and their settings."""
+
+from __future__ import annotations
+
+from ppl.semantics.codes.page import Code
+
+PAGES: dict[str, Code] = {
+    "E801": Code(
+        "a site that cannot be drawn",
+        """
+Methods that run the model forward (importance, prior simulation) draw every site. `flat` is a
+density without a sampler.
+
+    mu ~ flat()               # nuts, hmc, map, laplace
+    mu ~ normal(0, 100)       # any method
+""",
+    ),
+    "E802": Code(
+        "a trace without a value for a site",
+        """
+Replaying a program takes the value of every random choice from a trace, by the choice's path.
+
+    {"mu": 0.3}                             # for a model that draws `mu` and `tau`
+    {"mu": 0.3, "tau": 1.5}
+""",
+    ),
+    "E803": Code(
+        "a discrete site under a gradient method",
+        """
+Gradient methods move real numbers. Discrete choices with finitely many values are summed out
+exactly; one without a bound cannot be.
+
+    k ~ poisson(3)                          # no bound
+    k ~ truncate(poisson(3), 0, 40)         # summed out
+""",
+    ),
+    "E805": Code(
+        "discrete choices that are coupled",
+        """
+Finite choices are summed out one by one, which needs the elements of an array of choices to be
+independent given everything else. Mixing them (their sum, one choice used at another's place)
+leaves a table over all combinations.
+
+    zs ~ for y in ys { bernoulli(0.3) }
+    observe n ~ poisson(sum(indicator(zs)))                     # all of zs at once
+    for (z, y) in zip(zs, ys) { observe y ~ normal(mu[indicator(z)], 1) }    # one by one
+""",
+    ),
+    "E806": Code(
+        "a loop whose state cannot be summed out",
+        """
+A loop that carries a finite choice from step to step is summed by a forward recursion. Everything
+else it carries must not depend on those choices, since it would have one value for each history.
+
+    z ~ fold z = z0 for y in ys { z ~ categorical(a[z]); observe y ~ normal(mu[z], 1); return z }
+    x ~ fold x = 0 for y in ys { up ~ bernoulli(0.5); return if up { x + 0.1 } else { x * 0.9 } }
+
+The second needs a method that draws the choices: importance, smc, mcmc.
+""",
+    ),
+    "E807": Code(
+        "a program with too many paths, or infinitely many",
+        """
+Exact inference runs every possible execution. All random choices must have finitely many values,
+and together not too many.
+
+    x ~ normal(0, 1)        # nuts, importance
+    x ~ bernoulli(0.3)      # exact
+""",
+    ),
+    "E808": Code(
+        "a site to non-centre that is not there",
+        """
+`noncenter` names continuous sites by their path, as results do.
+
+    theta ~ for _ in y { normal(mu, tau) }
+    ppl.nuts(noncenter=["theta[1]"])    # wrong: an element of the site
+    ppl.nuts(noncenter=["theta"])
+""",
+    ),
+    "E809": Code(
+        "a site that cannot be non-centred",
+        """
+Non-centring moves a site in standardised coordinates, x = location + scale * u. Only families with
+a location and a scale have them.
+
+    theta ~ for _ in y { normal(mu, tau) }      # noncenter = theta
+    tau ~ gamma(2, 1)                           # cannot be
+""",
+    ),
+    "E810": Code(
+        "no starting point",
+        """
+A gradient method starts where the log density and its gradient are finite. None was found among
+random points and draws from the prior. Most often an observation lies outside the support of what
+it is observed from, or an expression is not a number near zero.
+
+    observe -1 ~ exponential(rate)          # impossible whatever `rate` is
+    observe 1 ~ exponential(rate)
+""",
+    ),
+    "E811": Code(
+        "a setting of an inference method out of range",
+        """
+Numbers of draws and chains are at least one, `target_accept` lies between 0 and 1, and so on.
+
+    nuts(chains=0)
+    nuts(chains=4)
+""",
+    ),
+    "E812": Code(
+        "no mode found",
+        """
+The optimiser did not reach a point where the gradient vanishes. The density may have no mode: in a
+hierarchical model it often grows without bound as a scale goes to zero with its effects.
+
+    tau ~ flat(0, inf)
+    theta ~ for _ in range(8) { normal(mu, tau) }      # unbounded as tau -> 0
+    tau ~ gamma(2, 0.1)                                # zero density at 0
+""",
+    ),
+    "E813": Code(
+        "the mode has no Gaussian approximation",
+        """
+The Laplace approximation needs the log density to curve down in every direction at its mode. Where
+it is flat, a combination of sites is not determined by prior and data.
+
+    a ~ flat()
+    b ~ flat()
+    observe y ~ normal(a + b, 1)            # a - b can be anything
+    a ~ normal(0, 10)
+    b ~ normal(0, 10)
+""",
+    ),
+    "E814": Code(
+        "nothing for a gradient method to move",
+        """
+Every site is discrete and can be summed out, so the answer is known exactly without sampling.
+
+    ppl run coins.ppl --method nuts
+    ppl run coins.ppl --method exact
+""",
+    ),
+    "E815": Code(
+        "an unknown method",
+        """
+`ppl.infer` takes a method, or a method's name.
+
+    ppl.infer(target, ppl.nuts)
+    ppl.infer(target, ppl.nuts(chains=2))
+""",
+    ),
+    "E816": Code(
+        "an unknown setting of a method",
+        """
+Settings are the keyword arguments of a method, and `--set NAME=VALUE` on the command line.
+
+    --method nuts --set target_acept=0.9
+    --method nuts --set target_accept=0.9
+""",
+    ),
+    "E817": Code(
+        "something that is not a target",
+        """
+A model is a function of its data; what is inferred is the model applied to data.
+
+    ppl.infer(models.line, ppl.nuts())                  # the model
+    ppl.infer(models.line(x=x, y=y), ppl.nuts())        # the model on its data
+""",
+    ),
+    "E818": Code(
+        "an unknown model",
+        """
+The models of a file are attributes of what `ppl.load` gives, by the names they are declared with.
+
+    ppl.load("line.ppl").lines      # the file says `model line(…)`
+    ppl.load("line.ppl").line
+""",
+    ),
+}

@@ -1,0 +1,69 @@
+"""Posteriors."""
+
+from __future__ import annotations
+
+from ppl.semantics.codes.page import Code
+
+PAGES: dict[str, Code] = {
+    "E891": Code(
+        "a posterior has no draws of that name",
+        """
+Draws are named by site: the binders and loop indices of the run, as in `theta[3]` or `step/x`. The
+model's returned value is `posterior.result`.
+
+    posterior["Theta"]      # wrong
+    posterior["theta"]      # right
+""",
+    ),
+    "E892": Code(
+        "the method gives no evidence",
+        """
+The log evidence is the logarithm of the model's total mass. Exact enumeration, importance sampling
+and sequential Monte Carlo estimate it; Markov chains such as NUTS draw from the posterior and know
+nothing of its mass.
+
+    ppl.infer(target, ppl.nuts()).log_evidence                # wrong
+    ppl.infer(target, ppl.importance(10_000)).log_evidence    # right
+""",
+    ),
+    "E893": Code(
+        "not a saved posterior",
+        """
+`ppl.load_posterior` reads files that `Posterior.save` wrote (NetCDF, with the suffix `.nc`).
+
+    ppl.load_posterior("data.nc")           # wrong: some other NetCDF file
+    posterior.save("posterior.nc")          # right
+    ppl.load_posterior("posterior.nc")
+""",
+    ),
+    "E894": Code(
+        "a result cannot be written",
+        """
+The folder does not exist, or the file may not be written there, or a plot's suffix names no format.
+
+    ppl run model.ppl --data d.json --out missing/folder/posterior.nc      # wrong
+    mkdir -p missing/folder                                                # right: make it first
+""",
+    ),
+    "E895": Code(
+        "every draw has weight zero",
+        """
+Not one draw agrees with the observations: an observed value lies outside its distribution's
+support, a `condition` never holds, or the prior is so far from the data that all weights underflow.
+
+    sigma ~ uniform(0, 1)
+    observe y ~ uniform(0, sigma)        # wrong for y = 3: its density is always zero
+    sigma ~ uniform(0, 10)               # right: some draws can produce y
+""",
+    ),
+    "E896": Code(
+        "a posterior without its model",
+        """
+A posterior that was inferred in this process predicts for the data it was given. One that was
+loaded from a file needs to be told the model and the data to predict for.
+
+    ppl.load_posterior("p.nc").predict()
+    ppl.load_posterior("p.nc").predict(model(x=x, y=y))
+""",
+    ),
+}

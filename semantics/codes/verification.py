@@ -1,0 +1,90 @@
+"""Checks of transformers."""
+
+from __future__ import annotations
+
+from ppl.semantics.codes.page import Code
+
+PAGES: dict[str, Code] = {
+    "E740": Code(
+        "a transformer does not keep its law",
+        """
+`ppl.verify` ran the transformer on every outcome of its own random choices and of the program's,
+and a mass is not what the contract says. The report shows the program, the trace, the expected and
+the found mass, and the random choices that give it; `verdict.counterexample.replay()` runs them
+again.
+
+    return ancestors, log_weights                     # wrong: weights are not reset
+    return ancestors, [log_mean(log_weights)] * n     # right: each child has the mean weight
+""",
+    ),
+    "E741": Code(
+        "a check that decides nothing",
+        """
+There are more random outcomes than may be run one by one, the program is not finite, or it has no
+mass. Nothing was found wrong, and nothing was shown to be right. Paths multiply with particles,
+steps and values: three of each are enough to see most mistakes.
+
+    check(smc_with(particles=50), program, ProperlyWeighted()).assert_ok()     # too many
+    check(smc_with(particles=3), program, ProperlyWeighted()).assert_ok()
+""",
+    ),
+    "E742": Code(
+        "a subject of a check that does not keep to its protocol",
+        """
+Each kind of subject of `ppl.verify` takes and gives values of one form: a sampler gives weighted
+values (or executions), a kernel a state, a resampler ancestors and as many log weights.
+
+    Resampler(lambda log_weights, omega: ancestors)                    # wrong
+    Resampler(lambda log_weights, omega: (ancestors, new_weights))     # right
+""",
+    ),
+    "E743": Code(
+        "probabilities of a choice that are none",
+        """
+Inference code draws a choice whose probabilities are negative, not numbers, or do not sum to 1.
+
+    bernoulli(omega, "accept", ratio)               # wrong if the ratio is above 1
+    bernoulli(omega, "accept", min(1, ratio))
+    categorical(omega, "ancestor", weights)         # wrong if they do not sum to 1
+    categorical(omega, "ancestor", [w / sum(weights) for w in weights])
+""",
+    ),
+    "E744": Code(
+        "a contract that such a subject does not have",
+        """
+Each contract is a law of some kinds of transformers: `Invariant` and `Reversible` are of kernels,
+`ProperlyWeighted` of samplers and resamplers, `SameDensity` of distributions.
+
+    check(Resampler(r), program, Invariant())             # wrong
+    check(Resampler(r), program, ProperlyWeighted())      # right
+""",
+    ),
+    "E745": Code(
+        "not a program that can be checked",
+        """
+A check takes a program of `ppl.verify.programs()`, a model applied to its data, or a text whose
+last model takes no data.
+
+    check(kernel, model, Invariant())               # wrong: a model without its data
+    check(kernel, model(y=[1, 0, 1]), Invariant())
+""",
+    ),
+    "E746": Code(
+        "a setting of a check that makes no sense",
+        """
+`limit` is the number of paths that may be run, at least 1; `temperature` is positive.
+
+    check(kernel, program, Invariant(temperature=0))       # wrong: the prior is no posterior
+    check(kernel, program, Invariant(temperature=0.3))     # the scores to the power 0.3
+""",
+    ),
+    "E747": Code(
+        "an enumeration that lists an atom twice",
+        """
+The contract `Enumerates` says that every atom of the measure comes once, with its whole mass.
+
+    [(True, log(0.2)), (True, log(0.1))]       # wrong
+    [(True, log(0.2 + 0.1))]
+""",
+    ),
+}

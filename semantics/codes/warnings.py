@@ -1,0 +1,140 @@
+"""Warnings, numbered as errors are."""
+
+from __future__ import annotations
+
+from ppl.semantics.codes.page import Code
+
+PAGES: dict[str, Code] = {
+    "W301": Code(
+        "an arm that is never reached",
+        """
+A variable takes every value, so no later arm is tried. Constructors begin with a capital letter.
+
+    match t { leaf => 0, Node(l, r) => 1 }
+    match t { Leaf => 0, Node(l, r) => 1 }
+""",
+    ),
+    "W401": Code(
+        "an observation that may lie outside the support",
+        """
+The data are declared with a wider range than the distribution draws. Values outside have weight
+0.
+
+    model m(y: [int]) { observe y ~ poisson(3) … }
+    model m(y: [nat]) { observe y ~ poisson(3) … }
+""",
+    ),
+    "W501": Code(
+        "a latent variable that nothing uses",
+        """
+Nothing depends on the draw, so its posterior is its prior. Often another variable was meant.
+
+    tau ~ half_normal(1)
+    theta ~ normal(mu, 1)         # normal(mu, tau)
+""",
+    ),
+    "W601": Code(
+        "a data field is not used",
+        """
+The file has a field that no parameter of the model is named after. Nothing is wrong if it belongs
+to other models; if it should have been used, the names differ.
+
+    model m(y: [real]) { … }
+
+    {"y": [1, 2], "n": 2}      # warns: n is not used
+    {"y": [1, 2]}              # right
+""",
+    ),
+    "W717": Code(
+        "a program that ran on the machine after all",
+        """
+The compiler chose XLA, and found while compiling that sizes depend on what is drawn, that the state
+of a loop changes in form or size, that a loop without a bound takes too many steps to keep what
+each draws, or that particles have to stop where they cannot (E730). The machine ran the program
+instead: the law is the same, the random numbers are others, and it is slower. Say so to be rid of
+the remark.
+
+    ppl.infer(target, ppl.importance())                      # tries XLA first
+    ppl.infer(target, ppl.importance(), engine="machine")
+""",
+    ),
+    "W855": Code(
+        "a name was set that no execution came to",
+        """
+On the machine, names are known when a program runs. None of the executions had a site of this name:
+it is spelt differently, or stands in a branch that was never taken.
+
+    n ~ pick(0)                               # recursive: `pick` runs `stop` again and again
+    target.do({"n/pick/stop": 1})             # wrong: no such path
+    target.do({"n/else/pick/stop": 1})        # right: the names that results show
+""",
+    ),
+    "W891": Code(
+        "divergent transitions",
+        """
+At a divergence the numerical trajectory of Hamiltonian Monte Carlo left the true one: the posterior
+bends too sharply there for the step size, and the draws miss that region. Few divergences are often
+cured by smaller steps; many by writing the model with its scale outside.
+
+    theta ~ for _ in y { normal(mu, tau) }                          # a funnel in (theta, tau)
+
+    z ~ for _ in y { normal(0, 1) }                                 # the same law without it
+    let theta = [mu + tau * zi for zi in z]
+
+    ppl.nuts(target_accept=0.95)                                    # smaller steps
+""",
+    ),
+    "W892": Code(
+        "chains that disagree",
+        """
+R-hat compares the spread between chains with the spread within them (rank-normalised and split:
+Vehtari et al. 2021); above 1.01 the chains have not mixed. Run longer; if that does not help, look
+for two modes, for components that can swap labels, or for directions the data say nothing about.
+
+    ppl.nuts(draws=100, warmup=50)            # too short
+    ppl.nuts(draws=2_000, warmup=2_000)
+""",
+    ),
+    "W893": Code(
+        "few effective draws",
+        """
+Neighbouring draws of a chain are alike, so that they tell as much as a smaller number of
+independent ones: the effective sample size. Below 100 a chain, means and quantiles (and R-hat
+itself) are not to be relied on. Take more draws, or mend the model's geometry.
+
+    ppl.nuts(draws=100)
+    ppl.nuts(draws=4_000)
+""",
+    ),
+    "W894": Code(
+        "weights on few particles",
+        """
+Nearly all of the weight lies on a few particles: the proposal (for plain importance sampling, the
+prior) hardly meets the posterior. The evidence is then too low more often than not. Take a method
+that approaches the posterior in steps.
+
+    ppl.importance(1_000)            # thirty observations, a vague prior
+    ppl.nuts()
+""",
+    ),
+    "W895": Code(
+        "a result was not saved",
+        """
+The model's result holds functions or other Python objects, which a file cannot. The named draws and
+everything else were saved; the loaded posterior has no `result`.
+
+    posterior.save("f.nc")                       # saves the named draws only
+    np.save("f.npy", posterior.result(xs))       # saves the function's values
+""",
+    ),
+    "W896": Code(
+        "a run that was stopped",
+        """
+Ctrl-C ended the run before it had all its draws; what there was by then was kept. Chains are cut to
+one length, and those that had hardly begun are left out. The draws are good ones, only fewer.
+
+    except ppl.Interrupted as stop:
+        posterior = stop.posterior      # None if warm-up was not over
+""",
+    ),
+}
