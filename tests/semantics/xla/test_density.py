@@ -72,9 +72,8 @@ def test_positions_of_another_name_or_size_are_refused():
     for position in ({}, {"b": np.zeros(3)}, {"a": np.zeros(2)}):
         with pytest.raises(DiagnosticError) as error:
             t.log_density(position)
-        assert (
-            error.value.diagnostics[0].code == "E802"
-            and (error.value.diagnostics[0].span is not None or "b" in position)
+        assert error.value.diagnostics[0].code == "E802" and (
+            error.value.diagnostics[0].span is not None or "b" in position
         )
 
 
