@@ -6,7 +6,14 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from ppl.semantics.diagnostics import DiagnosticError, fail
-from ppl.verify.contracts import Approximates, Contract, Invariant, Reversible, Sides
+from ppl.verify.contracts import (
+    Approximates,
+    Contract,
+    Invariant,
+    Reversible,
+    SameDensity,
+    Sides,
+)
 from ppl.verify.exact import Found, Witness, find
 from ppl.verify.runnable import Runnable
 from ppl.verify.subjects import subject_of
@@ -51,7 +58,7 @@ def check(subject: Any, program: Any, contract: Contract, *, limit: int = LIMIT)
             raise
         return _undecided(contract, error.diagnostics[0].message, Report(paths=budget.used))
     arithmetic = "rational arithmetic" if found.rational else "floating point"
-    if not sum(found.law.values()) > 0:
+    if not (sum(found.law.values()) > 0 or isinstance(contract, SameDensity)):
         why = "every execution of the program has weight zero, so that nothing can be told apart"
         return _undecided(contract, why, Report(arithmetic=arithmetic, paths=found.paths))
     sides = contract.sides(found.law, found.masses)  # pyright: ignore[reportArgumentType]
@@ -76,7 +83,8 @@ def _equal(
     model: Runnable, contract: Contract, found: Found, sides: Sides, report: Report
 ) -> Verdict:
     expected, have = sides
-    total = 1.0 if isinstance(contract, Reversible) else sum(expected.values())
+    known = isinstance(contract, (Reversible, SameDensity))  # probabilities, whatever was found
+    total = 1.0 if known else sum(expected.values())
     off = differences(sides)
     worst = max(off, key=lambda k: abs(off[k])) if off else None
     distance = abs(off[worst]) / total if off else 0.0
@@ -124,7 +132,7 @@ def _pattern(
     contract: Contract, expected: Mapping[Hashable, float], have: Mapping[Hashable, float]
 ) -> str:
     """What the differences have in common, if it is the total or that the total is right."""
-    if isinstance(contract, (Invariant, Reversible)):
+    if isinstance(contract, (Invariant, Reversible)) or not sum(expected.values()) > 0:
         return ""
     if abs(sum(have.values()) / sum(expected.values()) - 1) <= TOLERANCE:
         return ": the total is right, its parts are not"

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from ppl.semantics.diagnostics import fail
 
@@ -31,34 +32,18 @@ Flows = Mapping[tuple[Hashable, Hashable], float]
 Sides = tuple[Masses, Masses]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """The same unnormalised measure, evidence included."""
+class _AsTheyAre:
+    """The masses themselves are compared."""
 
-    says = "the measure is kept, evidence included"
     unit = "mass"
 
     def sides(self, law: Masses, found: Masses) -> Sides:
         return law, found
 
 
-@dataclass(frozen=True)
-class ProperlyWeighted:
-    """E[Σ w f(x)] = ∫ γ f for every f. Naesseth, Lindsten and Schön, "Nested sequential Monte Carlo
-    methods" (2015)."""
+class _Normalised:
+    """Both sides are divided by their sums first."""
 
-    says = "the expected weight of every trace is its mass"
-    unit = "mass"
-
-    def sides(self, law: Masses, found: Masses) -> Sides:
-        return law, found
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """The same normalised law: E[Σ w f(x)] / E[Σ w] = ∫ π f."""
-
-    says = "normalised, the expected weights are the posterior"
     unit = "probability"
 
     def sides(self, law: Masses, found: Masses) -> Sides:
@@ -66,29 +51,57 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Enumerates:
-    """The atoms of the measure, each of them once, with exact masses."""
+class _OfKernels:
+    """About the posterior, or that with the scores raised to the power `temperature`."""
 
-    says = "the listed atoms are those of the measure"
-    unit = "mass"
+    temperature: float = 1.0
 
-    def sides(self, law: Masses, found: Masses) -> Sides:
-        return law, found
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < inf:
+            raise fail(
+                "E746", f"temperature = {self.temperature}: it must be positive, and not infinite"
+            )
 
 
 @dataclass(frozen=True)
-class SameDensity:
+class Measure(_AsTheyAre):
+    """The same unnormalised measure, evidence included."""
+
+    says = "the measure is kept, evidence included"
+
+
+@dataclass(frozen=True)
+class ProperlyWeighted(_AsTheyAre):
+    """E[Σ w f(x)] = ∫ γ f for every f. Naesseth, Lindsten and Schön, "Nested sequential Monte Carlo
+    methods" (2015)."""
+
+    says = "the expected weight of every trace is its mass"
+
+
+@dataclass(frozen=True)
+class Posterior(_Normalised):
+    """The same normalised law: E[Σ w f(x)] / E[Σ w] = ∫ π f."""
+
+    says = "normalised, the expected weights are the posterior"
+
+
+@dataclass(frozen=True)
+class Enumerates(_AsTheyAre):
+    """The atoms of the measure, each of them once, with exact masses."""
+
+    says = "the listed atoms are those of the measure"
+
+
+@dataclass(frozen=True)
+class SameDensity(_AsTheyAre):
     """A sampler and a density are of one distribution: P(x drawn) = exp(log density of x)."""
 
     says = "draws have the law that the density says"
     unit = "probability"
 
-    def sides(self, law: Masses, found: Masses) -> Sides:
-        return law, found
-
 
 @dataclass(frozen=True)
-class Approximates:
+class Approximates(_Normalised):
     """An honest label for what preserves nothing exactly: beam search, best of n, truncation.
 
     The total variation distance from the posterior is measured. `within` is how far it may be;
@@ -98,27 +111,23 @@ class Approximates:
 
     how: str
     within: float | None = None
-    unit = "probability"
+
+    def __post_init__(self) -> None:
+        if self.within is not None and not 0 <= self.within <= 1:
+            raise fail("E746", f"within = {self.within}: a distance is between 0 and 1")
 
     @property
     def says(self) -> str:
         near = "" if self.within is None else f", within {self.within:g} in total variation"
         return f"the posterior is approximated by {self.how}{near}"
 
-    def sides(self, law: Masses, found: Masses) -> Sides:
-        return normalised(law), normalised(found)
-
 
 @dataclass(frozen=True)
-class Invariant:
+class Invariant(_OfKernels):
     """π K = π, for the posterior, or for that with the scores raised to the power `temperature`."""
 
-    temperature: float = 1.0
     says = "one step leaves the law of the state as it was"
     unit = "probability"
-
-    def __post_init__(self) -> None:
-        _positive(self.temperature)
 
     def sides(self, law: Masses, found: Flows) -> Sides:
         out: dict[Hashable, float] = {}
@@ -128,15 +137,11 @@ class Invariant:
 
 
 @dataclass(frozen=True)
-class Reversible:
+class Reversible(_OfKernels):
     """π(x) K(x, y) = π(y) K(y, x): detailed balance, which implies `Invariant`."""
 
-    temperature: float = 1.0
     says = "every move is as likely as its reverse"
     unit = "probability of the move"
-
-    def __post_init__(self) -> None:
-        _positive(self.temperature)
 
     def sides(self, law: Masses, found: Flows) -> Sides:
         return {(x, y): found.get((y, x), 0.0) for x, y in found}, found
@@ -158,8 +163,3 @@ def normalised(masses: Masses) -> Masses:
     """Divided by their sum, if there is any mass."""
     total = sum(masses.values())
     return {k: m / total for k, m in masses.items()} if total > 0 else masses
-
-
-def _positive(temperature: float) -> None:
-    if not temperature > 0:
-        raise fail("E746", f"temperature = {temperature}: it must be positive")

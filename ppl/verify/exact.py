@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ppl.semantics import ir
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.ir_verify import verify
 from ppl.semantics.machine import Machine
 from ppl.verify.contracts import Contract, Invariant, Reversible
-from ppl.verify.runnable import Atom, Law, Runnable, canonical, kept_of, law_of, names_of
+from ppl.verify.runnable import Atom, Law, Runnable, kept_of, law_of, names_of
 from ppl.verify.steps import Steps
 from ppl.verify.subjects import (
     Enumeration,
@@ -28,7 +29,9 @@ from ppl.verify.subjects import (
     Sequential,
     Subject,
     atom_of,
+    comparable,
     execution_of,
+    logarithm,
     state_of,
     weighted,
     wrong,
@@ -134,6 +137,8 @@ def _rewrite(subject: Rewrite, model: Runnable, budget: Budget) -> Found:
     law = model.law(budget.left, kept_of)
     budget.spend(law.paths)
     after = subject.run(model.program)
+    if not isinstance(after, ir.Program):
+        raise wrong(f"it gave {after!r}", "a pass gives a program of the IR")
     verify(after)
     other = law_of(Machine(after), model.target.sampler.plain, budget.left, kept_of)
     budget.spend(other.paths)
@@ -230,11 +235,12 @@ def _pair(subject: Pair, model: Runnable, law: Law, found: Found, budget: Budget
     run = partial(subject.sample, model)
     points: dict[Hashable, Any] = {}
     for path in outcomes(run, found.names, budget):
-        key = Atom(None, canonical(path.value))
+        key = Atom(None, comparable(path.value))
         points[key] = path.value
         found.add(key, path.probability, path, run)
     for e in law.executions.values():
-        points.setdefault(Atom(None, canonical(e.result)), e.result)
-    density = {k: math.exp(subject.log_density(model, x)) for k, x in points.items()}
+        points.setdefault(Atom(None, comparable(e.result)), e.result)
+    logs = {k: subject.log_density(model, x) for k, x in points.items()}
+    density = {k: math.exp(logarithm(x, f"the log density at {k}")) for k, x in logs.items()}
     found.law = {k: p for k, p in density.items() if p > 0}
     found.notes.append("points that are neither drawn nor results of the program")

@@ -112,13 +112,15 @@ class Runnable:
             text = program.model._compiled.function(program.model.name).span.source.text
             return Runnable(program, text.strip("\n"))
         if isinstance(program, str):
-            return Runnable(list(ppl.compile(program))[-1](), program.strip("\n"))
-        if hasattr(program, "source") and hasattr(program, "model"):
+            models = list(ppl.compile(program))
+            if models:
+                return Runnable(models[-1](), program.strip("\n"))
+        elif hasattr(program, "source") and hasattr(program, "model"):
             target = ppl.compile(program.source)[program.model](**program.data)
             return Runnable(target, repr(program).strip("\n"))
         raise fail(
             "E745",
-            f"there is nothing to check in a {type(program).__name__}",
+            f"there is nothing to check in {_shown(program)}",
             hint="give a program of `programs()`, a model applied to its data, or a text",
         )
 
@@ -151,6 +153,10 @@ class Runnable:
     @cached_property
     def program(self) -> ir.Program:
         return self.target.sampler.program
+
+
+def _shown(program: Any) -> str:
+    return "a text without a model" if isinstance(program, str) else f"a {type(program).__name__}"
 
 
 def law_of(

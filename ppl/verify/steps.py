@@ -14,7 +14,7 @@ from typing import Any
 from ppl.semantics.machine import Execution
 from ppl.semantics.machine.paths import path_of
 from ppl.verify.runnable import Runnable
-from ppl.verify.subjects import Sequential
+from ppl.verify.subjects import Sequential, particles_of
 from ppl.verify.tapes import Budget, Outcome, Place, Reused, Watched, outcomes
 
 
@@ -62,18 +62,24 @@ class Steps:
     names: Mapping[int, str]
     budget: Budget
 
+    def begin(self) -> Any:
+        return particles_of(self.subject.begin(self.model))
+
+    def step(self, particles: Any, omega: Watched, t: int) -> Any:
+        return particles_of(self.subject.step(particles, omega, t))
+
     def whole(self, omega: Watched) -> Any:
         """All steps on one tape."""
-        particles = self.subject.begin(self.model)
+        particles = self.begin()
         for t in count():
             if not waits(particles):
                 return particles
-            particles = self.subject.step(particles, omega, t)
+            particles = self.step(particles, omega, t)
         raise AssertionError("unreachable")
 
     def ends(self) -> Iterator[Outcome]:
         """Every population without waiting runs. Raises TooMany, Reused."""
-        first = self.subject.begin(self.model)
+        first = self.begin()
         level = {key_of(first): Merged(first, 1.0, (), 1.0, frozenset())}
         for t in count():
             later: dict[Hashable, Merged] = {}
@@ -91,7 +97,7 @@ class Steps:
         used: dict[tuple[int, ...], frozenset[Place]] = {}
 
         def run(omega: Watched) -> Any:
-            after = self.subject.step(state.particles, omega, t)
+            after = self.step(state.particles, omega, t)
             for place, choice in omega.choices.items():
                 if place in state.places:
                     raise Reused(choice, omega)

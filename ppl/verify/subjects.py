@@ -71,6 +71,10 @@ class Resampler:
     particles: int = 4
     takes = (Measure, ProperlyWeighted, Posterior, Approximates)
 
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise fail("E746", f"particles = {self.particles}: there must be at least 1")
+
 
 @dataclass(frozen=True)
 class Sequential:
@@ -113,6 +117,9 @@ class Rewrite:
 
 Subject = Sampler | Kernel | Resampler | Sequential | Enumeration | Pair | Rewrite
 
+#: logarithms beyond it are of no float
+_LARGEST = 709.0
+
 _KINDS = (Sampler, Kernel, Resampler, Sequential, Enumeration, Pair, Rewrite)
 
 
@@ -123,6 +130,9 @@ def subject_of(subject: Any, contract: Contract) -> Subject:
     Raises:
         DiagnosticError: E744, the contract is not one of such subjects.
     """
+    if isinstance(contract, type):
+        name = contract.__name__
+        raise fail("E744", f"`{name}` is a kind of contract", hint=f"make one: `{name}(…)`")
     if not isinstance(subject, _KINDS):
         subject = _guess(subject, contract)
     if not isinstance(contract, subject.takes):
@@ -161,6 +171,8 @@ def weighted(out: Any) -> list[tuple[Any, float]]:
     elif hasattr(out, "runs") and hasattr(out, "population"):
         pairs = zip(out.runs, list(out.population.log_weights), strict=True)
     elif isinstance(out, Mapping):
+        if not all(_number(m) and 0 <= m < math.inf for m in out.values()):
+            raise wrong(f"it gave {out!r}", "masses are nonnegative numbers")
         pairs = [(v, math.log(m) if m > 0 else -math.inf) for v, m in out.items()]
     elif isinstance(out, tuple) and len(out) == 2 and _number(out[1]):
         pairs = [out]
@@ -170,10 +182,19 @@ def weighted(out: Any) -> list[tuple[Any, float]]:
         pairs = out
     else:
         raise wrong(f"it gave {out!r}", "give (value, log weight), a list of them, or an execution")
-    found = [(value, float(w)) for value, w in pairs]
-    if any(math.isnan(w) or w == math.inf for _, w in found):
-        raise wrong(f"a log weight is {[w for _, w in found]}", "is infinity minus infinity in it?")
+    found = [(value, logarithm(w, "a log weight")) for value, w in pairs]
     return [(value, w) for value, w in found if w > -math.inf]
+
+
+def logarithm(x: Any, what: str) -> float:
+    """The logarithm of a mass that a float can hold. Raises E742."""
+    if not _number(x):
+        raise wrong(f"{what} is {x!r}", "give a number")
+    x = float(x)
+    if not x <= _LARGEST:
+        hint = "is infinity minus infinity in it?" if math.isnan(x) else "is it a logarithm?"
+        raise wrong(f"{what} is {x}", hint)
+    return x
 
 
 def _number(x: Any) -> bool:
@@ -186,7 +207,25 @@ def atom_of(value: Any) -> Atom:
         return trace_of(value)
     if hasattr(value, "resume"):
         raise wrong("a run has not ended", "resume it until it is an execution")
-    return Atom(None, canonical(value))
+    return Atom(None, comparable(value))
+
+
+def comparable(value: Any) -> Hashable:
+    """What a result is compared by. Raises E742 for what cannot be."""
+    found = canonical(value)
+    try:
+        hash(found)
+    except TypeError:
+        hint = "give numbers, texts, and arrays, tuples or records of them"
+        raise wrong(f"it gave {value!r}, which cannot be compared", hint) from None
+    return found
+
+
+def particles_of(out: Any) -> Any:
+    """The particles that a step gave. Raises E742."""
+    if not (hasattr(out, "runs") and hasattr(out, "population")):
+        raise wrong(f"it gave {out!r}", "particles have `runs` and a `population`")
+    return out
 
 
 def execution_of(state: Any) -> Execution:

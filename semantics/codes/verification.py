@@ -72,7 +72,8 @@ last model takes no data.
     "E746": Code(
         "a setting of a check that makes no sense",
         """
-`limit` is the number of paths that may be run, at least 1; `temperature` is positive.
+`limit` is the number of paths that may be run, at least 1, as are `particles`; `temperature` is
+positive; `within` is a distance, from 0 to 1.
 
     check(kernel, program, Invariant(temperature=0))       # wrong: the prior is no posterior
     check(kernel, program, Invariant(temperature=0.3))     # the scores to the power 0.3

@@ -31,6 +31,7 @@ from ppl.verify import (
     ProperlyWeighted,
     Resampler,
     Reversible,
+    Rewrite,
     SameDensity,
     Sampler,
     Sequential,
@@ -162,6 +163,17 @@ def test_too_many_paths_decide_nothing_and_are_told_before_they_are_run():
 def test_what_is_not_finite_or_has_no_mass_decides_nothing(program, why):
     verdict = check(forward, program, ProperlyWeighted())
     assert verdict.outcome == "INCONCLUSIVE" and why in verdict.why
+
+
+def test_a_density_that_is_zero_where_draws_are_is_wrong():
+    """Also if it is zero everywhere, or the program, which is not asked, has no mass."""
+    draw = lambda m, o: categorical(o, "x", (0.2, 0.5, 0.3))  # noqa: E731
+    nowhere = "model m() { x ~ bernoulli(0.3); condition x and not x; return x }"
+    for program in (SMALL, nowhere):
+        verdict = check((draw, lambda m, x: -math.inf), program, SameDensity())
+        assert verdict.outcome == "FAIL" and verdict.distance == pytest.approx(0.5, abs=1e-15)
+    right = (draw, lambda m, x: math.log((0.2, 0.5, 0.3)[x]))
+    assert check(right, nowhere, SameDensity()).ok
 
 
 def test_reports_say_what_is_not_covered():
@@ -302,21 +314,41 @@ def test_names_are_random_numbers():
         (lambda: check(Kernel(lambda m, s, o: 3), SMALL, Invariant()), "E742"),
         (lambda: check(Kernel(lambda m, s, o: s, lambda m, o: _only(m)), SMALL, Invariant()), "E742"),
         (lambda: check(Resampler(lambda w, o: [0, 1]), SMALL, Measure()), "E742"),
+        (lambda: check(lambda m, o: (m.run(o), 1000.0), SMALL, Measure()), "E742"),
+        (lambda: check(lambda m, o: ({1, 2}, 0.0), SMALL, Measure()), "E742"),
+        (lambda: check(lambda m: masses() | {(3, True): -0.1}, SMALL, Enumerates()), "E742"),
+        (lambda: check(lambda m: masses() | {(3, True): math.nan}, SMALL, Enumerates()), "E742"),
+        (lambda: check((_first, lambda m, x: [0.0, math.nan, math.nan][x]), "model m() { x ~ "
+                       "categorical([0.2, 0.5, 0.3]); return x }", SameDensity()), "E742"),
+        (lambda: check((_first, lambda m, x: None), SMALL, SameDensity()), "E742"),
+        (lambda: check(Sequential(lambda m: 3, lambda p, o, t: p), SMALL, Measure()), "E742"),
+        (lambda: check(Sequential(lambda m: spawn(m.start(), 3), lambda p, o, t: None), SMALL,
+                       Measure()), "E742"),
+        (lambda: check(Rewrite(lambda p: None), SMALL, Measure()), "E742"),
         (lambda: check(lambda m, o: (bernoulli(o, "x", 1.2), 0.0), SMALL, Measure()), "E743"),
         (lambda: check(lambda m, o: (o.draw(ACCEPT, COIN, (1.2,)), 0.0), SMALL, Measure()), "E743"),
         (lambda: check(lambda m, o: (index(o, "x", 0), 0.0), SMALL, Measure()), "E743"),
         (lambda: categorical(MachineKey(1), "x", (0.5, 0.6)), "E743"),
         (lambda: check(Resampler(lambda w, o: w), SMALL, Invariant()), "E744"),
         (lambda: check(3, SMALL, Measure()), "E744"),
+        (lambda: check(forward, SMALL, Measure), "E744"),
         (lambda: check(forward, ppl.compile(SMALL).small, Measure()), "E745"),
         (lambda: check(forward, 3, Measure()), "E745"),
+        (lambda: check(forward, "fn f(x) { x }", Measure()), "E745"),
         (lambda: check(forward, SMALL, Measure(), limit=0), "E746"),
         (lambda: Invariant(temperature=0), "E746"),
+        (lambda: Reversible(temperature=math.inf), "E746"),
+        (lambda: Approximates("the prior", within=-0.1), "E746"),
+        (lambda: Resampler(lambda w, o: w, particles=0), "E746"),
         (lambda: check(lambda m: [(1, 0.0), (1, 0.0)], SMALL, Enumerates()), "E747"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_error(call, code):
     assert code_of(call) == code
+
+
+def _first(model, omega):
+    return 0
 
 
 def _only(model):
