@@ -108,8 +108,11 @@ class Body:
                 self._effect_in_pure(item)
                 return
             self.equal(actual, self.result, tail(item.body), f"the result of `{item.name}`")
-        else:
+        elif self.broken:
             self.solver.same(actual, self.result)
+        else:  # known already where the function calls itself
+            at, why = tail(item.body), f"the result of `{item.name}`"
+            self.solver.equal(actual, self.result, Place(self, item), at, why)
         if isinstance(item, s.Guide) or item.kind == "model":
             what = "model" if isinstance(item, s.Function) else "guide"
             place = Place(self, item.body)

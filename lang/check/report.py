@@ -72,6 +72,8 @@ def mismatch(
     """The best account of two shapes that differ."""
     left, right = prune(actual), prune(expected)
     notes = [Note(f"{why} must be {describe(right)}")]
+    if isinstance(place.node, s.Item) and not isinstance(m.left, Meta):
+        return _within_itself(place.node, left, right)
     if isinstance(left, Con) and left.head == "measure" and not _is(right, "measure"):
         return measure_as_value(node, *notes)
     if m.why is not None and isinstance(m.left, Meta):
@@ -125,6 +127,20 @@ def measure_as_value(node: s.Node, *notes: Note) -> Diagnostic:
         node.span,
         notes,
         f"did you mean to draw from it? `{name} ~ {quote(node)}`, then use `{name}`",
+    )
+
+
+def _within_itself(item: s.Item, actual: Term, used: Term) -> Diagnostic:
+    """A function without a written result that calls itself as if it gave another."""
+    hint = "write its result, as in `fn f(x: real) -> real`, to see which of the two is wrong"
+    if _is(actual, "measure") and not _is(used, "measure"):
+        hint = f"where it calls itself, draw from it: `x ~ {item.name}(…)`"
+    return Diagnostic(
+        "E301",
+        f"`{item.name}` gives {describe(actual)}, and calls itself as if it gave {describe(used)}",
+        item.name_span,
+        (),
+        hint,
     )
 
 
