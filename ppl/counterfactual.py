@@ -21,7 +21,7 @@ from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import precision
-from ppl.xla import named, posterior_of
+from ppl.xla import is_observation, named, observed, posterior_of
 
 #: executions that noise is drawn for where the posterior is a list of a few
 DRAWS = 4_000
@@ -132,13 +132,8 @@ def _imagined(target: Target, settings: Any, seen: Posterior, seed: int) -> tupl
 
 def _world(result: Any, state: Any) -> Any:
     """The choices and names of a run, and its observations by name."""
-    from ppl.semantics.xla.outputs import numeric_parts
-
-    known = {k: v for k, v in named(state).items() if "predict " not in k}
-    observed: dict[str, Any] = {}
-    for name, value in state.observed.items():
-        observed.update(numeric_parts(name, value))
-    return {**observed, **known}, result, state.faults
+    known = {k: v for k, v in named(state).items() if not is_observation(k)}
+    return {**observed(state), **known}, result, state.faults
 
 
 def _repeated(seen: Posterior) -> Posterior:

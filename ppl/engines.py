@@ -89,6 +89,11 @@ def went_over(posterior: Posterior, problem: Diagnostic) -> Posterior:
     return replace(posterior, remarks=(*posterior.remarks, remark))
 
 
+def left_xla(posterior: Posterior) -> bool:
+    """Whether XLA turned out not to run the program that a posterior is of."""
+    return any(r.code == "W717" for r in posterior.remarks)
+
+
 def _on_demand(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     posterior = _by_machine(method, target, seed, progress)
     if posterior is None:

@@ -6,33 +6,22 @@ Bayesian model evaluation using leave-one-out cross-validation and WAIC", 2017).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from ppl.engines import left_xla
 from ppl.holes import Holes
 from ppl.methods import checked_seed
 from ppl.model import Target
 from ppl.posterior import Posterior
-from ppl.predict import gathered
-from ppl.semantics.holes import Leaf
-from ppl.semantics.omega import Key
+from ppl.replays import gathered, replay, to_replay
 from ppl.semantics.precision import precision
-from ppl.semantics.xla.axes import Arr
-from ppl.semantics.xla.data import with_leaf
-from ppl.semantics.xla.faults import raise_faults
-from ppl.semantics.xla.outputs import numeric_parts
-from ppl.semantics.xla.program import Bound, particles
-from ppl.semantics.xla.sites import draw, replayed
-from ppl.semantics.xla.steps import by_name, check_room, with_room
-from ppl.semantics.xla.values import spread_value
+from ppl.semantics.xla.state import State
+from ppl.semantics.xla.steps import by_name
+from ppl.semantics.xla.values import RValue
 from ppl.simulate import likelihood_on_machine
-
-RECORD = frozenset(("elements", "faults"))
+from ppl.xla import observed
 
 
 def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> dict[str, np.ndarray]:
@@ -47,30 +36,29 @@ def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> di
     the rest, so that other data can be scored.
     """
     seed = checked_seed(seed)
-    if target.model.engine.name == "machine" or any(
-        r.code == "W717" for r in posterior.remarks
-    ):  # W717: XLA cannot run it after all
+    if target.model.engine.name == "machine" or left_xla(posterior):
         return _without_holes(target.holes, likelihood_on_machine(posterior, target, seed))
     shape, sites = posterior.shape, gathered(posterior.draws)
-    n, holes = shape[0] * shape[1], target.holes
-    filled = all(h.has_all(sites.get(h.leaf.name)) for h in holes)
-    target = target.complete if filled else target.sampler
-    leaves = tuple(h.leaf for h in holes) if filled else ()
+    n, (running, filled) = shape[0] * shape[1], to_replay(target, sites)
     with precision():
-        given = {k: jnp.asarray(v).reshape(n, *np.shape(v)[2:]) for k, v in sites.items()}
-        data = {h.leaf.name: h.fill(given[h.leaf.name]) for h in holes if filled}
-
-        def scored(bound: Bound) -> Any:
-            out = _program(bound, n, leaves)(target.data, given, data, seed)
-            check_room(out, bound)
-            return out
-
-        found, faults = with_room(target.bound, scored)
-        raise_faults(faults)
+        found = replay(
+            running,
+            filled,
+            sites,
+            n,
+            seed=seed,
+            salt=0xF1,
+            observe=_scores,
+            record=frozenset(("elements",)),
+        )
         scores = {k: np.asarray(v.data) for k, v in by_name(found).items()}
     made = {k: np.where(np.isnan(v), 0.0, v) for k, v in scores.items()}
     out = {k: v.reshape(*shape, *v.shape[1:]) for k, v in made.items()}
-    return _without_holes(holes, out)
+    return _without_holes(target.holes, out)
+
+
+def _scores(_: RValue, state: State) -> RValue:
+    return observed(state)
 
 
 def _without_holes(holes: Sequence[Holes], scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -78,27 +66,3 @@ def _without_holes(holes: Sequence[Holes], scores: dict[str, np.ndarray]) -> dic
     missing = {h.leaf.name: h.missing for h in holes}
     same = {k for k, m in missing.items() if k in scores and scores[k].shape[2:] == m.shape}
     return {k: np.where(missing[k], 0.0, v) if k in same else v for k, v in scores.items()}
-
-
-@lru_cache(maxsize=32)
-def _program(bound: Bound, n: int, leaves: tuple[Leaf, ...]) -> Callable[..., Any]:
-    """`leaves` are the parts of the data that are given for every lane."""
-    axes = (particles(n),)
-
-    @jax.jit
-    def run(data: Any, sites: Mapping[str, Any], filled: Any, seed: Any) -> Any:
-        data = dict(data)
-        for leaf in leaves:
-            data[leaf.param] = with_leaf(data[leaf.param], leaf.keys, Arr(filled[leaf.name], axes))
-        given = {k: Arr(v, axes) for k, v in sites.items()}
-        omega = Key(jax.random.fold_in(jax.random.key(seed), 0xF1))
-        rule = replayed if given else draw
-        _, state = bound.execute(
-            data, rule=rule, omega=omega, axes=axes, given=given, record=RECORD
-        )
-        scores: dict[str, Any] = {}
-        for name, score in state.observed.items():
-            scores.update(numeric_parts(name, score))
-        return spread_value((scores, state.faults), axes)
-
-    return run

@@ -132,6 +132,19 @@ def named(state: State) -> dict[str, RValue]:
     return out
 
 
+def observed(state: State) -> dict[str, RValue]:
+    """What a run recorded of its observations (their values or scores), by name."""
+    out: dict[str, RValue] = {}
+    for name, v in state.observed.items():
+        out.update(numeric_parts(name, v))
+    return out
+
+
+def is_observation(path: str) -> bool:
+    """Whether a site is where an observation was drawn (`for/predict y`): they have names."""
+    return any(step.startswith("predict ") for step in path.split("/"))
+
+
 def _led_by(shape: tuple[int, int], data: Any) -> np.ndarray:
     return np.asarray(data).reshape(*shape, *data.shape[1:])
 

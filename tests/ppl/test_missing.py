@@ -220,7 +220,9 @@ def test_nuts_draws_holes_and_results_have_the_shape_of_the_data(chains, tmp_pat
 def test_predictions_take_the_holes_of_the_posterior(chains):
     """Replicates of what follows a hole are centred on it: the regression of y[2] on y[1] has the
     slope phi, within 5 standard errors."""
-    new = chains.predict(seed=4)["y"]
+    made = chains.predict(seed=4)
+    new = made["y"]
+    assert made.target is chains.target
     assert new.shape == (2, 400, 6) and not np.isnan(new).any()
     given = chains["y"][..., 1].ravel()
     residuals = new[..., 2].ravel() - PHI * given
