@@ -21,9 +21,10 @@ from pygments.token import (
     Whitespace,
 )
 
+from ppl.lang.check.builtins import BUILTINS
 from ppl.lang.lexer import pieces
 from ppl.lang.tokens import ITEMS, KEYWORDS
-from ppl.semantics.signatures import ALIASES, CONSTANTS, PRIMITIVES
+from ppl.semantics.signatures import CONSTANTS
 from ppl.semantics.types import NAMED, NUMBERS
 
 _WORDS = {k: Keyword for k in KEYWORDS}
@@ -41,7 +42,6 @@ _KINDS = {
     "STRAY": Error,
 }
 _TYPES = frozenset((*NUMBERS, *NAMED)) - {"bit"}
-_BUILTINS = frozenset((*PRIMITIVES, *(name for name, _ in ALIASES)))
 
 
 class PplLexer(Lexer):
@@ -80,4 +80,4 @@ def _token(kind: str, word: str, last: str) -> Any:
         return Keyword.Type
     if word in CONSTANTS:
         return Name.Constant
-    return Name.Builtin if word in _BUILTINS else Name
+    return Name.Builtin if word in BUILTINS else Name

@@ -6,33 +6,40 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ppl.lang import syntax as s
+from ppl.lang.check.scope import Builtin
 from ppl.semantics.diagnostics import Diagnostic, Note, suggest
-from ppl.semantics.signatures import PRIMITIVES, Distribution
+from ppl.semantics.signatures import PRIMITIVES, Distribution, Primitive
 
 if TYPE_CHECKING:
     from ppl.lang.check.infer import Body
 
 
-def wrong_count(
-    e: s.Call, name: str, wanted: int, given: int, params: Sequence[str] | None
-) -> Diagnostic:
-    many = f"{wanted} argument{'s' * (wanted != 1)}"
-    notes = (Note(f"its parameters are {', '.join(params)}"),) if params else ()
-    hint = None
-    if wanted == 1 and given > 1 and name in ARRAYS:
-        items = ", ".join(a.span.text for a in e.args)
-        hint = f"give it one array: `{name}([{items}])`"
-    elif params and given == wanted + 1 and isinstance(PRIMITIVES.get(name), Distribution):
-        hint = _repeated(name, params)
-    return Diagnostic("E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, hint)
-
-
 #: rows of one array, which other languages give several arguments
-ARRAYS = frozenset(
+_ARRAYS = frozenset(
     name
     for name, row in PRIMITIVES.items()
     if len(row.params) == 1 and (row.kind == "reduction" or row.signatures[0].startswith("(["))
 )
+
+
+def wrong_count(
+    e: s.Call,
+    name: str,
+    wanted: int,
+    given: int,
+    params: Sequence[str] | None,
+    row: Primitive | None = None,
+) -> Diagnostic:
+    """E312. `row`: the primitive that is called, if it is one."""
+    many = f"{wanted} argument{'s' * (wanted != 1)}"
+    notes = (Note(f"its parameters are {', '.join(params)}"),) if params else ()
+    hint = None
+    if row is not None and wanted == 1 and given > 1 and name in _ARRAYS:
+        items = ", ".join(a.span.text for a in e.args)
+        hint = f"give it one array: `{name}([{items}])`"
+    elif params and given == wanted + 1 and isinstance(row, Distribution):
+        hint = _repeated(name, params)
+    return Diagnostic("E312", f"`{name}` takes {many}, and is given {given}", e.span, notes, hint)
 
 
 def _repeated(name: str, params: Sequence[str]) -> str:
@@ -46,16 +53,17 @@ def arrange(
 
     Reports unknown, doubled and missing ones, and then gives None.
     """
+    row = PRIMITIVES.get(name) if isinstance(body.facts.meaning.get(e.fn), Builtin) else None
     given: dict[str, s.Expr] = {}
     if len(e.args) > len(params):
         total = len(e.args) + len(e.named)
-        body.report(wrong_count(e, name, len(params), total, params))
+        body.report(wrong_count(e, name, len(params), total, params, row))
         return None
     for p, a in zip(params, e.args, strict=False):
         given[p] = a
     for k, a in e.named:
         if k not in params:
-            draws = k in ("size", "shape", "n") and isinstance(PRIMITIVES.get(name), Distribution)
+            draws = k in ("size", "shape", "n") and isinstance(row, Distribution)
             hint = _repeated(name, params) if draws else suggest(k, params)
             body.report(
                 Diagnostic(
@@ -74,7 +82,7 @@ def arrange(
     missing = [p for p in params if p not in given and p not in optional]
     if missing:
         total = len(e.args) + len(e.named)
-        body.report(wrong_count(e, name, len(params), total, params))
+        body.report(wrong_count(e, name, len(params), total, params, row))
         return None
     return tuple([given.get(p) for p in params])
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ppl.lang import syntax as s
 from ppl.lang.check import calls, loops, primitives, statements
 from ppl.lang.check import terms as t
 from ppl.lang.check.broadcast import Each, Equality
+from ppl.lang.check.builtins import hiding
 from ppl.lang.check.patterns import bind_pattern
 from ppl.lang.check.report import Place
 from ppl.lang.check.scope import Constant, ConstructorRef, Facts, Global, Local
@@ -68,6 +70,8 @@ class Body:
         if self.broken and self.site is not None:
             return  # of an instance, one error is told: the call is wrong
         self.broken = True
+        mentioned = [(node, name) for node, (name, _) in self.calls.items()]
+        d = replace(d, notes=(*d.notes, *hiding(mentioned, d.span, self.facts)))
         body, depth = self, 0
         while body.site is not None and depth < 3:
             site = body.site

@@ -5,41 +5,24 @@ Functions may be used before they are defined. Locals hide functions, functions 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from ppl.lang import habits
 from ppl.lang import syntax as s
-from ppl.lang.check.annotations import Where, read_annotation, read_data
+from ppl.lang.check.annotations import Report, Where, read_annotation, read_data
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
 from ppl.lang.check.guides import check_sites, check_strategy
 from ppl.lang.check.lookup import Names
 from ppl.lang.check.nested import settings
+from ppl.lang.check.references import References, draws_data
 from ppl.lang.check.scope import (
     Builtin,
-    Constant,
-    ConstructorRef,
     Facts,
-    Global,
     Local,
     Role,
     Scope,
 )
 from ppl.lang.modules import Linked, Space
 from ppl.semantics.diagnostics import Diagnostic, Note, Span, suggest
-from ppl.semantics.signatures import ALIASES, CONSTANTS, OPERATORS, PRIMITIVES
-
-#: operators are written as such; their rows have no names of their own in the language
-_HIDDEN = frozenset(OPERATORS.values()) | {
-    "neg", "not", "index", "slice", "columns", "score_if",
-    "normalize_importance", "normalize_rejection",
-}  # fmt: skip
-_ALIASES = frozenset(name for name, _ in ALIASES)
-
-Report = Callable[[Diagnostic], None]
-
-
-def is_builtin(name: str) -> bool:
-    return (name in PRIMITIVES and name not in _HIDDEN) or name in _ALIASES
 
 
 def resolve(linked: Linked, facts: Facts, report: Report) -> None:
@@ -82,26 +65,15 @@ def _collect(linked: Linked, names: Names, report: Report) -> None:
     read_data([(i, Where(names, linked.spaces[i])) for i in types], facts, report)
 
 
-class _Resolver:
+class _Resolver(References):
     """One function's names. Recursion goes as deep as the syntax nests; blocks are loops."""
 
     def __init__(self, where: Where, report: Report, item: s.Function | s.Guide):
-        self.where, self.item = where, item
-        self.facts, self.names, self.space = where.names.facts, where.names, where.space
-        self.emit = report
-        self.mentioned: dict[str, None] = {}
+        super().__init__(where, report, item)
+        self.where = where
         self.is_model = isinstance(item, s.Function) and item.kind == "model"
         self.variables = frozenset(item.type_params if isinstance(item, s.Function) else ())
         self.draws: list[tuple[Local, bool]] = []
-        #: names that stand where constructors do, and are none
-        self.unbound: set[str] = set()
-        #: whether the expression being resolved has mentioned something random
-        self.random = False
-
-    def report(self, d: Diagnostic) -> None:
-        if d.severity == "error":
-            self.facts.broken.add(self.item.name)
-        self.emit(d)
 
     def run(self) -> None:
         item, scope = self.item, Scope()
@@ -194,101 +166,6 @@ class _Resolver:
                     todo += reversed(args)
                 case _:
                     pass
-
-    def constructor(self, p: s.PCons, name: str, scope: Scope, role: Role) -> None:
-        """What a constructor means in a pattern. An unknown one without arguments is nearly always
-        a variable, and counts as bound from then on."""
-        found = self.names.constructor(self.space, name)
-        if found is not None:
-            self.facts.meaning[p] = ConstructorRef(found)
-            return
-        alias, dot, member = name.rpartition(".")
-        if not dot:
-            known = [n for n, full in self.space.own.items() if full in self.facts.constructors]
-            small = name.lower() if name.isupper() else name[0].lower() + name[1:]
-            hint = f"capitalised names in patterns are constructors: call a variable `{small}`"
-            bound = scope.find(name)
-            if not p.args:
-                scope.names[name] = Local(name, role, p.span)
-            if bound is not None and bound.role == "data" and role == "draw":
-                self.report(_draws_data(name, p.span, bound))
-            elif name not in self.unbound:
-                self.unbound.add(name)
-                self.unknown("E204", "constructor", name, p, known, hint)
-        elif alias not in self.space.modules:
-            self.report(self.names.unknown_module(self.space, name, p))
-        else:
-            self.missing(self.space.modules[alias], member, p, "constructor")
-
-    def missing(self, module: Space, member: str, node: s.Node, what: str) -> None:
-        """What a module does not have; of one that could not be read, that was reported."""
-        if module.broken:
-            self.facts.broken.add(self.item.name)
-        else:
-            self.report(self.names.unknown_member(module, member, node, what))
-
-    def unknown(
-        self,
-        code: str,
-        what: str,
-        name: str,
-        node: s.Node,
-        known: Iterable[str],
-        otherwise: str | None = None,
-    ) -> None:
-        hint = suggest(name, known) or otherwise
-        self.report(Diagnostic(code, f"there is no {what} `{name}`", node.span, (), hint))
-
-    def name(self, e: s.Name, scope: Scope) -> None:
-        name, facts = e.name, self.facts
-        local = scope.find(name)
-        if local is not None:
-            local.uses += 1
-            self.random = self.random or local.random
-            facts.meaning[e] = local
-        elif (found := self.names.value(self.space, name)) is not None:
-            self.means(e, found)
-        elif name in self.space.modules:
-            self.report(
-                Diagnostic(
-                    "E117",
-                    f"`{name}` is a module, which is no value",
-                    e.span,
-                    (),
-                    f"its functions are written `{name}.…`",
-                )
-            )
-        elif is_builtin(name):
-            facts.meaning[e] = Builtin(name)
-        elif name in CONSTANTS:
-            facts.meaning[e] = Constant(name, CONSTANTS[name])
-        elif (found := self.names.open_value(name)) is not None:
-            self.means(e, found)
-        else:
-            known = [*scope.visible(), *self.names.known(self.space), *CONSTANTS]
-            known += [n for n in PRIMITIVES if n not in _HIDDEN] + sorted(_ALIASES)
-            if (hint := habits.name(name)) is not None and name.lower() not in known:
-                known = []
-            self.unknown("E201", "variable or function", name, e, known, hint)
-
-    def means(self, e: s.Expr, found: Global | ConstructorRef) -> None:
-        self.facts.meaning[e] = found
-        if isinstance(found, Global):
-            self.mentioned[found.name] = None
-
-    def qualified(self, e: s.Field, scope: Scope) -> bool:
-        """Whether this is a name of an imported module, and what it means. Locals hide modules."""
-        if not isinstance(e.value, s.Name) or scope.find(e.value.name) is not None:
-            return False
-        module = self.space.modules.get(e.value.name)
-        if module is None:
-            return False
-        found = self.names.member(module, e.name)
-        if found is None:
-            self.missing(module, e.name, e, "function")
-        else:
-            self.means(e, found)
-        return True
 
     # --------------------------------------------------------------------- expressions
 
@@ -452,21 +329,10 @@ class _Resolver:
         self.random = before or self.random
 
     def may_bind(self, pattern: s.Pattern, scope: Scope) -> None:
-        """`~` does not rebind data: that is nearly always a forgotten `observe`."""
         for p in names_of(pattern):
             known = scope.find(p.name)
             if known is not None and known.role == "data":
-                self.report(_draws_data(p.name, p.span, known))
-
-
-def _draws_data(name: str, span: Span, known: Local) -> Diagnostic:
-    return Diagnostic(
-        "E506",
-        f"`{name}` is data: `~` cannot draw it",
-        span,
-        (Note(f"`{name}` is a parameter of the model", known.span),),
-        f"write `observe {name} ~ …`",
-    )
+                self.report(draws_data(p.name, p.span, known))
 
 
 def _twice(message: str, again: Span, first: Span, hint: str | None = None) -> Diagnostic:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ppl.lang import syntax as s
+from ppl.lang.check.builtins import BUILTINS
 from ppl.lang.check.scope import Local
 from ppl.lang.check.terms import Con, Meta, Mismatch, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, Note
@@ -135,6 +136,8 @@ def _within_itself(item: s.Item, actual: Term, used: Term) -> Diagnostic:
     hint = "write its result, as in `fn f(x: real) -> real`, to see which of the two is wrong"
     if _is(actual, "measure") and not _is(used, "measure"):
         hint = f"where it calls itself, draw from it: `x ~ {item.name}(…)`"
+    if item.name in BUILTINS:
+        hint = f"it hides the built-in `{item.name}`: give it another name to call that"
     return Diagnostic(
         "E301",
         f"`{item.name}` gives {describe(actual)}, and calls itself as if it gave {describe(used)}",

@@ -81,11 +81,12 @@ def test_words_are_told_apart():
     kinds = {
         word: str(kind).removeprefix("Token.")
         for _, kind, word in LEXER.get_tokens_unprocessed(
-            "## doc\nmodel m(y: [real]) { mu ~ normal(pi, t.0.1); let n = Leaf(y.max) and true }"
+            "## doc\nmodel m(y: [real]) { mu ~ normal(pi, t.0.1); let n = Leaf(y.max) and true; index }"
         )
     }
     assert kinds["model"] == "Keyword.Declaration" and kinds["m"] == "Name.Function"
     assert kinds["real"] == "Keyword.Type" and kinds["normal"] == "Name.Builtin"
+    assert kinds["index"] == "Name"  # a row of the table of primitives, and no name of the language
     assert kinds["pi"] == "Name.Constant" and kinds["Leaf"] == "Name.Class"
     assert kinds["max"] == "Name.Attribute" and kinds["and"] == "Operator.Word"
     assert (
