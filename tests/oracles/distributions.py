@@ -223,6 +223,8 @@ DISCRETE: dict[str, Scalar] = {
         _zinb_logpmf,
         lambda k, g, m, phi: g + (1 - g) * _nb2(m, phi).cdf(k),
         BAD_COUNTS,
+        lambda k, g, m, phi: np.log(g + (1 - g) * _nb2(m, phi).cdf(k)),
+        lambda k, g, m, phi: np.log1p(-g) + _nb2(m, phi).logsf(k),
     ),
     "bernoulli": _frozen(st.bernoulli, (P,), np.array([0, 1]), (2.0, -1.0, 0.5), True),
     "bernoulli_logit": _frozen(
@@ -254,6 +256,8 @@ DISCRETE: dict[str, Scalar] = {
         _zip_logpmf,
         lambda k, g, r: g + (1 - g) * st.poisson(r).cdf(k),
         BAD_COUNTS,
+        lambda k, g, r: np.log(g + (1 - g) * st.poisson(r).cdf(k)),
+        lambda k, g, r: np.log1p(-g) + st.poisson(r).logsf(k),
     ),
 }
 
