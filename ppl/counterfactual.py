@@ -16,8 +16,8 @@ import numpy as np
 
 from ppl.infer import infer
 from ppl.interventions import listed, together
-from ppl.methods import method_named
-from ppl.model import Target
+from ppl.methods import as_method
+from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import precision
@@ -61,12 +61,7 @@ def counterfactual(
             cannot be kept; E725, a choice has other parameters in the imagined world, and a family
             without a noise map; what `infer` raises.
     """
-    if not isinstance(target, Target):
-        raise fail(
-            "E817",
-            f"`counterfactual` needs a model applied to its data, not {type(target).__name__}",
-            hint="call the model first: counterfactual(model(y=y), evidence, do=…)",
-        )
+    target, method = checked_target("counterfactual", target), as_method(method)
     factual = target.given(evidence or {})
     settings = target.settings_for(do, scored=False)
     before = replace(target, settings=tuple(s for s in target.settings if not s.scored))
@@ -80,9 +75,6 @@ def counterfactual(
     if engine == "machine" or (engine == "auto" and _for_machine(target)):
         from ppl.machine import imagined_on_machine
 
-        method = (
-            method_named(method or "nuts") if method is None or isinstance(method, str) else method
-        )
         found = imagined_on_machine(method, factual, before, settings, seed, progress, draws=DRAWS)
         return replace(found, model=name)
     if engine == "xla" and _for_machine(target):

@@ -43,6 +43,8 @@ def on_engine(
     """
     if engine not in ENGINES:
         raise fail("E811", f"engine = {engine!r}: it must be one of {', '.join(ENGINES)}")
+    if not (limits is None or isinstance(limits, Limits)):
+        raise fail("E811", f"limits = {limits!r}: it must be made by ppl.limits(…)")
     chosen = target.model.engine
     held = replace(target, budget=(limits or Limits()).begin())
     if engine == "xla" and chosen.name == "machine":

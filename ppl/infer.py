@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ppl.engines import on_engine
-from ppl.methods import checked_seed, method_named, name_of
-from ppl.model import Target
+from ppl.methods import as_method, checked_seed
+from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
-from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.limits import Limits
 
 
@@ -34,15 +33,7 @@ def infer(
             E848, a limit was reached.
         Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far.
     """
-    if not isinstance(target, Target):
-        raise fail(
-            "E817",
-            f"`infer` needs a model applied to its data, not {type(target).__name__}",
-            hint="call the model first: infer(model(y=y), method)",
-        )
-    if method is None or isinstance(method, str):
-        method = method_named(method or "nuts")
-    name_of(method)  # a method, or E815
+    target, method = checked_target("infer", target), as_method(method)
     seed = checked_seed(seed)
 
     def on_xla() -> Posterior:

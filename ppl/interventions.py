@@ -111,6 +111,20 @@ def _no_address(address: str) -> DiagnosticError:
     )
 
 
+def by_address(values: Any) -> Mapping[str, Any]:
+    """Values by the names that they are for. Raises DiagnosticError: E855, they have none."""
+    nameless = [values]
+    if isinstance(values, Mapping):
+        nameless = [k for k in values if not isinstance(k, str)]
+    if nameless:
+        raise fail(
+            "E855",
+            f"values are set by name, and {nameless[0]!r} is none",
+            hint='write names as keys: do(x=1), do({"theta[3]": 2.0})',
+        )
+    return values
+
+
 def setting(
     address: str,
     value: Any,

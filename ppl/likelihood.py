@@ -13,7 +13,7 @@ import numpy as np
 from ppl.engines import left_xla
 from ppl.holes import Holes
 from ppl.methods import checked_seed
-from ppl.model import Target
+from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.replays import gathered, replay, to_replay
 from ppl.semantics.precision import precision
@@ -35,7 +35,7 @@ def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> di
     Choices that the posterior does not have, or has for other sizes, are drawn from the model given
     the rest, so that other data can be scored.
     """
-    seed = checked_seed(seed)
+    target, seed = checked_target("log_likelihood", target), checked_seed(seed)
     if target.model.engine.name == "machine" or left_xla(posterior):
         return _without_holes(target.holes, likelihood_on_machine(posterior, target, seed))
     shape, sites = posterior.shape, gathered(posterior.draws)

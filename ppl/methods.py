@@ -60,6 +60,17 @@ def method_named(name: str, **settings: Any) -> Any:
     return make(**settings)
 
 
+def as_method(method: Any) -> Any:
+    """A method, of which the name alone may be given; NUTS if nothing is.
+
+    Raises:
+        DiagnosticError: E815, it is neither.
+    """
+    method = method_named(method or "nuts") if method is None or isinstance(method, str) else method
+    name_of(method)
+    return method
+
+
 def name_of(method: Any) -> str:
     """The name of a method.
 
@@ -75,6 +86,19 @@ def name_of(method: Any) -> str:
         f"{method!r} is not an inference method",
         hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
     )
+
+
+def checked_count(name: str, n: Any) -> int:
+    """How many of something a call asks for: a whole number of at least 1.
+
+    Raises:
+        DiagnosticError: E811, it is something else.
+    """
+    if not isinstance(n, Integral) or isinstance(n, bool):
+        raise fail("E811", f"{name} = {n!r}: it must be a whole number")
+    if n < 1:
+        raise fail("E811", f"{name} = {n}: it must be at least 1")
+    return int(n)
 
 
 def checked_seed(seed: Any) -> int:

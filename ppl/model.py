@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ppl.holes import Holes, holes_in, plain_data, without_holes
 from ppl.interventions import (
     Named,
     Setting,
+    by_address,
     check_kinds,
     for_machine,
     setting,
@@ -45,11 +47,17 @@ def compile(text: str, *, name: str = "<text>", folder: str | Path | None = None
     """The models of a program text. It may import files if the `folder` they are in is given.
 
     Raises:
-        DiagnosticError: the text is not a well-typed program.
+        DiagnosticError: the text is not a well-typed program; E007, it is no text.
     """
     from ppl.lang.compile import compile_source
     from ppl.sources import Folder
 
+    if not isinstance(text, str):
+        raise fail(
+            "E007",
+            f"`compile` takes the text of a program, not {type(text).__name__}",
+            hint="to read a file: ppl.load(path)",
+        )
     files = None if folder is None else Folder(Path(folder))
     return Models(compile_source(Source(name, text), files))
 
@@ -63,6 +71,8 @@ def load(path: str | Path) -> Models:
     from ppl.lang.compile import compile_source
     from ppl.sources import Folder, read_source
 
+    if not isinstance(path, (str, PathLike)):
+        raise fail("E007", f"`load` takes the path of a model file, not {type(path).__name__}")
     return Models(compile_source(read_source(path), Folder.of(path)))
 
 
@@ -224,6 +234,21 @@ class Model:
         return f"<model {self.name}({shown})>"
 
 
+def checked_target(function: str, target: Any) -> Target:
+    """What a function is to be given.
+
+    Raises:
+        DiagnosticError: E817, it is something else than a model applied to its data.
+    """
+    if not isinstance(target, Target):
+        raise fail(
+            "E817",
+            f"`{function}` needs a model applied to its data, not {type(target).__name__}",
+            hint="call the model first, with its data by name: model(y=y)",
+        )
+    return target
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """A model and its data: an unnormalised measure over the model's result.
@@ -262,7 +287,7 @@ class Target:
                 shape; E857, it is outside the range of the name's type; E858, elements that are
                 drawn together.
         """
-        return self._set({**(values or {}), **more}, scored=False)
+        return self._set(values, more, scored=False)
 
     def given(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Target:
         """The target in which sites are seen to have these values: conditioning.
@@ -272,15 +297,17 @@ class Target:
         Raises:
             DiagnosticError: as `do`, and E858 for a name that has no density.
         """
-        return self._set({**(values or {}), **more}, scored=True)
+        return self._set(values, more, scored=True)
 
-    def _set(self, values: Mapping[str, Any], *, scored: bool) -> Target:
-        settings = (*self.settings, *self.settings_for(values, scored=scored))
+    def _set(self, values: Any, more: Mapping[str, Any], *, scored: bool) -> Target:
+        found = {**by_address(values or {}), **more}
+        settings = (*self.settings, *self.settings_for(found, scored=scored))
         check_kinds(settings)
         return replace(self, settings=settings)
 
     def settings_for(self, values: Mapping[str, Any], *, scored: bool) -> tuple[Setting, ...]:
         """Values for names of this target, checked: see `do` and `given`."""
+        values = by_address(values)
         data = [p.name for p in self.model.parameters]
         if self.model.engine.name == "machine":
             known = binders(self.program)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl.methods import checked_seed
+from ppl.methods import checked_count, checked_seed
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class Posterior:
         Raises:
             DiagnosticError: E891, there is no such site or element.
         """
+        if not isinstance(name, str):
+            raise fail(
+                "E891", f"draws have names, and {name!r} is none", hint='write posterior["x"]'
+            )
         if name in self.named:  # an element of what differs between executions is a name itself
             return self.named[name]
         site, _, rest = name.partition("[")
@@ -189,7 +193,7 @@ class Posterior:
 
     def resample(self, n: int, *, seed: int) -> Posterior:
         """`n` equally weighted draws in one chain, chosen by weight (systematic resampling)."""
-        chain, draw = self.chosen(n, seed=seed)
+        chain, draw = self.chosen(checked_count("n", n), seed=seed)
 
         def take(array: Any) -> np.ndarray:
             return on_host(array)[chain, draw][None]
@@ -228,7 +232,7 @@ class Posterior:
         return import_module("ppl.likelihood").log_likelihood(self, self._for(target), seed=seed)
 
     def _for(self, target: Target | None) -> Target:
-        target = target or self.target
+        target = self.target if target is None else target
         if target is None:
             raise fail(
                 "E896",

@@ -14,8 +14,8 @@ import numpy as np
 
 from ppl.engines import UNFIT, left_xla, went_over
 from ppl.holes import Holes
-from ppl.methods import checked_seed
-from ppl.model import Target
+from ppl.methods import checked_count, checked_seed
+from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.replays import gathered, replay, to_replay
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -34,9 +34,8 @@ def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
     Raises:
         DiagnosticError: E801, a site has a density but no sampler.
     """
-    seed = checked_seed(seed)
-    if draws < 1:
-        raise fail("E811", f"draws = {draws}: it must be at least 1")
+    target, seed = checked_target("prior", target), checked_seed(seed)
+    draws = checked_count("draws", draws)
     if target.model.engine.name == "machine":
         return prior_on_machine(target, draws, seed)
     try:
@@ -55,7 +54,13 @@ def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior
     have, or has for other sizes, are drawn from the model given the rest; programs that run on the
     machine take them path by path, so that other data have to number groups in the same way.
     """
-    seed = checked_seed(seed)
+    target, seed = checked_target("predict", target), checked_seed(seed)
+    if not isinstance(posterior, Posterior):
+        raise fail(
+            "E817",
+            f"`predict` needs a posterior, not {type(posterior).__name__}",
+            hint="infer one first: predict(infer(target, method), target)",
+        )
     if target.model.engine.name == "machine" or left_xla(posterior):
         return predict_on_machine(posterior, target, seed)
     if posterior.log_weights is not None:

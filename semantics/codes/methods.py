@@ -160,9 +160,10 @@ Settings are the keyword arguments of a method, and `--set NAME=VALUE` on the co
 """,
     ),
     "E817": Code(
-        "something that is not a target",
+        "something that is not a target, or not a posterior",
         """
-A model is a function of its data; what is inferred is the model applied to data.
+A model is a function of its data; what is inferred and simulated is the model applied to data.
+Predictions are made from a posterior, which `ppl.infer` gives.
 
     ppl.infer(models.line, ppl.nuts())                  # the model
     ppl.infer(models.line(x=x, y=y), ppl.nuts())        # the model on its data
