@@ -19,7 +19,7 @@ from ppl.interventions import listed, together
 from ppl.methods import as_method
 from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.precision import precision
 from ppl.xla import is_observation, named, observed, posterior_of
 
@@ -77,6 +77,8 @@ def counterfactual(
 
         found = imagined_on_machine(method, factual, before, settings, seed, progress, draws=DRAWS)
         return replace(found, model=name)
+    if engine == "xla" and target.unfit is not None:
+        raise DiagnosticError(target.unfit)
     if engine == "xla" and _for_machine(target):
         raise fail(
             "E859",
@@ -101,7 +103,7 @@ def counterfactual(
 def _for_machine(target: Target) -> bool:
     """Whether the machine is what finds the noise of all choices: XLA does not keep those of loops
     without a bound by path."""
-    if target.model.engine.name == "machine":
+    if target.model.engine.name == "machine" or target.unfit is not None:
         return True
     return any(n.shape is None and n.choice is not None for n in target.names.values())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ppl.machine import infer_on_machine
 from ppl.methods import name_of
-from ppl.model import Target
+from ppl.model import UNFIT, Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
 from ppl.semantics.machine.limits import Limits
@@ -16,9 +16,6 @@ from ppl.semantics.machine.limits import Limits
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine
 MACHINE_ONLY = ("mcmc",)
-#: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
-#: from run to run or step to step, suspension points that it cannot stop at
-UNFIT = frozenset(("E701", "E702", "E715", "E730"))
 
 
 def on_engine(

@@ -30,7 +30,7 @@ from ppl.interventions import (
 )
 from ppl.places import Parameter
 from ppl.semantics.analysis.binders import binders
-from ppl.semantics.diagnostics import Diagnostic, Source, fail, suggest
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Source, fail, suggest
 
 if TYPE_CHECKING:
     from ppl.files import Fields
@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from ppl.semantics.machine.limits import Budget
     from ppl.semantics.xla.fixed import Fixed
     from ppl.semantics.xla.program import Bound
+
+
+#: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
+#: from run to run or step to step, suspension points that it cannot stop at
+UNFIT = frozenset(("E701", "E702", "E715", "E730"))
 
 
 def compile(text: str, *, name: str = "<text>", folder: str | Path | None = None) -> Models:
@@ -309,7 +314,7 @@ class Target:
         """Values for names of this target, checked: see `do` and `given`."""
         values = by_address(values)
         data = [p.name for p in self.model.parameters]
-        if self.model.engine.name == "machine":
+        if self.model.engine.name == "machine" or self.unfit is not None:
             known = binders(self.program)
             return tuple(setting_unrun(k, v, known, data, scored=scored) for k, v in values.items())
         return tuple(setting(k, v, self.names, data, scored=scored) for k, v in values.items())
@@ -322,6 +327,17 @@ class Target:
         bare = self if not self.settings else replace(self, settings=())
         with precision():
             return self.model._outline(*bare._split)
+
+    @cached_property
+    def unfit(self) -> Diagnostic | None:
+        """Why XLA, for which the program was compiled, cannot run it on these data after all."""
+        try:
+            _ = self.names
+        except DiagnosticError as error:
+            if error.diagnostics[0].code in UNFIT:
+                return error.diagnostics[0]
+            raise
+        return None
 
     @cached_property
     def holes(self) -> tuple[Holes, ...]:
@@ -368,6 +384,8 @@ class Target:
         from ppl.semantics.xla.data import split_static
         from ppl.semantics.xla.fixed import as_data
 
+        if any(s.shape is None for s in self.settings) and self.unfit is not None:
+            raise DiagnosticError(self.unfit)
         program = self.program
         types = {p.name: p.type for p in program.entry.params}
         with precision():

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ppl.engines import UNFIT, left_xla, went_over
+from ppl.engines import left_xla, went_over
 from ppl.holes import Holes
 from ppl.methods import checked_count, checked_seed
-from ppl.model import Target, checked_target
+from ppl.model import UNFIT, Target, checked_target
 from ppl.posterior import Posterior
 from ppl.replays import gathered, replay, to_replay
 from ppl.semantics.diagnostics import DiagnosticError, fail

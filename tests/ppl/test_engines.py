@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import norm
 
 import ppl
 from ppl.cli import main
@@ -89,6 +90,34 @@ model m(ys: [real]) {
     assert code(target, ppl.nuts(), "auto") == "E701", "there is no gradient on the machine"
     drawn = ppl.prior(target, draws=5)
     assert [r.code for r in drawn.remarks] == ["W717"] and drawn.result.shape == (1, 5)
+
+
+def test_what_does_not_fit_xla_can_be_set_on_the_machine():
+    """Two sizes of an array by g, of 3 values. By hand: the sum is g if g > 1, else g + 1."""
+    target = ppl.compile("""
+model m(y: real) {
+  g ~ categorical([0.2, 0.5, 0.3])
+  xs ~ if g > 1 { return [1.0 * g] } else { return [1.0 * g, 1] }
+  k ~ bernoulli(0.3)
+  observe y ~ normal(sum(xs) + 2 * indicator(k), 1)
+  return sum(xs)
+}""").m(y=2.6)
+    with pytest.raises(DiagnosticError, match="no site `h`"):
+        target.do(h=1)
+    for act, prior in ((target.do, 0.0), (target.given, np.log(0.5))):
+        posterior = ppl.infer(act(g=1), ppl.exact(), progress=False)
+        assert [r.code for r in posterior.remarks] == ["W717"]
+        mass = 0.7 * norm.pdf(2.6, 2, 1) + 0.3 * norm.pdf(2.6, 4, 1)
+        assert posterior.log_evidence == pytest.approx(prior + np.log(mass), rel=1e-12)
+    assert code(target.do(g=1), ppl.exact(), "xla") == "E701"
+    drawn = ppl.prior(target.do(g=1), draws=6)
+    assert set(np.asarray(drawn.result)[0]) == {2.0}
+    other = ppl.counterfactual(target, {"g": 0}, do={"g": 2}, method=ppl.exact(), progress=False)
+    assert set(np.asarray(other.result)[0]) == {2.0}, "the sum, of two numbers before"
+    moved = other["y"] - 2 * other["k"]
+    np.testing.assert_allclose(moved - 2.0, 2.6 - 1.0 - 2 * other["k"], rtol=1e-12)
+    with pytest.raises(DiagnosticError, match="E701"):
+        ppl.counterfactual(target, {"g": 0}, do={"g": 2}, method=ppl.exact(), engine="xla")
 
 
 def test_predictions_take_the_draws_of_the_other_engine():
