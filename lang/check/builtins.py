@@ -18,11 +18,16 @@ _UNNAMED = frozenset(OPERATORS.values()) | {
 BUILTINS = frozenset(n for n in PRIMITIVES if n not in _UNNAMED) | {name for name, _ in ALIASES}
 
 
-def hiding(mentioned: Iterable[tuple[s.Node, str]], span: Span, facts: Facts) -> tuple[Note, ...]:
+def hiding(
+    mentioned: Iterable[tuple[s.Node, str]], span: Span | None, facts: Facts
+) -> tuple[Note, ...]:
     """Of the functions mentioned in `span`, one that hides a builtin, which may have been meant."""
     for node, name in mentioned:
-        at = node.span
-        if name in BUILTINS and span.source is at.source and span.start <= at.start < span.end:
+        if name in BUILTINS and span is not None and _within(node.span, span):
             own = facts.functions[name].name_span
             return (Note(f"`{name}` is the program's own, which hides the built-in one", own),)
     return ()
+
+
+def _within(part: Span, whole: Span) -> bool:
+    return part.source is whole.source and whole.start <= part.start < whole.end

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.lang import syntax as s
-from ppl.lang.check import atoms, flow_statements
+from ppl.lang.check import atoms, flow_loops, flow_statements
 from ppl.lang.check import terms as t
 from ppl.lang.check.flow_primitives import primitive_call, primitive_value
 from ppl.lang.check.graph import A, Apply, Check, Graph, Use, interface, leaf
@@ -305,48 +305,8 @@ class Flows:
             parts.append((self.expr(arm.body), "an arm of `match`", tail(arm.body)))
         return self.graph.join(self.shape(e), parts)
 
-    # ------------------------------------------------------------------------------ loops
-
     def measure(self, item: A) -> A:
         return A("measure", (item,), self.graph.constant(atoms.MEASURE, True))
-
-    def for_(self, e: s.For) -> A:
-        self.bind(e.pattern, self.expr(e.over).args[0])
-        return self.measure(A("array", (self.expr(e.body).args[0],)))
-
-    def comprehension(self, e: s.Comprehension) -> A:
-        self.bind(e.pattern, self.expr(e.over).args[0])
-        if e.guard is not None:
-            self.expr(e.guard)
-        return A("array", (self.expr(e.item),))
-
-    def scan(self, e: s.Scan) -> A:
-        word = "scan" if e.keep == "all" else "fold"
-        init = self.expr(e.init)
-        item = self.expr(e.over).args[0]
-        carry = self.graph.fresh(self.shape(e.init))
-        self.flow(init, carry, f"the first carry of `{word}`", e.init)
-        self.bind(e.carry, carry)
-        self.bind(e.pattern, item)
-        return self._loop(e.body, carry, word, e.keep == "all")
-
-    def iterate(self, e: s.Iterate) -> A:
-        init = self.expr(e.init)
-        if e.limit is not None:
-            self.bound(self.expr(e.limit), atoms.NAT, "the limit of `iterate`", e.limit)
-        carry = self.graph.fresh(self.shape(e.init))
-        self.flow(init, carry, "the first carry of `iterate`", e.init)
-        self.bind(e.carry, carry)
-        self.expr(e.until)
-        return self._loop(e.body, carry, "iterate", False)
-
-    def _loop(self, block: s.Block, carry: A, word: str, keep_all: bool) -> A:
-        body = self.expr(block)
-        run = body.head == "measure" and not (carry.head == "measure")
-        step = body.args[0] if run else body
-        self.flow(step, carry, f"the next carry of `{word}`", tail(block))
-        out = A("array", (carry,)) if keep_all else carry
-        return self.measure(out) if run else out
 
     # ------------------------------------------------------------------------------ calls
 
@@ -395,8 +355,8 @@ _RULES: dict[type, Callable[[Flows, Any], A]] = {
     s.Block: flow_statements.block,
     s.If: Flows.if_,
     s.Match: Flows.match,
-    s.For: Flows.for_,
-    s.Comprehension: Flows.comprehension,
-    s.Scan: Flows.scan,
-    s.Iterate: Flows.iterate,
+    s.For: flow_loops.for_,
+    s.Comprehension: flow_loops.comprehension,
+    s.Scan: flow_loops.scan,
+    s.Iterate: flow_loops.iterate,
 }

@@ -15,61 +15,74 @@ from ppl.semantics.types import MAP
 IS_MAP = ("data", MAP)
 
 
-class Length(Constraint):
-    """`len(x)`: of an array, a text or a map; of something unknown, an array."""
+class _Argument(Constraint):
+    """A primitive that takes several types. `arg` is the shape of its argument, `of`, which is the
+    primitive itself where that is passed as a value."""
 
     __slots__ = ("arg", "of")
 
     def __init__(self, place: Place, arg: Term, of: Expr):
         super().__init__(place)
         self.arg, self.of = arg, of
+
+    @property
+    def called(self) -> bool:
+        return self.place.node is not self.of
 
     def attempt(self, solver: Solver) -> Iterable[Term] | None:
         arg = prune(self.arg)
         if type(arg) is Meta:
             return [arg]
         assert isinstance(arg, Con)
-        if arg is not ERROR and arg is not TEXT and arg.head != IS_MAP:
-            place = self.place
-            if place.node is not self.of:
-                solver.equal(arg, t.array(Meta()), place, self.of, "argument 1 of `len`")
-                return None
-            text = f"`len` takes an array, a text or a map, and is given {describe(arg)} here"
-            place.body.report(Diagnostic("E301", text, self.of.span))
+        if arg is not ERROR:
+            self.known(solver, arg)
         return None
+
+    def known(self, solver: Solver, arg: Con) -> None:
+        """Report if it is none of the types."""
+        raise NotImplementedError
+
+
+class Length(_Argument):
+    """`len(x)`: of an array, a text or a map; of something unknown, an array."""
+
+    __slots__ = ()
+
+    def known(self, solver: Solver, arg: Con) -> None:
+        if arg is TEXT or arg.head in ("array", IS_MAP):
+            return
+        if self.called:
+            solver.equal(arg, t.array(Meta()), self.place, self.of, "argument 1 of `len`")
+        else:
+            text = f"`len` takes an array, a text or a map, and is given {describe(arg)} here"
+            self.place.body.report(Diagnostic("E301", text, self.of.span))
 
     def guess(self, solver: Solver) -> None:
         solver.same(self.arg, t.array(Meta()))
 
 
-class Written(Constraint):
+class Written(_Argument):
     """`text(x)`: of a number, a truth value or a text."""
 
-    __slots__ = ("arg", "of")
+    __slots__ = ()
 
-    def __init__(self, place: Place, arg: Term, of: Expr):
-        super().__init__(place)
-        self.arg, self.of = arg, of
-
-    def attempt(self, solver: Solver) -> Iterable[Term] | None:
-        arg = prune(self.arg)
-        if type(arg) is Meta:
-            return [arg]
-        if arg not in (NUM, BOOL, TEXT, ERROR):
-            hint = None
-            if isinstance(arg, Con) and arg.head == "array":
-                hint = f"of each element: `[text(x) for x in {quote(self.of)}]`"
-            self.place.body.report(
-                Diagnostic(
-                    "E871",
-                    f"`text` writes a number, truth value or text, and `{quote(self.of)}` is "
-                    f"{describe(arg)}",
-                    self.of.span,
-                    self.place.bound_note(self.of, arg),
-                    hint,
-                )
+    def known(self, solver: Solver, arg: Con) -> None:
+        if arg in (NUM, BOOL, TEXT):
+            return
+        given = f"`{quote(self.of)}` is" if self.called else "here it is given"
+        hint = None
+        if arg.head == "array":
+            each = quote(self.of) if self.called else "xs"
+            hint = f"of each element: `[text(x) for x in {each}]`"
+        self.place.body.report(
+            Diagnostic(
+                "E871",
+                f"`text` writes a number, truth value or text, and {given} {describe(arg)}",
+                self.of.span,
+                self.place.bound_note(self.of, arg),
+                hint,
             )
-        return None
+        )
 
     def guess(self, solver: Solver) -> None:
         solver.same(self.arg, NUM)
