@@ -57,3 +57,36 @@ def test_failures_are_nan():
     assert solve_ode(
         lambda t, y: y, jnp.ones(2), 0.0, np.zeros(0), 1e-6, 1e-6, stiff=False
     ).shape == (0, 2)
+
+
+@pytest.mark.parametrize("spare", [0, 100])
+def test_derivatives_go_both_ways_and_twice(spare):
+    """y' = -k y + u: y(t) = c e^{-kt} + u (1 - e^{-kt}) / k. With many numbers that the field closes
+    over, derivatives go back through the solver."""
+    more = jnp.linspace(0.1, 0.9, spare + 1)
+
+    def last(at, t0, u):
+        k, c = at
+        scale = jnp.concatenate([jnp.array(u)[None], more])
+
+        def field(t, y):
+            return -k * y + scale[0] * jnp.sum(more) / jnp.sum(scale[1:])
+
+        return solve_ode(field, c, t0, TS, 1e-10, 1e-10, stiff=False)[-1]
+
+    def closed(at, t0, u):
+        k, c = at
+        e = jnp.exp(-k * (TS[-1] - t0))
+        return c * e + u * (1 - e) / k
+
+    at, t0, u = jnp.array([0.7, 2.3]), 0.2, 0.4
+    got = jax.jit(jax.grad(last, (0, 1, 2)))(at, t0, u)
+    for mine, exact in zip(got, jax.grad(closed, (0, 1, 2))(at, t0, u), strict=True):
+        np.testing.assert_allclose(mine, exact, rtol=1e-6)
+    if not spare:  # forwards over backwards, as a Hessian is computed
+
+        def second(f):
+            slope = jax.grad(lambda k: f(jnp.array([k, 2.3]), t0, u))
+            return jax.jvp(slope, (0.7,), (1.0,))
+
+        np.testing.assert_allclose(jax.jit(lambda: second(last))(), second(closed), rtol=1e-5)
