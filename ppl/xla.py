@@ -22,6 +22,7 @@ from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import Diagnostic
+from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
@@ -145,8 +146,10 @@ def is_observation(path: str) -> bool:
     return any(step.startswith("predict ") for step in path.split("/"))
 
 
-def _led_by(shape: tuple[int, int], data: Any) -> np.ndarray:
-    return np.asarray(data).reshape(*shape, *data.shape[1:])
+def _led_by(shape: tuple[int, int], data: Any) -> Any:
+    if is_concrete(data):  # else of a function that JAX transforms
+        data = np.asarray(data)
+    return data.reshape(*shape, *data.shape[1:])
 
 
 def posterior_of(

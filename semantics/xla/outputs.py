@@ -13,6 +13,7 @@ import numpy as np
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import Precision, precision
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import Arr, Axes, Axis, spread, union
@@ -40,13 +41,16 @@ from ppl.semantics.xla.values import (
 Reshape = Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Function:
     """A function for every draw. Calling it gives the value in every draw, led by (chain, draw).
 
     Arguments are numbers, arrays, tuples, records (as dicts) and functions of the function's types.
     They may have more dimensions in front, as NumPy's functions do: the function is then called for
     every element, and the result has these dimensions after (chain, draw).
+
+    JAX can transform it (`jax.jit`, `jax.grad`, `jax.vmap`); then it gives JAX's arrays, in the
+    precision of the code around it.
     """
 
     closure: RValue = field(repr=False)
@@ -66,11 +70,19 @@ class Function:
             raise fail("E609", f"the function takes {count}, and is called on {len(args)}")
         with precision(self.host.numbers):
             given = tuple(map(argument, args, types))
-            return self.host.call(self.closure, given)
+            out = self.host.call(self.closure, given)
+        return jax.tree.map(_where_it_goes, out)
 
     def __reduce__(self) -> Any:
         """Pickled with its numbers in NumPy's arrays, which keep their precision everywhere."""
         return Function, (jax.tree.map(np.asarray, self.closure), self.host)
+
+
+def _where_it_goes(value: Any) -> Any:
+    """What a function gives, in the precision of the caller if JAX transforms what calls it."""
+    if is_concrete(value):
+        return value
+    return jax.lax.convert_element_type(value, jax.dtypes.canonicalize_dtype(value.dtype))
 
 
 def _parameters(fn: RValue, program: ir.Program) -> tuple[T.Type, ...] | None:
@@ -108,7 +120,9 @@ def argument(value: Any, type: T.Type) -> RValue:
     item = type
     while isinstance(item, T.Array):
         item = item.item
-    data = np.asarray(value) if T.is_number(item) or item == T.BOOL else None
+    data = None
+    if T.is_number(item) or item == T.BOOL:  # under jax.jit, grad and vmap, arguments are traced
+        data = np.asarray(value) if is_concrete(value) else value
     if data is None or data.ndim < T.rank(type) or data.dtype.kind not in _KINDS[_kind(item)]:
         raise fail("E609", f"an argument of type `{type}` cannot be {_shown(value)}")
     kind = _kind(item)
@@ -124,7 +138,7 @@ def _kind(t: T.Type) -> type:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, jax.Array)):
         return f"an array of shape {value.shape} of {value.dtype}"
     return f"{value!r}" if isinstance(value, (bool, int, float, str)) else type(value).__name__
 

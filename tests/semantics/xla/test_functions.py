@@ -1,5 +1,6 @@
 """Functions and distributions are values everywhere: stored, chosen, returned, carried, passed."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -133,6 +134,39 @@ def test_returned_functions_are_called_from_python():
             call()
         assert error.value.diagnostics[0].code == "E609"
 
+
+@pytest.mark.parametrize("double", [False, True])
+def test_returned_functions_are_transformed_by_jax(double):
+    found = ppl.prior(target(CURVE), draws=5)
+    f, a, c = found.result, found["a"], found["b"]
+    tolerance, kind = (1e-12, np.float64) if double else (1e-5, np.float32)
+    grid = np.array([-1.0, 0.5, 2.0])
+    at = a[..., None] * grid**2 + c[..., None]
+    with jax.enable_x64(double):
+        compiled = jax.jit(lambda x: 3 * f["curve"](x))(grid)
+        each = jax.vmap(f["curve"])(jnp.asarray(grid))
+        slope = jax.grad(lambda x: f["curve"](x)[0, 2])(1.5)
+        both = jax.jit(f["both"])(jnp.asarray(grid), {"k": 4, "on": True})
+    assert {v.dtype for v in (compiled, each, slope, *both)} == {np.dtype(kind)}
+    np.testing.assert_allclose(compiled, 3 * at, rtol=tolerance)
+    np.testing.assert_allclose(each, np.moveaxis(at, -1, 0), rtol=tolerance)
+    np.testing.assert_allclose(slope, 3.0 * a[0, 2], rtol=tolerance)
+    np.testing.assert_allclose(both[0], 1.5 * a, rtol=tolerance)
+    np.testing.assert_allclose(both[1], 4 * c, rtol=tolerance)
+    with pytest.raises(DiagnosticError, match="cannot be an array of shape .* of float"):
+        jax.jit(f["both"])(jnp.asarray(grid), {"k": 4.5, "on": True})
+    assert f["curve"](grid).dtype == np.float64
+
+
+CURVE = """
+model m() {
+  a ~ normal(0, 2)
+  b ~ normal(1, 3)
+  return {
+    curve: fn (x) => a * x^2 + b,
+    both: fn (v: [real], r: {k: nat, on: bool}) => (a * sum(v), if r.on { b * r.k } else { a })
+  }
+}"""
 
 HOST = """
 model m(f: real -> real, g: (real, [real]) -> {a: real, b: [real]}, hs: [real -> real],
