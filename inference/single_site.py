@@ -12,8 +12,8 @@ reverse move, would be) proposed from, and cancel. What is left to accept with i
 
 n / n' is the correction that Wingate, Stuhlmüller and Goodman, "Lightweight implementations of
 probabilistic programming languages via transformational compilation" (2011), needed in its erratum.
-A site counts as the same one if its path and its family's kind are: the values of another family
-are of another measure.
+A site counts as the same one if its path, its family's kind and, of arrays, the shape of its draws
+are: the values of another family or size are of another measure.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution
+from ppl.semantics.machine.distributions.shapes import shape_drawn
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.state import Dead, Draw, Omega, State
 
@@ -92,7 +93,7 @@ class Revision:
             if old.family is family and (before is args or before == args):
                 sites[path] = old
                 return value
-            if not _alike(old.family, family):
+            if not _alike(old, family, args):
                 value = new(path, family, args)
                 sites[path] = Site(value, family, args)
                 return value
@@ -121,8 +122,15 @@ class Revision:
         return trace
 
 
-def _alike(a: Any, b: Any) -> bool:
-    return a is b or (a.name == b.name and a.discrete == b.discrete)
+def _alike(old: Site, family: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a site's value may be kept under another law. A relation between the two laws, so
+    that it holds of the reverse move just if it does of this one."""
+    a = old.family
+    if a is not family and (a.name != family.name or a.discrete != family.discrete):
+        return False
+    if type(old.value) is not tuple:
+        return True
+    return shape_drawn(a, old.args) == shape_drawn(family, args)
 
 
 def first_trace(run: Run, source: Omega) -> Trace:

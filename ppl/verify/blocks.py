@@ -19,6 +19,7 @@ from ppl.verify.finite_types import (
     Prob,
     Tuple,
     Type,
+    first_order,
     fits,
 )
 from ppl.verify.terms import Env, Terms, Text, head, indent, operand
@@ -68,9 +69,9 @@ class Blocks(Terms):
 
         dist = Dist(item, paths)
         if self.drawable(dist) or (isinstance(item, Array) and self.on("iid") and paths >= 8):
-            bound = paths if not isinstance(item, Nat) else item.size
-            bound = 2 if item == Bool() else min(bound, paths)
-            ways.append((5, costing(lambda: (self.expr(Dist(item, bound), env, size), bound))))
+            options = paths if not isinstance(item, Nat) else item.size
+            options = 2 if item == Bool() else min(options, paths)
+            ways.append((5, costing(lambda: (self.expr(Dist(item, options), env, size), options))))
         ways.append((1 if ways else 3, costing(self.block, item, env, size, paths)))
         if size > 0:
             if self.on("branches"):
@@ -89,7 +90,9 @@ class Blocks(Terms):
             result = have.result if isinstance(have, Fun) else have
             if not isinstance(result, (Dist, Measure)) or not (bound or self.speaks(name, result)):
                 continue
-            if fits(result, Measure(item, paths)):
+            # functions as arguments would go on without end
+            simple = not isinstance(have, Fun) or all(map(first_order, have.params))
+            if fits(result, Measure(item, paths)) and (size > 0 or simple):
                 ways.append((6, costing(self.use, name, have, env, size)))
         text = self.pick(ways)
         return text, cost

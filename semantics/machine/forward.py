@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ppl.semantics.machine.distributions.combinators import log_probs, sized_as
+from ppl.semantics.machine.distributions.shapes import shape, shape_drawn
 from ppl.semantics.machine.paths import Named, Path, path_of, step_hash
 from ppl.semantics.machine.state import FREE, Draw, Omega, State
 
@@ -35,10 +36,8 @@ class Forward:
 
         def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
             value = given(path, family)
-            if value is FREE:
+            if value is FREE or (type(value) is tuple and _of_other_size(value, family, args)):
                 return fresh(path, family, args)
-            if type(value) is tuple and _shape(value) != _shape(new := fresh(path, family, args)):
-                return new  # for data of other sizes
             return value
 
         return draw
@@ -84,5 +83,7 @@ class Scoring(Forward):
         return 0.0
 
 
-def _shape(value: Any) -> Any:
-    return tuple(map(_shape, value)) if type(value) is tuple else None
+def _of_other_size(value: tuple[Any, ...], family: Any, args: tuple[Any, ...]) -> bool:
+    """Whether an array is none that the law could draw: the data are of another size."""
+    drawn = shape_drawn(family, args)
+    return drawn is not None and drawn != shape(value)

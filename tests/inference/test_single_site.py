@@ -15,7 +15,8 @@ from ppl.semantics.machine import Machine, MachineKey
 from ppl.semantics.machine.tape import explore
 
 #: `lengths`: one, two or three sites, whose later sites' laws depend on earlier ones; some values of
-#: a kept site become impossible. `kinds`: a site whose family changes under one path.
+#: a kept site become impossible. `kinds`: a site whose family changes under one path. `sizes`:
+#: arrays drawn whole, whose lengths are random, by every way that one site is an array.
 MODELS = ppl.compile("""
 model lengths(y: bool) {
   n ~ categorical([0.5, 0.3, 0.2])
@@ -44,6 +45,16 @@ model kinds(y: bool) {
   k ~ law
   observe y ~ bernoulli([0.9, 0.25, 0.6][k])
   return (s, d, k)
+}
+
+model sizes(y: bool) {
+  n ~ categorical([0.5, 0.3, 0.2])
+  xs ~ iid(n, categorical([0.3, 0.5, 0.2]))
+  ys ~ bernoulli([0.9, 0.4][0:[1, 2, 1][n]])
+  let shares = [5, 3][0:[1, 1, 2][n]]
+  k ~ multinomial(2, shares / sum(shares))
+  observe y ~ bernoulli(if sum(xs) > k[0] { 0.8 } else if any(ys) { 0.35 } else { 0.1 })
+  return n
 }
 
 model normals(y: real) {
@@ -89,15 +100,20 @@ def state(trace):
 
 @pytest.mark.parametrize(
     ("target", "states"),
-    [(MODELS.lengths(y=True), 14), (MODELS.deep(y=3), 4), (MODELS.kinds(y=False), 12)],
-    ids=["lengths", "deep", "kinds"],
+    [
+        (MODELS.lengths(y=True), 14),
+        (MODELS.deep(y=3), 4),
+        (MODELS.kinds(y=False), 12),
+        (MODELS.sizes(y=True), 68),
+    ],
+    ids=["lengths", "deep", "kinds", "sizes"],
 )
 def test_the_kernel_is_reversible_over_traces_of_unequal_length(target, states):
     run, found, pi = traces(target)
     assert len(found) == states
     number = {state(t): i for i, t in enumerate(found)}
     assert len(number) == states
-    assert len({len(t.sites) for t in found}) > 1 or target.model.name == "kinds"
+    assert len({len(t.sites) for t in found}) > 1 or target.model.name in ("kinds", "sizes")
     kernel = np.zeros((states, states))
     for i, trace in enumerate(found):
 

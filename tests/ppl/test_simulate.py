@@ -44,6 +44,16 @@ model world(y: [real], z: real) {
 fn forever(t: tree) -> measure[nat] { x ~ bernoulli(0.5); forever(Node(Leaf(0), Leaf(1))) }
 model endless() { forever(Leaf(0)) }
 model plain() { x ~ normal(0, 1); return x }
+fn small(depth: nat) -> measure[tree] {
+  split ~ bernoulli(0.5)
+  if split and depth > 0 { l ~ small(depth - 1); r ~ small(depth - 1); return Node(l, r) }
+  else { k ~ categorical([0.3, 0.7]); return Leaf(k + 1) }
+}
+model chosen_tree(y: real) {
+  t ~ normalize(small(2), exact)
+  observe y ~ normal(total(t), 0.001)
+  return total(t)
+}
 """.replace("iid(2, bernoulli(0.5)) ~> 0", "bs ~ iid(2, bernoulli(0.5)); return count(bs)")
 )
 TARGET = MODELS.world(y=[300.0, 107.0, 212.0], z=0.3)
@@ -110,6 +120,14 @@ def test_predictions_for_more_data_draw_the_rest(posterior):
     predicts_its_choices(predicted)
     short = posterior.predict(seed=2)
     assert np.array_equal(predicted.result["ks"][..., :3], short.result["ks"])
+
+
+def test_predictions_keep_values_of_any_structure():
+    posterior = ppl.infer(
+        MODELS.chosen_tree(y=5.0), ppl.importance(particles=400), seed=3, progress=False
+    )
+    predicted = posterior.predict(seed=2)
+    assert set(np.unique(predicted.result)) == {5.0} and np.allclose(predicted["y"], 5, atol=CLOSE)
 
 
 def test_posteriors_of_the_machine_go_where_others_go(posterior):
