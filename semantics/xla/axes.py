@@ -106,7 +106,8 @@ def spread(arr: Arr, axes: Axes) -> Arr:
 
 
 class Coupled(Exception):
-    """An operation would mix elements of a plate whose choices are being summed out."""
+    """An operation would mix elements of a plate whose choices are being summed out, or take them
+    together with those of another plate."""
 
     def __init__(self, plate: Axis):
         self.plate = plate
@@ -161,10 +162,18 @@ def position(axis: Axis, offset: int, like: Array) -> Arr:
     return Arr(data.astype(jnp.result_type(like)), (axis,), (axis, offset))
 
 
+def at_position(v: Arr, axis: Axis) -> Arr:
+    """The log-indicator that a value is the position on an axis."""
+    plain = replace(v, index=None)
+    return elementwise(
+        lambda x, k: jnp.where(x == k, 0.0, -jnp.inf), plain, position(axis, 0, v.data)
+    )
+
+
 def open_event(arr: Arr, axis: Axis) -> Arr:
     """The first event dimension becomes `axis`, which is later than all of arr's other axes."""
     if arr.closed and arr.closed[0] != axis:
-        raise ValueError("an element-wise enumerated array is opened along another plate")
+        raise Coupled(arr.closed[0])
     if arr.index is not None and arr.index[0] is not None and arr.index[0].enumerated:
         return position(*arr.index, like=arr.data)  # it never varied along the plate
     axes = (*arr.axes, axis)

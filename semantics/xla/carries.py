@@ -14,14 +14,15 @@ import jax.numpy as jnp
 
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.xla.axes import Arr, Axes, spread, union
+from ppl.semantics.xla.axes import Arr, Axes, refuse_closed, spread, union
 from ppl.semantics.xla.join import join
 from ppl.semantics.xla.state import Env, Scope
 from ppl.semantics.xla.values import RValue, map_leaves, to_arr, varies_along
 
 
 def time_first(a: Arr) -> Arr:
-    """The first event dimension in front of everything."""
+    """The first event dimension in front of everything: elements in order, which couples them."""
+    refuse_closed(a)
     return Arr(jnp.moveaxis(a.data, len(a.axes), 0), a.axes)
 
 

@@ -17,17 +17,27 @@ import numpy as np
 
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.xla.axes import Arr, Axes, Axis, elementwise, position, spread, union
+from ppl.semantics.jax_compat import is_concrete
+from ppl.semantics.xla.axes import (
+    Arr,
+    Axes,
+    Axis,
+    at_position,
+    elementwise,
+    position,
+    spread,
+)
+from ppl.semantics.xla.carries import carry_axes, time_first
 from ppl.semantics.xla.elimination import Chain, Link
 from ppl.semantics.xla.faults import note
 from ppl.semantics.xla.fixed import at_binder
+from ppl.semantics.xla.forward import at_all_times
 from ppl.semantics.xla.state import Env, Scope, State
-from ppl.semantics.xla.summing import Summed, plates_of
+from ppl.semantics.xla.summing import Summed, plate_of, plates_of
 from ppl.semantics.xla.values import (
     RValue,
     close_array,
     elements,
-    length,
     map_leaves,
     open_array,
     to_arr,
@@ -87,8 +97,7 @@ def chain(
     node: ir.Scan, env: Env, over: RValue, init: RValue, state: State, scope: Scope
 ) -> Result | None:
     """Run a scan while summing; None if nothing in it is summed."""
-    n = length(over)
-    time = scope.fresh_plate("/".join((*scope.path, node.param.name)), n)
+    time = plate_of(over, node.param.name, scope)
     parts, tree = _parts(init)
     loop = _Loop(node, env, scope, over, time, tuple(parts), tree, state.extra)
     sizes = _sizes(loop)
@@ -129,7 +138,7 @@ def _size_of(init: Arr) -> int:
     if init.index is not None and init.index[0] is not None and init.index[1] == 0:
         return init.index[0].size
     data = init.data
-    if isinstance(data, jax.core.Tracer) or jnp.ndim(data):
+    if not is_concrete(data) or jnp.ndim(data):
         return 1
     return int(data) + 1
 
@@ -201,7 +210,8 @@ def _run_chain(loop: _Loop, sizes: dict[int, int], state: State) -> Result:
     outs, end = loop.step(_inputs(loop, sizes, into, rest), item, scope)
     summed = end.extra
     outer = plates_of(loop.scope)
-    links, used = [], set(into.values())
+    chained = [a for c in summed.chains for a in c.axes("first", "into", "out", "last")]
+    links, used = [], {*into.values(), *chained}  # an axis is that of one chain
     after: list[Arr] = list(outs)
     last: list[Arr] = list(last_rest)
     for i, size in sizes.items():
@@ -234,7 +244,7 @@ def _leaving(
         used.add(axis)
         return axis, summed, end
     axis, summed = summed.fresh(f"{loop.time.name}.{i}.out", size, plates)
-    return axis, summed, end.scored(_equal(out, axis))
+    return axis, summed, end.scored(at_position(out, axis))
 
 
 def _entering(
@@ -253,15 +263,7 @@ def _entering(
     message = f"this loop starts from a state that is none of 0 to {size - 1}, its choices' values"
     note(loop.scope, outside, "E718", message, loop.node.span)
     axis, summed = summed.fresh(f"{loop.time.name}.{i}.first", size, plates)
-    return axis, summed, state.scored(_equal(init, axis))
-
-
-def _equal(v: Arr, axis: Axis) -> Arr:
-    """The log-indicator that a value is the position on an axis."""
-    plain = replace(v, index=None)
-    return elementwise(
-        lambda x, k: jnp.where(x == k, 0.0, -jnp.inf), plain, position(axis, 0, v.data)
-    )
+    return axis, summed, state.scored(at_position(init, axis))
 
 
 def _unsummed(
@@ -271,20 +273,16 @@ def _unsummed(
     parts = list(loop.init)
     if len(sizes) == len(parts):
         return parts, parts
-    from ppl.semantics.xla.loops import carry_axes
-
     node = loop.node
     read = node.body.free - {node.carry.name, node.param.name}
     every = carry_axes(read, (loop.over, loop.init), node.body.effectful, loop.env, loop.scope)
     # choices that are summed outside the loop stay axes; its own have no place in the carry
     axes = tuple(a for a in every if not (a.enumerated and loop.time in a.plates))
     begin = [spread(replace(p, index=None), axes) for i, p in enumerate(parts) if i not in sizes]
-
-    def first(a: Arr) -> Arr:
-        return Arr(jnp.moveaxis(a.data, len(a.axes), 0), a.axes)
-
     given = {
-        k: map_leaves(first, elements(v)) for k, v in loop.scope.given.items() if loop.scope.owns(k)
+        k: map_leaves(time_first, elements(v))
+        for k, v in loop.scope.given.items()
+        if loop.scope.owns(k)
     }
 
     def step(carry: list[Arr], x: Any) -> Any:
@@ -300,10 +298,8 @@ def _unsummed(
         ]
         return moved, carry
 
-    end, history = jax.lax.scan(step, begin, (map_leaves(first, elements(loop.over)), given))
-    opened = iter(
-        Arr(jnp.moveaxis(h.data, 0, len(h.axes)), union(h.axes, (loop.time,))) for h in history
-    )
+    end, history = jax.lax.scan(step, begin, (map_leaves(time_first, elements(loop.over)), given))
+    opened = iter(at_all_times(h, loop.time) for h in history)
     final = iter(end)
     rest = [p if i in sizes else next(opened) for i, p in enumerate(parts)]
     last = [p if i in sizes else next(final) for i, p in enumerate(parts)]

@@ -6,7 +6,8 @@ tensors over named axes. A factor stands for one term of the product for every e
 a plate that no remaining axis was born under is then summed (its product taken). An axis can be
 eliminated once the factors that mention it are pending on exactly the plates it was born under.
 A chain (a scan whose carry is summed) is a plate over time whose out-axes at t are the in-axes at
-t + 1; it is eliminated by the forward recursion.
+t + 1; it is eliminated by the forward recursion. Where a factor couples its last state with its
+first one, the recursion runs for each first state.
 
 Eliminations are recorded; undone in reverse they draw the sites from their joint law given
 everything else.
@@ -26,9 +27,20 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as nd
 
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.xla.arrays import index
-from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, rename, spread, sum_axis, union
+from ppl.semantics.xla.axes import (
+    Arr,
+    Axes,
+    Axis,
+    at_position,
+    close_event,
+    position,
+    rename,
+    spread,
+    sum_axis,
+    union,
+)
 from ppl.semantics.xla.forward import Scores, add, filtered, log_sum, log_sum_exp, time_first
 from ppl.semantics.xla.state import Factor
 
@@ -51,6 +63,10 @@ class Link:
 class Chain:
     time: Axis
     links: tuple[Link, ...]
+
+    def axes(self, *places: str) -> Axes:
+        """Those of every link at these places: "first", "into", "out", "last"."""
+        return tuple(getattr(link, place) for place in places for link in self.links)
 
 
 @dataclass(frozen=True)
@@ -80,12 +96,7 @@ def eliminate(
     work = [_close_plates(f) for f in factors]
     waiting = list(chains)
     while True:
-        in_chain = {
-            a
-            for c in waiting
-            for link in c.links
-            for a in (link.first, link.into, link.out, link.last)
-        }
+        in_chain = {a for c in waiting for a in c.axes("first", "into", "out", "last")}
         axes = {a for f in work for a in f.summed}
         if not axes:
             return tuple(f.score for f in work), record
@@ -94,9 +105,10 @@ def eliminate(
             axis = min(ready, key=lambda a: (_table(a, work), a))
             work = _sum_out(axis, work, record)
             continue
-        chain = next((c for c in waiting if _chain_ready(c, work, in_chain)), None)
+        chain = next((c for c in waiting if _chain_ready(c, work)), None)
         if chain is None:
-            raise _coupled(min(axes))
+            between = {a for c in waiting for a in c.axes("first", "into", "last")}
+            raise _coupled(min(axes - between or axes))
         waiting.remove(chain)
         work = _sum_chain(chain, work, record)
 
@@ -115,12 +127,7 @@ def _table(axis: Axis, work: list[Factor]) -> int:
 
 def _sum_out(axis: Axis, work: list[Factor], record: list[Any]) -> list[Factor]:
     if _table(axis, work) > CLIQUE:
-        raise fail(
-            "E805",
-            f"summing out `{axis.name}` would couple {_table(axis, work):,} joint states "
-            f"(the limit is {CLIQUE:,})",
-            hint="sample the discrete sites instead (smc, mcmc), or make the draws independent",
-        )
+        raise _too_large(f"`{axis.name}`", _table(axis, work))
     joint = add([f.score for f in _touching(axis, work)])
     record.append(Eliminated(axis, joint))
     out = Factor(log_sum_exp(joint, (axis,)), axis.plates)
@@ -137,7 +144,15 @@ def _close_plates(f: Factor) -> Factor:
     return Factor(score, tuple(p for p in f.pending if p in needed))
 
 
-def _coupled(axis: Axis):
+def _too_large(what: str, states: int) -> DiagnosticError:
+    return fail(
+        "E805",
+        f"summing out {what} would couple {states:,} joint states (the limit is {CLIQUE:,})",
+        hint="sample the discrete sites instead (smc, mcmc), or make the draws independent",
+    )
+
+
+def _coupled(axis: Axis) -> DiagnosticError:
     return fail(
         "E805",
         f"`{axis.name}` cannot be summed out: different elements of its plate are coupled",
@@ -149,43 +164,51 @@ def _coupled(axis: Axis):
 # --------------------------------------------------------------------------------------- chains
 
 
-def _chain_ready(chain: Chain, work: list[Factor], in_chain: set[Axis]) -> bool:
-    inside = {a for link in chain.links for a in (link.into, link.out)}
-    touching = [f for f in work if inside & set(f.score.axes)]
+def _chain_ready(chain: Chain, work: list[Factor]) -> bool:
+    """Whether no plate is open but the chain's own, and nothing else is summed in its steps."""
+    inside, ends = set(chain.axes("into", "out")), set(chain.axes("first", "last"))
     plates = set(chain.links[0].into.plates)
-    return all(set(f.pending) == plates for f in touching) and not any(
-        chain.time in a.plates for f in touching for a in f.summed if a not in inside
-    )
+    for f in work:
+        mentioned = set(f.summed)
+        if mentioned & inside:
+            if set(f.pending) != plates or any(chain.time in a.plates for a in mentioned - inside):
+                return False
+        elif mentioned & ends and set(f.pending) != plates - {chain.time}:
+            return False
+    return True
 
 
 def _sum_chain(chain: Chain, work: list[Factor], record: list[Any]) -> list[Factor]:
-    first, into, out, last = (
-        tuple(getattr(link, k) for link in chain.links) for k in ("first", "into", "out", "last")
-    )
-    if prod(a.size for a in into) > CLIQUE:
-        raise _coupled(into[0])
-    inside = {*into, *out}
+    into, out = chain.axes("into"), chain.axes("out")
+    first, last = (dict(zip(chain.axes(at), into, strict=True)) for at in ("first", "last"))
 
-    def touching(axes: set[Axis]) -> list[Factor]:
-        return [f for f in work if axes & set(f.score.axes)]
+    def touching(*axes: Axis) -> list[Factor]:
+        return [f for f in work if any(a in f.score.axes for a in axes)]
 
-    steps, starts = touching(inside), touching(set(first))
-    ends = [f for f in touching(set(last)) if not any(f is s for s in starts)]
-    used = [*steps, *starts, *ends]
-    entering = dict(zip(first, into, strict=True)) | dict(zip(last, into, strict=True))
-    zero = [spread(Arr(jnp.zeros((), jnp.result_type(float))), into)]
+    steps, ends = touching(*into, *out), touching(*last)
+    # a first state that is coupled with the last stays an axis: the recursion runs for each
+    held = {a: i for a, i in first.items() if any(a in f.score.axes for f in ends)}
+    free = {a: i for a, i in first.items() if a not in held}
+    starts = touching(*free)
+    beside = union(*(f.summed for f in (*steps, *starts, *ends)))
+    states = prod(a.size for a in union(beside, into) if a not in {*out, *free, *last})
+    if states > CLIQUE:
+        raise _too_large(f"the states of the loop over `{chain.time.name}`", states)
+    zero = spread(Arr(jnp.zeros((), jnp.result_type(float))), into)
+    same = [at_position(position(a, 0, like=0), i) for a, i in held.items()]
     scores = Scores(
-        rename(add([f.score for f in starts] or zero), entering),
+        add([zero, *same, *(rename(f.score, free) for f in starts)]),
         tuple(f.score for f in steps if chain.time not in f.score.axes),
         tuple(time_first(f.score, chain.time) for f in steps if chain.time in f.score.axes),
-        rename(add([f.score for f in ends] or zero), entering),
+        add([zero, *(rename(f.score, last) for f in ends)]),
         chain.time,
         into,
         out,
     )
     record.append(Chained(chain, scores))
     plates = tuple(p for p in into[0].plates if p != chain.time)
-    rest = [f for f in work if not any(f is u for u in used)]
+    used = {*into, *out, *free, *last}
+    rest = [f for f in work if not used & set(f.score.axes)]
     return [*rest, _close_plates(Factor(log_sum(scores), plates))]
 
 

@@ -32,7 +32,7 @@ from ppl.semantics.xla.fixed import at_binder, without_elements
 from ppl.semantics.xla.join import join
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.state import Env, Factor, Scope, State
-from ppl.semantics.xla.summing import Summed
+from ppl.semantics.xla.summing import Summed, plate_of
 from ppl.semantics.xla.values import (
     RValue,
     Seq,
@@ -40,7 +40,6 @@ from ppl.semantics.xla.values import (
     close_array,
     cut,
     elements,
-    leaves,
     length,
     map_leaves,
     open_array,
@@ -64,9 +63,7 @@ def plate(node: ir.For, env: Env, state: State, scope: Scope) -> Result:
     if node.guard is not None:
         return _filtered(node, env, state, scope)
     over = value(node.over, env, scope)
-    axis = _reopened(over) or scope.fresh_plate(
-        "/".join((*scope.path, node.param.name)), length(over)
-    )
+    axis = plate_of(over, node.param.name, scope)
     local = {**env, node.param.name: open_array(over, axis)}
     return side_by_side(axis, lambda s, inner: _run(node.body, local, s, inner), state, scope)
 
@@ -107,11 +104,6 @@ def closed_tables(state: State, end: State, axis: Axis) -> State:
     for name, score in _closed(end.observed, axis).items():
         state = state.observing(name, score)
     return state
-
-
-def _reopened(over: RValue) -> Axis | None:
-    """The plate that an array's elements still belong to, if they carry summed choices of it."""
-    return next((a.closed[0] for a in leaves(elements(over)) if a.closed), None)
 
 
 def close_scores(state: State, scores: tuple[Factor, ...], axis: Axis) -> State:

@@ -54,7 +54,7 @@ def coupled(error: Coupled, span: Span | None) -> DiagnosticError:
     return fail(
         "E805",
         f"the choices of `{error.plate.name}` cannot be summed out: this mixes different elements "
-        "of their array",
+        "of their array, or those of two arrays",
         span=span,
         hint="use each element only inside a `for` over the array, or sample the sites "
         "(importance, smc, mcmc)",

@@ -19,6 +19,7 @@ from ppl.semantics.xla.axes import (
     Arr,
     Axes,
     Axis,
+    Coupled,
     elementwise,
     narrow,
     open_event,
@@ -32,6 +33,9 @@ from ppl.semantics.xla.sites import _applier
 from ppl.semantics.xla.state import Scope, Site, SiteRule, State
 from ppl.semantics.xla.values import (
     RValue,
+    elements,
+    leaves,
+    length,
     varies_along,
 )
 
@@ -58,6 +62,20 @@ NUDGE = "!"
 
 def plates_of(scope: Scope) -> Axes:
     return tuple(a for a in scope.axes if a.order > 0)
+
+
+def plate_of(over: RValue, name: str, scope: Scope) -> Axis:
+    """The plate of a loop over an array: the one that its elements still belong to, if they carry
+    summed choices of it, else a fresh one.
+
+    Raises Coupled if that plate is open: every element would meet every other.
+    """
+    found = next((a.closed[0] for a in leaves(elements(over)) if a.closed), None)
+    if found is None:
+        return scope.fresh_plate("/".join((*scope.path, name)), length(over))
+    if found in scope.axes:
+        raise Coupled(found)
+    return found
 
 
 def _at(error: DiagnosticError, site: Site) -> DiagnosticError:
