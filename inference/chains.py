@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from ppl.inference.initialise import explain_failure
-from ppl.inference.kernels import Kernel, StepPrograms, step_programs
+from ppl.inference.kernels.flat import Kernel, StepPrograms, step_programs
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision, precision

@@ -15,7 +15,7 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from ppl.inference.initialise import Point
-from ppl.inference.kernels import Kernel
+from ppl.inference.kernels.flat import Kernel
 from ppl.semantics.density import Density
 
 

@@ -1,0 +1,1 @@
+"""Markov kernels: what a user says of them (`algebra`), and how either engine runs it."""
