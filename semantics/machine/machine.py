@@ -20,8 +20,8 @@ from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
+from ppl.semantics.analysis.forms import walk
 from ppl.semantics.machine.code import FAILURES, Code
-from ppl.semantics.machine.codegen.forms import walk
 from ppl.semantics.machine.codegen.unit import Options
 from ppl.semantics.machine.limits import Budget, Limits
 from ppl.semantics.machine.rational import Log, fraction

@@ -3,7 +3,7 @@
 The statements of the main block run one after the other; after those that score the policy decides
 which particles go on. The same in blocks and calls that have a scan with scores in them. What a
 statement computes is kept with the version of the particle axis (`lineage`) and brought up to date
-when it is read. The points are those of `machine.codegen.effects`, so both engines have the same.
+when it is read. The points are those of `analysis.effects`, so both engines have the same.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from ppl.semantics import ir
+from ppl.semantics.analysis.effects import Effects, is_checkpoint, main_block
+from ppl.semantics.analysis.forms import RunCall
 from ppl.semantics.diagnostics import DiagnosticError, fail
-from ppl.semantics.machine.codegen.effects import Effects, is_checkpoint, main_block
-from ppl.semantics.machine.codegen.forms import RunCall
 from ppl.semantics.xla.axes import Axis
 from ppl.semantics.xla.fixed import at_binder
 from ppl.semantics.xla.lineage import Lineage, Versioned

@@ -16,9 +16,9 @@ from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
+from ppl.semantics.analysis.effects import is_checkpoint
+from ppl.semantics.analysis.forms import RunCall, guarded_body, iid_loop
 from ppl.semantics.machine.codegen.direct import Direct, run_call
-from ppl.semantics.machine.codegen.effects import is_checkpoint
-from ppl.semantics.machine.codegen.forms import RunCall, guarded_body, iid_loop
 from ppl.semantics.machine.codegen.targets import Path, Target
 from ppl.semantics.machine.codegen.unit import Piece, Unit
 

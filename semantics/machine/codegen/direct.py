@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
+from ppl.semantics.analysis.forms import RunCall, iid_loop
 from ppl.semantics.machine.codegen.draws import in_line, log_density
-from ppl.semantics.machine.codegen.forms import RunCall, iid_loop
 from ppl.semantics.machine.codegen.loops import Loops
 from ppl.semantics.machine.codegen.paths import At, named_index, named_step
 from ppl.semantics.machine.codegen.targets import DROP, RETURN, Path, Target
@@ -346,7 +346,7 @@ class Direct(Loops):
 
 def run_call(call: ir.Call) -> RunCall:
     """The call and the run of its measure, as one."""
-    from ppl.semantics.machine.codegen.forms import item
+    from ppl.semantics.analysis.forms import item
 
     return RunCall(item(call.type), call, span=call.span)
 
@@ -357,7 +357,7 @@ def _unused(c: ir.Block, i: int) -> bool:
 
 
 def _keeps(c: ir.Comp) -> bool:
-    from ppl.semantics.machine.codegen.forms import walk
+    from ppl.semantics.analysis.forms import walk
 
     return any(isinstance(n, ir.At) and n.keep for n in walk(c))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.machine.codegen.forms import iid_loop
+from ppl.semantics.analysis.forms import iid_loop
 from ppl.semantics.machine.codegen.unit import Unit
 from ppl.semantics.machine.distributions import family_of
 from ppl.semantics.machine.primitives import SCALAR

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
+from ppl.semantics.analysis.forms import guarded_body
 from ppl.semantics.machine.codegen.expressions import Expressions
-from ppl.semantics.machine.codegen.forms import guarded_body
 from ppl.semantics.machine.codegen.targets import DROP, Path, Target
 
 _RANGES = frozenset(("range", "range_from"))

@@ -13,10 +13,10 @@ from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics.analysis import recursive_functions
+from ppl.semantics.analysis.effects import Effects, main_block
+from ppl.semantics.analysis.forms import RunCall, fused_calls, run_body, walk
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.machine import primitives, rational
-from ppl.semantics.machine.codegen.effects import Effects, main_block
-from ppl.semantics.machine.codegen.forms import RunCall, fused_calls, run_body, walk
 from ppl.semantics.machine.codegen.names import Names
 from ppl.semantics.machine.values import Constructors
 

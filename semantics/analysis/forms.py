@@ -1,4 +1,4 @@
-"""Rewritings of the IR that make the generated code simple."""
+"""Forms of the IR that evaluators share: a call and its run as one, conditions, walks."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.machine.codegen.forms import RunCall, run_body, walk
+from ppl.semantics.analysis.forms import RunCall, run_body, walk
 
 _LOOPS = (ir.Scan, ir.Iterate)
 
