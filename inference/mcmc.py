@@ -7,7 +7,7 @@ Metropolis-Hastings (`inference.single_site`), of which every `thin`-th after `w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,22 @@ class Chain:
     accepted: np.ndarray
 
 
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a chain; `chain` has what it kept until then."""
+
+    def __init__(self, chain: Chain):
+        self.chain = chain
+        super().__init__("stopped by the user")
+
+
+def rectangle(chains: Sequence[Chain]) -> list[Chain]:
+    """Chains that were stopped, at one length: as many of the longest, cut to the shortest among
+    them, as keep the most draws; none if there are no draws."""
+    lengths = [len(c.traces) for c in chains]
+    cut = max(lengths, key=lambda n: n * sum(length >= n for length in lengths), default=0)
+    return [Chain(c.traces[:cut], c.accepted[:cut]) for c in chains if 0 < cut <= len(c.traces)]
+
+
 def run_chain(
     run: Run, settings: Mcmc, source: Source, chain: int, *, progress: Progress | None = None
 ) -> Chain:
@@ -56,9 +72,26 @@ def run_chain(
 
     Raises:
         DiagnosticError: E895, no run forward has positive weight.
+        Interrupted: a KeyboardInterrupt stopped it.
     """
+    kept: list[tuple[Trace, float]] = []
+    try:
+        for draw in _draws(run, settings, source, chain, progress):
+            kept.append(draw)
+    except KeyboardInterrupt:
+        raise Interrupted(_chain(kept)) from None
+    return _chain(kept)
+
+
+def _chain(kept: Sequence[tuple[Trace, float]]) -> Chain:
+    return Chain([trace for trace, _ in kept], np.array([share for _, share in kept]))
+
+
+def _draws(
+    run: Run, settings: Mcmc, source: Source, chain: int, progress: Progress | None
+) -> Iterator[tuple[Trace, float]]:
+    """The traces that a chain keeps, and the share of moves accepted before each."""
     trace, begun = start(run, source, chain)
-    traces, accepted = [], []
     total = settings.warmup + settings.draws * settings.thin
     moved = 0
     for t, omega in enumerate(steps_of(source, begun, total, chain)):
@@ -69,12 +102,10 @@ def run_chain(
         if kept == 0:
             moved = 0
         if kept > 0 and kept % settings.thin == 0:
-            traces.append(trace)
-            accepted.append(moved / settings.thin)
+            yield trace, moved / settings.thin
             moved = 0
         if progress is not None:
             progress(t + 1, total, chain)
-    return Chain(traces, np.array(accepted))
 
 
 def start(run: Run, source: Source, chain: int) -> tuple[Trace, int]:

@@ -7,7 +7,7 @@ from typing import Any
 from ppl.engines import on_engine
 from ppl.methods import as_method, checked_seed
 from ppl.model import Target, checked_target
-from ppl.posterior import Posterior
+from ppl.posterior import Interrupted, Posterior
 from ppl.semantics.machine.limits import Limits
 
 
@@ -31,7 +31,8 @@ def infer(
         DiagnosticError: the method cannot treat the program (it names the site and what could),
             or found no point to start from; E716, the engine asked for cannot run it; E843, E847,
             E848, a limit was reached.
-        Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far.
+        Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far,
+            if the method makes them one by one (chains, importance on the machine), else None.
     """
     target, method = checked_target("infer", target), as_method(method)
     seed = checked_seed(seed)
@@ -41,4 +42,9 @@ def infer(
 
         return infer_on_xla(method, target, seed, progress)
 
-    return on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
+    try:
+        return on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:  # nothing was drawn yet, or nothing is before the end
+        raise Interrupted(None) from None

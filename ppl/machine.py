@@ -35,7 +35,7 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
     Raises:
         DiagnosticError: E712, the method needs XLA; it says what in the program does not run there;
             E843, E847, E848, a limit of the target's budget was reached.
-        Interrupted: a KeyboardInterrupt stopped it; its `posterior` has the executions so far.
+        Interrupted: a KeyboardInterrupt stopped it after some draws, which its `posterior` has.
     """
     if name_of(method) not in METHODS:
         raise refused(name_of(method), target.model.name, target.model.engine)
@@ -45,8 +45,6 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
         posterior = _posterior(method, target, stop.runs, seed=seed)
         remark = Diagnostic("W896", f"stopped by the user with {stop.made}")
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
-    except KeyboardInterrupt:
-        raise Interrupted(None) from None
     return _posterior(method, target, found, seed=seed)
 
 

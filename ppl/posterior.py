@@ -297,7 +297,8 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, posterior: Posterior | None):
         self.posterior = posterior
-        super().__init__("stopped by the user")
+        nothing = ": there are no draws yet" if posterior is None else ""
+        super().__init__("stopped by the user" + nothing)
 
 
 def on_host(array: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
 from ppl.semantics.machine.omega import slots_of
+
+if TYPE_CHECKING:
+    from ppl.inference.mcmc import Chain
 
 #: methods of the machine; the last is not yet XLA's
 METHODS = ("importance", "exact", "smc", "mcmc")
@@ -135,31 +138,38 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
 
 def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
-    from ppl.inference.mcmc import run_chain
+    from ppl.inference.mcmc import Interrupted, rectangle, run_chain
     from ppl.inference.single_site import Revision
 
     machine, key = target.machine, MachineKey(seed)
     data = machine.bind(target.plain)
     run, record = machine.runner(data, record=False), machine.untimed.runner(data)
     chains = []
+
+    def made(chains: Sequence[Chain]) -> Runs:
+        traces = [t for chain in chains for t in chain.traces]
+        return Runs(
+            [t.execution for t in traces],
+            np.zeros(len(traces)),
+            lambda i: record(Revision(traces[i].sites, None, key)),
+            chains=len(chains),
+            stats={"acceptance_rate": np.array([c.accepted for c in chains])},
+        )
+
     with progress_bar(None if progress else False, title="sampling") as report:
 
         def at(done: int, steps: int, chain: int) -> None:
             if report is not None and done % 100 == 0:
                 report(chain * steps + done, method.chains * steps, {"chain": chain + 1})
 
-        for c in range(method.chains):
-            watch = None if report is None else at
-            chains.append(run_chain(run, method, key, c, progress=watch))
-    traces = [t for chain in chains for t in chain.traces]
-
-    def again(i: int) -> Execution:
-        return record(Revision(traces[i].sites, None, key))
-
-    return Runs(
-        [t.execution for t in traces],
-        np.zeros(len(traces)),
-        again,
-        chains=method.chains,
-        stats={"acceptance_rate": np.array([c.accepted for c in chains])},
-    )
+        try:
+            for c in range(method.chains):
+                watch = None if report is None else at
+                chains.append(run_chain(run, method, key, c, progress=watch))
+        except Interrupted as stop:
+            kept = rectangle([*chains, stop.chain])
+            if not kept:
+                raise
+            drawn = f"{len(kept)} x {len(kept[0].traces)} of {method.chains} x {method.draws} draws"
+            raise Stopped(made(kept), drawn) from None
+    return made(chains)

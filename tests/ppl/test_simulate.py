@@ -208,6 +208,59 @@ def test_a_stopped_run_keeps_the_executions_made_so_far(monkeypatch):
     assert caught.value.posterior is None
 
 
+def stops(monkeypatch, chain, at):
+    """Ctrl-C in step `at` of chain `chain`."""
+    from ppl.inference import mcmc
+
+    steps_of = mcmc.steps_of
+
+    def interrupted(source, begun, total, number):
+        for t, omega in enumerate(steps_of(source, begun, total, number)):
+            if (number, t) == (chain, at):
+                raise KeyboardInterrupt
+            yield omega
+
+    monkeypatch.setattr(mcmc, "steps_of", interrupted)
+
+
+# 3 chains of 5 warm-up steps and 4 draws, 2 steps each: stopped after the second chain's first draw
+# (one whole chain is most), its third (two of 3 are), the first one's second, and in its warm-up
+@pytest.mark.parametrize(
+    ("chain", "at", "kept"), [(1, 8, (1, 4)), (1, 12, (2, 3)), (0, 9, (1, 2)), (0, 4, None)]
+)
+def test_stopped_chains_keep_their_draws(monkeypatch, chain, at, kept):
+    target = MODELS.world(y=[0.3, 1.0, -0.5], z=0.2)
+    method = ppl.mcmc(chains=3, warmup=5, draws=4, thin=2)
+    whole = ppl.infer(target, method, seed=5, progress=False, engine="machine")
+    with monkeypatch.context() as patch, pytest.raises(ppl.Interrupted) as caught:
+        stops(patch, chain, at)
+        ppl.infer(target, method, seed=5, progress=False, engine="machine")
+    posterior = caught.value.posterior
+    if kept is None:
+        assert posterior is None
+        assert "no draws yet" in str(caught.value)
+        return
+    assert posterior.shape == kept
+    cut = slice(kept[0]), slice(kept[1])
+    assert np.array_equal(posterior["guess"], whole["guess"][cut])
+    assert np.array_equal(posterior["ks"], whole["ks"][cut])
+    rate = posterior.stats["acceptance_rate"]
+    assert np.array_equal(rate, whole.stats["acceptance_rate"][cut])
+    (remark,) = [r for r in posterior.remarks if r.code == "W896"]
+    assert f"{kept[0]} x {kept[1]} of 3 x 4 draws" in remark.message
+
+
+def test_a_stopped_population_has_no_draws(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ppl.inference.smc.resample", interrupted)
+    target = MODELS.world(y=[0.3, 1.0, -0.5], z=0.2)
+    with pytest.raises(ppl.Interrupted, match="no draws yet") as caught:
+        ppl.infer(target, ppl.smc(particles=9), progress=False, engine="machine")
+    assert caught.value.posterior is None
+
+
 def test_limits_on_the_command_line(tmp_path):
     path = tmp_path / "endless.ppl"
     path.write_text(
