@@ -2,7 +2,7 @@
 
 Law: `Invariant(posterior)` of every step; draws are from the posterior once a chain has forgotten
 where it started. Composition: a run forward of positive weight, then steps of single-site
-Metropolis-Hastings (`inference.single_site`), of which every `thin`-th after `warmup` is kept.
+Metropolis-Hastings (`kernels.machine.single_site`), of which every `thin`-th after `warmup` is kept.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl.inference.kernels.algebra import Kernel, check_kernel
+from ppl.inference.kernels.machine.single_site import revise
+from ppl.inference.kernels.machine.traces import Run, Trace, first_trace
 from ppl.inference.settings import check_types
-from ppl.inference.single_site import Run, Trace, first_trace, revise
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.omega import Source, steps_of
 
@@ -26,9 +28,14 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Mcmc:
-    """Settings: chains, kept draws of each, steps before the first, and steps from one draw to the
-    next. One step changes one site: the more sites, the more steps."""
+    """Settings: the kernel (`ppl.kernels`), chains, kept draws of each, steps before the first, and
+    steps from one draw to the next.
 
+    By default single-site Metropolis-Hastings. One step of it changes one site: the more sites, the
+    more steps.
+    """
+
+    kernel: Kernel | None = None
     chains: int = 4
     draws: int = 1_000
     warmup: int = 1_000
@@ -36,6 +43,8 @@ class Mcmc:
 
     def __post_init__(self) -> None:
         check_types(self)
+        if self.kernel is not None:
+            check_kernel(self.kernel)
         for name, least in (("chains", 1), ("draws", 1), ("warmup", 0), ("thin", 1)):
             if getattr(self, name) < least:
                 raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least {least}")

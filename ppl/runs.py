@@ -138,8 +138,8 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
 
 def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.kernels.machine.traces import Revision
     from ppl.inference.mcmc import Interrupted, rectangle, run_chain
-    from ppl.inference.single_site import Revision
 
     machine, key = target.machine, MachineKey(seed)
     data = machine.bind(target.plain)
@@ -151,7 +151,7 @@ def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         return Runs(
             [t.execution for t in traces],
             np.zeros(len(traces)),
-            lambda i: record(Revision(traces[i].sites, None, key)),
+            lambda i: record(Revision(traces[i].sites, (), key)),
             chains=len(chains),
             stats={"acceptance_rate": np.array([c.accepted for c in chains])},
         )

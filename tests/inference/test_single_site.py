@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import ppl
-from ppl.inference.single_site import first_trace, revise
+from ppl.inference.kernels.machine.single_site import revise
+from ppl.inference.kernels.machine.traces import first_trace
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import Machine, MachineKey
 from ppl.semantics.machine.tape import explore

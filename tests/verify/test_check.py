@@ -14,7 +14,8 @@ from hypothesis.errors import FailedHealthCheck
 import ppl
 import ppl.verify
 from ppl.inference.choices import ACCEPT, COIN
-from ppl.inference.single_site import first_trace, revise
+from ppl.inference.kernels.machine.single_site import revise
+from ppl.inference.kernels.machine.traces import first_trace
 from ppl.inference.smc import Smc, advance, resample, run_smc, spawn
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey

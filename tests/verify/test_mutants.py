@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
+from ppl.inference.kernels.machine.single_site import revise
+from ppl.inference.kernels.machine.traces import Revision, first_trace
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample
-from ppl.inference.single_site import Revision, first_trace, revise
 from ppl.inference.smc import Particles, advance, resample, spawn
 from ppl.semantics import ir
 from ppl.semantics.ir_map import map_children
@@ -276,7 +277,7 @@ def single_site(*, length=1.0, scores=1.0, kept=1.0):
     def step(model, trace, omega):
         n = len(trace.sites)
         chosen = list(trace.sites)[omega.draw(SITE, INDEX, (n,))]
-        revision = Revision(trace.sites, chosen, omega)
+        revision = Revision(trace.sites, (chosen,), omega)
         proposed = revision.trace(model.run)
         if not proposed.execution.alive:
             return trace

@@ -1,0 +1,1 @@
+"""Markov kernels on the machine's traces, whose sites may come and go."""

@@ -1,0 +1,77 @@
+"""Metropolis-Hastings by the prior, over traces whose sites come and go.
+
+Some sites of the trace (one, chosen uniformly, or all that are named) are drawn again from their
+priors; the program is run with the other sites' values, drawing those it newly meets from their
+priors. Law: `Reversible(posterior)`.
+
+Write x for the trace and x' for the proposed one, n and n' for their numbers of sites to choose
+from, L for the product of the scores, and for a site in both p(v) and p'(v) for its density in
+each. What to accept one redrawn site with is
+
+    min(1,  L(x') / L(x)  ·  n / n'  ·  Π p'(v) / p(v) over the other sites in both).
+
+n / n' is the correction that Wingate, Stuhlmüller and Goodman, "Lightweight implementations of
+probabilistic programming languages via transformational compilation" (2011), needed in its erratum.
+All named sites at once need none: which they are is read off the names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
+from ppl.inference.kernels.machine.traces import Revision, Run, Trace
+from ppl.semantics.machine.omega import Source
+
+#: the sites of a trace that a kernel may move
+Choose = Callable[[Trace], Sequence[int]]
+
+
+def revise(run: Run, trace: Trace, source: Source) -> Trace:
+    """One step of the kernel on all sites: the next trace, which is `trace` itself if the move is
+    rejected."""
+    n = len(trace.sites)
+    if n == 0:
+        return trace
+    k = source.draw(SITE, INDEX, (n,))
+    chosen = next(islice(trace.sites, k, None))
+    revision = Revision(trace.sites, (chosen,), source)
+    proposed = revision.trace(run)
+    if not proposed.execution.alive:
+        return trace
+    log_ratio = (
+        proposed.log_weight - trace.log_weight + revision.log_ratio
+        + math.log(n) - math.log(len(proposed.sites))
+    )  # fmt: skip
+    return proposed if accepts(log_ratio, source) else trace
+
+
+def revise_one(run: Run, trace: Trace, chosen: int, choose: Choose, source: Source) -> Trace:
+    """The step that redraws `chosen`, one of those that `choose` gives, each as likely."""
+    revision = Revision(trace.sites, (chosen,), source)
+    proposed = revision.trace(run)
+    if not proposed.execution.alive:
+        return trace
+    log_ratio = (
+        proposed.log_weight - trace.log_weight + revision.log_ratio
+        + math.log(len(choose(trace))) - math.log(len(choose(proposed)))
+    )  # fmt: skip
+    return proposed if accepts(log_ratio, source) else trace
+
+
+def revise_all(run: Run, trace: Trace, chosen: Sequence[int], source: Source) -> Trace:
+    """The step that redraws all of `chosen`, which names tell from any trace."""
+    revision = Revision(trace.sites, frozenset(chosen), source)
+    proposed = revision.trace(run)
+    if not proposed.execution.alive:
+        return trace
+    log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
+    return proposed if accepts(log_ratio, source) else trace
+
+
+def accepts(log_ratio: Any, source: Source) -> bool:
+    """Whether a move of this ratio is accepted."""
+    return log_ratio >= 0 or source.draw(ACCEPT, COIN, (math.exp(log_ratio),))

@@ -1,0 +1,177 @@
+"""Traces of the machine, and runs that revise them: some sites redrawn, some moved, the rest kept.
+
+A site of two traces counts as the same one if its path, its family's kind and, of arrays, the shape
+of its draws are: the values of another family or size are of another measure.
+
+Write x for a trace and x' for one that a revision made of it, p(v) and p'(v) for a site's density
+in each. Sites that are redrawn, that appear or that vanish are drawn from their priors in one
+direction or the other, so that their densities cancel from the ratio of Metropolis-Hastings.
+What is left is the ratio of the scores, Π p'(v') / p(v) over the sites that are in both and were
+kept or moved (`log_ratio`), and whatever chose and moved them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine import Execution
+from ppl.semantics.machine.distributions.shapes import shape_drawn
+from ppl.semantics.machine.omega import Source
+from ppl.semantics.machine.state import Dead, Draw, Omega, State
+
+
+class Ran(Protocol):
+    """What a run gives that kernels look at: an execution, or a run stopped on its way."""
+
+    @property
+    def log_weight(self) -> Any: ...
+    @property
+    def alive(self) -> bool: ...
+
+
+#: a program applied to its data
+Run = Callable[[Omega], Any]
+NOTHING: Mapping[int, Any] = {}
+
+
+@dataclass(slots=True, eq=False)
+class Site:
+    """One random choice of a trace; not changed once it is made."""
+
+    value: Any
+    family: Any
+    args: tuple[Any, ...]
+
+    def log_prob(self, value: Any) -> float:
+        return self.family.log_prob(value, *self.args)
+
+
+class Trace(NamedTuple):
+    """An execution, and its sites by the hash of their paths, in the order of drawing."""
+
+    execution: Execution
+    sites: Mapping[int, Site]
+
+    @property
+    def log_weight(self) -> float:
+        """The sum of the scores, without the sites' own densities."""
+        return self.execution.log_weight
+
+
+class Revision:
+    """A source of randomness for one run: the values of `moved`, and else of `given`, but `fresh`
+    ones for the sites `redrawn` and for all sites that `given` has not.
+
+    After the run, `sites` are its sites and `log_ratio` is Σ log p'(v') - log p(v) over the sites
+    in both that were not redrawn.
+    """
+
+    __slots__ = ("given", "redrawn", "fresh", "moved", "sites", "log_ratio")
+
+    def __init__(
+        self,
+        given: Mapping[int, Site],
+        redrawn: Collection[int],
+        fresh: Omega,
+        moved: Mapping[int, Any] = NOTHING,
+    ):
+        self.given, self.redrawn, self.fresh, self.moved = given, redrawn, fresh, moved
+        self.sites: dict[int, Site] = {}
+        self.log_ratio = 0.0
+
+    def begin(self, state: State) -> Draw:
+        new, redrawn, moved = self.fresh.begin(state), self.redrawn, self.moved
+
+        def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
+            sites, old = self.sites, self.given.get(path)
+            if path in sites:
+                raise named_twice(family)
+            if old is None or path in redrawn:
+                value = new(path, family, args)
+                sites[path] = Site(value, family, args)
+                return value
+            value, before = old.value, old.args
+            is_moved = path in moved
+            if not is_moved and old.family is family and (before is args or before == args):
+                sites[path] = old
+                return value
+            if not alike(old, family, args):
+                value = new(path, family, args)
+                sites[path] = Site(value, family, args)
+                return value
+            if is_moved:
+                value = moved[path]
+            sites[path] = site = Site(value, family, args)
+            ratio = site.log_prob(value)
+            if ratio == -math.inf:
+                raise Dead
+            self.log_ratio += ratio - old.log_prob(old.value)
+            return value
+
+        return draw
+
+    def mark(self) -> Any:
+        return len(self.sites), self.log_ratio, self.fresh.mark()
+
+    def restore(self, mark: Any) -> None:
+        size, self.log_ratio, fresh = mark
+        while len(self.sites) > size:
+            self.sites.popitem()
+        self.fresh.restore(fresh)
+
+    def trace(self, run: Run) -> Trace:
+        """The run's trace. What its functions draw later is fresh, and belongs to no trace."""
+        trace = Trace(run(self), self.sites)
+        self.given, self.sites, self.moved = NOTHING, {}, NOTHING
+        return trace
+
+
+def named_twice(family: Any) -> Exception:
+    """What to say of two choices at one path."""
+    return fail(
+        "E504",
+        f"two random choices, one of them from `{family.name}`, have the same name",
+        hint="bind the draws to different names with `~`",
+    )
+
+
+def alike(old: Site, family: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a site's value may be kept under another law. A relation between the two laws, so
+    that it holds of the reverse move just if it does of this one."""
+    a = old.family
+    if a is not family and (a.name != family.name or a.discrete != family.discrete):
+        return False
+    if type(old.value) is not tuple:
+        return True
+    return shape_drawn(a, old.args) == shape_drawn(family, args)
+
+
+def first_trace(run: Run, source: Omega) -> Trace:
+    """A run forward, which may have weight zero."""
+    return Revision(NOTHING, (), source).trace(run)
+
+
+class Turns:
+    """Sources of randomness for one chain, one after the other: no two turns of it, and no two
+    chains, share a random number. Slots are free for particles."""
+
+    __slots__ = ("source", "turn")
+
+    def __init__(self, source: Source, chain: int = 0, turn: int = 0):
+        self.source, self.turn = source, (chain << 40) + turn
+
+    def next(self) -> Source:
+        """The source of the next turn."""
+        turn = self.turn
+        self.turn = turn + 1
+        return self.source.at(turn, 0)
+
+    def step(self) -> int:
+        """The step of the next turn, for whoever draws in many slots of it."""
+        turn = self.turn
+        self.turn = turn + 1
+        return turn
