@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ppl import kernels as kernels
     from ppl.counterfactual import counterfactual as counterfactual
     from ppl.data import bind as bind
     from ppl.files import read_data as read_data
@@ -74,7 +75,7 @@ _HOME = {
     "Posterior": ("ppl.posterior", "Posterior"),
     "Target": ("ppl.model", "Target"),
 }
-_PACKAGES = ("inference", "lang", "semantics")
+_PACKAGES = ("inference", "kernels", "lang", "semantics")
 
 __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 

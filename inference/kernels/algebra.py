@@ -12,8 +12,9 @@ be. Tierney, "Markov chains for exploring posterior distributions" (1994).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
@@ -22,6 +23,16 @@ from ppl.semantics.diagnostics import fail
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
     """A Markov kernel on the traces of a program."""
+
+    #: what a user calls a basic kernel
+    name: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        """As it is written, without what is left at its default."""
+        told = [
+            f"{f.name}={v!r}" for f in fields(self) if (v := getattr(self, f.name)) != f.default
+        ]
+        return f"{self.name}({', '.join(told)})"
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -50,12 +61,15 @@ class On(Kernel):
     sites: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _check_kernel(self.kernel)
+        check_kernel(self.kernel)
         if not self.sites:
             raise fail("E811", "a kernel moves at least one site, and `on` was given none")
         for name in self.sites:
             if not isinstance(name, str):
                 raise fail("E811", f"a site is named by a text, and not by {name!r}")
+
+    def __str__(self) -> str:
+        return f"{self.kernel}.on({', '.join(map(repr, self.sites))})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +80,11 @@ class Then(Kernel):
     second: Kernel
 
     def __post_init__(self) -> None:
-        _check_kernel(self.first)
-        _check_kernel(self.second)
+        check_kernel(self.first)
+        check_kernel(self.second)
+
+    def __str__(self) -> str:
+        return f"{self.first}.then({self.second})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +96,12 @@ class Repeat(Kernel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_kernel(self.kernel)
+        check_kernel(self.kernel)
         if self.times < 1:
             raise fail("E811", f"times = {self.times}: it must be at least 1")
+
+    def __str__(self) -> str:
+        return f"{self.kernel}.repeat({self.times})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +113,7 @@ class Mixture(Kernel):
 
     def __post_init__(self) -> None:
         for part in self.parts:
-            _check_kernel(part)
+            check_kernel(part)
         if len(self.weights) != len(self.parts) or not self.parts:
             raise fail(
                 "E811",
@@ -103,6 +123,11 @@ class Mixture(Kernel):
         if not all(w > 0 for w in self.weights):
             raise fail("E811", f"weights = {self.weights}: they must be positive")
 
+    def __str__(self) -> str:
+        even = len(set(self.weights)) == 1
+        told = [*map(str, self.parts), *([] if even else [f"weights={self.weights}"])]
+        return f"mixture({', '.join(told)})"
+
 
 def mixture(*parts: Kernel, weights: tuple[float, ...] | None = None) -> Mixture:
     """One of the kernels, chosen at random at every step; with equal probabilities if no weights
@@ -111,7 +136,29 @@ def mixture(*parts: Kernel, weights: tuple[float, ...] | None = None) -> Mixture
     return Mixture(parts=parts, weights=even if weights is None else tuple(weights))
 
 
-def _check_kernel(kernel: Any) -> None:
+def parts_of(kernel: Kernel) -> tuple[Kernel, ...]:
+    """The kernels that a combinator combines; none of a basic one."""
+    match kernel:
+        case On(kernel=inner) | Repeat(kernel=inner):
+            return (inner,)
+        case Then(first=first, second=second):
+            return (first, second)
+        case Mixture(parts=parts):
+            return parts
+    return ()
+
+
+def basic_kernels(kernel: Kernel) -> Iterator[Kernel]:
+    """The basic kernels in it, in order."""
+    parts = parts_of(kernel)
+    if not parts:
+        yield kernel
+    for part in parts:
+        yield from basic_kernels(part)
+
+
+def check_kernel(kernel: Any) -> None:
+    """Raise E811 for what is no kernel."""
     if not isinstance(kernel, Kernel):
         raise fail(
             "E811",
