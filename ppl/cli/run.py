@@ -28,6 +28,13 @@ INTERRUPTED = 130
 @click.option(
     "--data", type=click.Path(exists=True, dir_okay=False), help="JSON, CSV, NPZ or NetCDF."
 )
+@click.option(
+    "--given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Condition on a site: the value as JSON; a name as results show it, such as theta[3].",
+)
+@click.option("--do", multiple=True, metavar="NAME=VALUE", help="Set a name: an intervention.")
 @click.option("--method", default="nuts", show_default=True, help="How to infer.")
 @click.option("--chains", type=click.IntRange(min=1), help="Markov chains.")
 @click.option("--draws", type=click.IntRange(min=1), help="Draws to keep (a chain).")
@@ -52,6 +59,8 @@ def command(
     file: str,
     model: str | None,
     data: str | None,
+    given: tuple[str, ...],
+    do: tuple[str, ...],
     method: str,
     seed: int,
     engine: str,
@@ -76,17 +85,20 @@ def command(
     models = {m.name: m for m in ppl.load(file)}
     chosen = choose("model", model, models) if model else only(file, models)
     fields = read_data(data) if data else Fields({}, "the data (there is no --data)")
+    seen, done = _values("--given", given), _values("--do", do)
     target = chosen.on(fields)
     if target.warnings and not wants_json():
         show(target.warnings)
-    from ppl.infer import infer  # after all that can go wrong without it
-
     make = choose("method", method, METHODS)
-    given = {k: v for k, v in common.items() if v is not None} | dict(map(_setting, settings))
-    configured = make(**_accepted(method, make, given))
+    chosen_settings = {k: v for k, v in common.items() if v is not None}
+    configured = make(**_accepted(method, make, chosen_settings | dict(map(_setting, settings))))
     limited = {"fuel": fuel, "seconds": seconds, "memory": memory}
     limited = {k: v for k, v in limited.items() if v is not None}
     limits = ppl.limits(**limited) if limited else None
+    target = target.given(seen) if seen else target
+    target = target.do(done) if done else target
+    from ppl.infer import infer  # after all that can go wrong without it
+
     code = 0
     try:
         posterior = infer(
@@ -119,6 +131,24 @@ def _report(
     if plot:
         posterior.plot(plot)
         click.echo(f"plot: {plot}", err=True)
+
+
+def _values(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    """`theta[3]=2.5`: values by name."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not name or not value:
+            raise click.UsageError(f"{option} takes NAME=VALUE, not `{text}`")
+        if name in values:
+            raise click.UsageError(f"{option} has two values for `{name}`")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            raise click.UsageError(
+                f"{option}: the value for `{name}` is JSON (2.5, true, [1, 2]), not `{value}`"
+            ) from None
+    return values
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -203,6 +203,54 @@ def test_unknown_methods_and_settings_are_usage_errors(call):
     assert call("run", "good.ppl", "--data", "d.json", "--set", "draws").exit_code == 2
 
 
+GROUPS = """
+model groups(y: [real]) {
+  k ~ categorical([0.2, 0.3, 0.5])
+  theta ~ for v in y { z ~ categorical([0.5, 0.3, 0.2]); return z + k }
+  observe y ~ normal(theta, 1)
+  return k
+}
+"""
+RUN_GROUPS = ("run", "groups.ppl", "--data", "d.json", "--method", "exact")
+
+
+def test_names_can_be_set(call):
+    import ppl
+
+    Path("groups.ppl").write_text(GROUPS)
+    Path("d.json").write_text('{"y": [1.5, 0, 4]}')
+    settings = ("--given", "k=2", "--do", "theta[1]=5", "--do", "theta/z[2] = 0")
+    result = call(*RUN_GROUPS, *settings, "--out", "p.nc")
+    assert result.exit_code == 0, result.stderr
+    target = ppl.compile(GROUPS).groups(y=[1.5, 0, 4])
+    target = target.given(k=2).do({"theta[1]": 5, "theta/z[2]": 0})
+    wanted = ppl.infer(target, "exact").log_evidence
+    assert ppl.load_posterior("p.nc").log_evidence == wanted
+    assert f"log evidence {wanted:.4f}" in result.stdout
+    assert wanted != ppl.infer(ppl.compile(GROUPS).groups(y=[1.5, 0, 4]), "exact").log_evidence
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "says"),
+    [
+        (("--do", "k"), 2, "--do takes NAME=VALUE, not `k`"),
+        (("--given", "k=two"), 2, "--given: the value for `k` is JSON"),
+        (("--do", "k=1", "--do", "k=2"), 2, "--do has two values for `k`"),
+        (("--do", "kk=1"), 1, "did you mean `k`?"),
+        (("--do", "k=7"), 1, "E857"),
+        (("--do", "theta[3]=1"), 1, "E855"),
+        (("--do", "y=[1, 2, 3]"), 1, "`y` is data"),
+        (("--given", "theta=1"), 1, "`theta` is computed"),
+    ],
+)
+def test_what_cannot_be_set(call, settings, code, says):
+    Path("groups.ppl").write_text(GROUPS)
+    Path("d.json").write_text('{"y": [1.5, 0, 4]}')
+    result = call(*RUN_GROUPS, *settings)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert says in result.stderr and "Traceback" not in result.stderr
+
+
 def test_an_interrupted_run_keeps_the_draws_made(call, monkeypatch):
     import numpy as np
 
