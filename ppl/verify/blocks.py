@@ -6,9 +6,7 @@ those on a draw made just before them for the purpose, of whose options some alw
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from ppl.verify.choices import Env, Text
 from ppl.verify.finite_types import (
     Array,
     Bool,
@@ -22,26 +20,11 @@ from ppl.verify.finite_types import (
     first_order,
     fits,
 )
-from ppl.verify.terms import Env, Terms, Text, head, indent, operand
+from ppl.verify.scores import Frame, Scores
+from ppl.verify.text import braces, head, indent
 
 
-@dataclass
-class Frame:
-    """A block in the making: its lines, what is in scope, how many paths are left and used."""
-
-    env: Env
-    paths: int
-    used: int
-    size: int
-    lines: list[str]
-
-    def spend(self, paths: int) -> None:
-        assert paths <= self.paths, "over the budget of paths"
-        self.paths //= paths
-        self.used *= paths
-
-
-class Blocks(Terms):
+class Blocks(Scores):
     """Generation of statements and measures."""
 
     # -- measures
@@ -242,13 +225,6 @@ class Blocks(Terms):
                 options.append((2, lambda: self.fun_type(0)))  # pyright: ignore
         return self.pick(options)  # pyright: ignore
 
-    def bind(self, frame: Frame, stem: str, t: Type, line: Callable[[str], str]) -> str:
-        """A line that binds a name to a value of type t."""
-        name = self.fresh(frame.env, stem)
-        frame.lines.append(line(name))
-        frame.env = frame.env.let(**{name: t})
-        return name
-
     def let(self, frame: Frame) -> str:
         if frame.paths >= 2 and self.on("measure_values") and frame.size > 0 and self.flip(5):
             item = self.finite_type()
@@ -287,77 +263,6 @@ class Blocks(Terms):
         frame.spend(options**n)
         return ""
 
-    # -- scores
-
-    def factor(self, frame: Frame) -> str:
-        frame.lines.append(f"factor {self.score(frame.env, frame.size)}")
-        return ""
-
-    def score(self, env: Env, size: int) -> str:
-        """A finite log-weight."""
-
-        def logs() -> str:
-            b = head(self.expr(Bool(), env, size - 1))
-            return f"if {b} {{ log({self.fraction()}) }} else {{ log({self.fraction()}) }}"
-
-        ways: list[tuple[int, Text]] = [(3, lambda: f"log({self.expr(Prob(), env, size)})")]
-        if size > 0:
-            ways.append((1, logs))
-            ways.append(
-                (1, lambda: f"log({self.prime()}/2) + log({self.expr(Prob(), env, size - 1)})")
-            )
-        return self.pick(ways)
-
-    def observe(self, frame: Frame) -> str:
-        frame.lines.append(self.observation(frame.env, frame.size))
-        return ""
-
-    def observation(self, env: Env, size: int) -> str:
-        t = self.finite_type()
-        options = 2 if t == Bool() else 3
-        value = self.expr(t, env, size)
-        return f"observe {value} ~ {self.expr(Dist(t, options, full=True), env, size)}"
-
-    def score_if(self, frame: Frame) -> str:
-        cond = head(self.expr(Bool(), frame.env, frame.size - 1))
-        line = f"factor {self.score(frame.env, frame.size - 1)}"
-        frame.lines.append(f"if {cond} {braces([line])}")
-        return ""
-
-    def score_each(self, frame: Frame) -> str:
-        """`for … { observe … }`."""
-        x, over, inner = self.loop(self.integer(3, 4), frame.env, frame.size - 1)
-        names = [name for name in inner.types if name not in frame.env.types]
-        line = self.observation(inner, 1)
-        observed = [
-            k
-            for k in names
-            if isinstance(inner.types[k], (Bool, Nat)) and fits(inner.types[k], Nat(3))
-        ]
-        if observed and self.flip():
-            line = f"observe {observed[0]} ~ {self.expr(Dist(Nat(3), 3, full=True), inner, 1)}"
-        frame.lines.append(f"for {x} in {over} {braces([line])}")
-        return ""
-
-    def rule_out(self, frame: Frame) -> str:
-        """A draw, then a score that is zero for at most one of its options."""
-        weights = self.weights(3, frame.env, frame.size)
-        z = self.bind(frame, "z", Nat(3), lambda name: f"{name} ~ categorical({weights})")
-        frame.spend(3)
-        k, env, size = self.integer(0, 2), frame.env, frame.size - 1
-        zero = self.weights(3, env, 0, zero=True)
-        ways: list[tuple[int, Text]] = [
-            (3, lambda: f"condition {z} != {k}"),
-            (1, lambda: f"condition {z} != {k} or {operand(self.expr(Bool(), env, size))}"),
-            (1, lambda: f"observe {z} ~ categorical({zero})"),
-            (1, lambda: f"factor log({zero}[{z}])"),
-        ]
-        if self.on("branches"):
-            cond = head(self.expr(Bool(), env, size))
-            ways.append((1, lambda: f"if {cond} {{ condition {z} != {k} }}"))
-        frame.lines.append(self.pick(ways))
-        return ""
-
 
 def root(paths: int, n: int) -> int:
     """The largest k with k^n <= paths."""
@@ -365,10 +270,3 @@ def root(paths: int, n: int) -> int:
     while (k + 1) ** n <= paths:
         k += 1
     return k
-
-
-def braces(lines: list[str]) -> str:
-    """A block: on one line if it is short."""
-    if len(lines) == 1 and "\n" not in lines[0]:
-        return f"{{ {lines[0]} }}"
-    return "{\n" + indent("\n".join(lines)) + "\n}"

@@ -25,6 +25,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ppl.verify.blocks import Blocks
+from ppl.verify.choices import Env
 from ppl.verify.finite_types import (
     Array,
     Bool,
@@ -35,7 +36,7 @@ from ppl.verify.finite_types import (
     Prob,
     Type,
 )
-from ppl.verify.terms import Env, indent, operand
+from ppl.verify.text import indent, operand
 
 #: what any engine runs
 FEATURES = frozenset(
@@ -73,10 +74,12 @@ def programs(
     features: Collection[str] = FEATURES,
     paths: int = 2_000,
     size: int = 2,
+    stages: int = 0,
 ) -> Program:
     """Programs with at most `paths` paths, in which terms nest about `size` deep.
 
-    `features` says what may occur: see FEATURES and MACHINE_FEATURES.
+    `features` says what may occur: see FEATURES and MACHINE_FEATURES. `stages`: how many choices
+    and scores in turn there are at least in the main block, for what works at suspension points.
 
     Raises:
         ValueError: for a feature that does not exist, or fewer than 3 paths.
@@ -86,13 +89,13 @@ def programs(
         raise ValueError(f"no such features: {', '.join(sorted(unknown))}")
     if paths < 3:
         raise ValueError("a program that is not degenerate has at least 3 paths")
-    return _Module(draw, frozenset(features)).program(size, paths)
+    return _Module(draw, frozenset(features)).program(size, paths, stages)
 
 
 class _Module(Blocks):
     """Generation of functions and the model."""
 
-    def program(self, size: int, paths: int) -> Program:
+    def program(self, size: int, paths: int, stages: int) -> Program:
         self.items: list[str] = []
         self.data: dict[str, Any] = {}
         self.declared: list[str] = []
@@ -103,7 +106,7 @@ class _Module(Blocks):
             self.repeat(1, lambda: self.add_recursion(size))
         if self.on("data"):
             self.repeat(2, self.add_data)
-        body, used = self.model(self.globals, size, paths)
+        body, used = self.model(self.globals, size, paths, stages)
         self.items.append(f"model main({', '.join(self.declared)}) {body}")
         return Program("\n".join(self.items) + "\n", "main", self.data, used)
 
@@ -112,13 +115,15 @@ class _Module(Blocks):
         self.globals = Env({**self.globals.types, name: t})
         self.protected |= {name}
 
-    def model(self, env: Env, size: int, paths: int) -> tuple[str, int]:
+    def model(self, env: Env, size: int, paths: int, stages: int) -> tuple[str, int]:
         """The model draws one site that no zero score can settle, and returns it with the rest."""
         frame = self.frame(env, size, paths // 3)
         if self.flip(4):
             self.statements(frame)
         weights = self.weights(3, frame.env, 1)
         root = self.bind(frame, "x", Nat(3), lambda name: f"{name} ~ categorical({weights})")
+        for _ in range(stages):
+            self.stage(frame)
         self.statements(frame)
         for name, t in env.types.items():
             if self.affordable(t, frame):

@@ -145,6 +145,21 @@ def test_the_text_is_a_program_to_the_formatter():
     formatted()
 
 
+@given(programs(paths=27, size=1, stages=3))
+@settings(GENERATE, max_examples=60)
+def test_stages_are_scores_that_tell_choices_apart(program):
+    """At least three in the main block; none is a constant, and the law is no wider than stated."""
+    main = program.source.partition("model main")[2]
+    assert len(re.findall(r"^  (?:factor|observe) .*\[[\w()]+\]\)$", main, re.MULTILINE)) >= 3
+    law = rational.law(module(program), program.model, program.data)
+    assert law.evidence > 0 and law.paths <= program.paths <= 27
+
+
+def test_the_smallest_program_of_stages_has_nothing_else():
+    program = find(programs(stages=2), lambda _: True, settings=SHRINK)
+    assert program.source.count("\n") == 6, program
+
+
 def test_unknown_features_and_small_budgets_are_refused():
     with pytest.raises(ValueError, match="no such features: plates"):
         find(programs(features={"plates"}), lambda _: True)
