@@ -65,6 +65,17 @@ class Density:
     """(data, position) to the scalar contribution of each site and observation, for messages."""
     faults: Callable[[Any, Position], Any] | None = field(default=None, compare=False)
     """(data, position) to what goes wrong there (indices out of range and the like)."""
+    tempered: Callable[[Any, Position, Any], Any] | None = field(default=None, compare=False)
+    """(data, position, t) to the log density of the prior times the t-th power of the likelihood
+    (for every value of what is summed out, which is then summed): the prior's at t = 0, that of
+    the measure at t = 1."""
+    starts: Callable[[Any, Any, int], tuple[Any, Position, Any]] | None = field(
+        default=None, compare=False
+    )
+    """(data, source of randomness, n) to the source, n positions (leading axis) and their log
+    weights (n,), properly weighted for the prior; raises E801 if that cannot be drawn."""
+    summed: bool = field(default=False, compare=False)
+    """Whether there are finite sites, which are summed out: if not, `tempered` is affine in t."""
 
     @property
     def size(self) -> int:

@@ -23,7 +23,7 @@ from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.signatures import PRIMITIVES
 from ppl.semantics.xla.axes import Arr, align, elementwise, union
 from ppl.semantics.xla.join import join
-from ppl.semantics.xla.state import Scope, Site, State, missing_where_dead, path_name
+from ppl.semantics.xla.state import Scope, Site, State, missing_where_dead, path_name, tempered
 from ppl.semantics.xla.values import Dist, RValue, open_array, to_arr
 
 Result = tuple[RValue, State]
@@ -114,7 +114,7 @@ def _scored(site: Site, x: RValue, scope: Scope, state: State) -> Result:
     score, pending = density(site.dist, x, scope, site.span)
     if "sites" in scope.record:
         state = state.with_site(site.path, missing_where_dead(x, scope), site.span)
-    return x, state.scored(score, pending)
+    return x, state.scored(tempered(scope, score), pending)
 
 
 def _agreed(mask: Arr, value: Arr, out: RValue, state: State) -> Result:

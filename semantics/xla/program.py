@@ -18,7 +18,7 @@ from ppl.semantics import ir
 from ppl.semantics.density import Density, SiteInfo
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.omega import Key
-from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event
+from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, spread
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.fixed import Fixed, values_of
 from ppl.semantics.xla.points import Front, Policy
@@ -26,6 +26,7 @@ from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
 from ppl.semantics.xla.sequential import run_sequentially
 from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, unlisted
+from ppl.semantics.xla.starts import Start
 from ppl.semantics.xla.state import Path, Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import NUDGE, Summed, Summing
 from ppl.semantics.xla.values import RValue, Seq
@@ -112,12 +113,13 @@ class Bound:
         predict: Callable[[RValue], SiteRule] | bool = False,
         outline: dict[str, ir.At] | None = None,
         policy: Policy | None = None,
+        temperature: Any = None,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`.
 
         With `predict`, observations are made instead of scored: drawn, or by the site rule that it
         gives for the value seen. With `policy`, the run stops at its suspension points, and `axes`
-        is the particle axis.
+        is the particle axis. What observations score is multiplied by `temperature`, a scalar.
         """
         env = {**dict(self.static), **_in_this_precision(dict(data))}
         entry = self.program.entry
@@ -135,6 +137,7 @@ class Bound:
             rooms=dict(self.rooms),
             limit=self.limit,
             outline=outline,
+            temperature=temperature,
         )
         state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
         local = {p.name: env[p.name] for p in entry.params}
@@ -173,27 +176,61 @@ class Bound:
 
     def sites(self, data: Data) -> tuple[SiteInfo, ...]:
         """The free coordinates, found without computing anything (finite sites are summed)."""
-        discover = Discover()
+        return self._discovered(data)[0]
+
+    def _discovered(self, data: Data) -> tuple[tuple[SiteInfo, ...], bool]:
+        """The free coordinates, and whether there are finite sites, which are summed."""
+        discover, summed = Discover(), False
 
         def probe(data: Data) -> Mapping[str, RValue]:
+            nonlocal summed
             _, state = self.execute(data, rule=Summing(discover), record=frozenset(("sites",)))
+            summed = bool(state.extra.sites)
             return state.sites
 
         shapes = jax.eval_shape(probe, dict(data))
-        return tuple(
+        sites = tuple(
             SiteInfo(path, x.data.shape, u.data.shape, found.span, found.family)
             for path, pair in shapes.items()
             if path in discover.found  # a value that is set is no coordinate
             for (x, u), found in ((_inside_loops(pair), discover.found[path]),)
         )
+        return sites, summed
 
-    def log_density(self, data: Data, position: Mapping[str, Any], free: Free = CENTRED) -> Any:
-        """The log density of unconstrained coordinates, finite sites summed out."""
+    def log_density(
+        self,
+        data: Data,
+        position: Mapping[str, Any],
+        free: Free = CENTRED,
+        temperature: Any = None,
+    ) -> Any:
+        """The log density of unconstrained coordinates, finite sites summed out.
+
+        At a `temperature` t, that of the prior times the t-th power of the likelihood, given all
+        sites: what is summed is, for every combination of the finite ones, its prior times its own
+        likelihood's power.
+        """
         given = {k: Arr(u) for k, u in position.items()}
         rule = Summing(free)
-        _, state = self.execute(data, rule=rule, given=given, smooth=True)
+        _, state = self.execute(data, rule=rule, given=given, smooth=True, temperature=temperature)
         scores, _ = eliminate(state.scores, state.extra.chains)
         return _no_value_no_mass(total(scores, ()).data)
+
+    def starts(
+        self, data: Data, omega: Any, axis: Axis, free: Free = CENTRED
+    ) -> tuple[Any, dict[str, Any], Any]:
+        """Positions drawn from the prior: (omega, position led by `axis`, log weight along it).
+
+        Law: properly weighted for the density at temperature 0; weights are 1 but where a site's
+        parameters are illegal. Raises E801 if a site has no sampler.
+        """
+        _, state = self.execute(
+            data, rule=Start(free), omega=omega, axes=(axis,), record=NOTHING, temperature=0.0
+        )
+        pairs = {path: _inside_loops(pair) for path, pair in state.sites.items()}
+        position = {path: spread(u, (axis,)).data for path, (_, u) in pairs.items()}
+        weights = total((f.score for f in state.scores), (axis,)).data
+        return state.omega, position, weights
 
     # --------------------------------------------------------------------------- finite programs
 
@@ -275,7 +312,7 @@ class Bound:
         """
         flat, tree = jax.tree.flatten(dict(data))
         shapes = tuple((x.shape, str(x.dtype)) for x in flat)
-        sites = self.sites(data)
+        sites, summed = self._discovered(data)
         for name in noncentred - {s.path for s in sites}:
             raise fail(
                 "E808",
@@ -284,6 +321,12 @@ class Bound:
             )
         free = Free(noncentred=noncentred)
         plain = replace(free, jacobian=False)
+
+        def tempered(data: Data, position: Mapping[str, Any], temperature: Any) -> Any:
+            return self.log_density(data, position, free, temperature)
+
+        def starts(data: Data, omega: Any, n: int) -> tuple[Any, dict[str, Any], Any]:
+            return self.starts(data, omega, particles(n), free)
 
         def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
             result, state = self.recover(data, position, key, (), free=free)
@@ -298,4 +341,7 @@ class Bound:
             None,
             lambda data, position: self.contributions(data, position, free),
             lambda data, position: self.faults(data, position, free),
+            tempered,
+            starts,
+            summed,
         )

@@ -30,6 +30,7 @@ from ppl.semantics.xla.state import (
     masked,
     missing_where_dead,
     path_name,
+    tempered,
 )
 from ppl.semantics.xla.values import (
     Closure,
@@ -193,7 +194,7 @@ def _observe(node: ir.Observe, env: Env, state: State, scope: Scope) -> Result:
         state = state.observing(node.name, density_each(dist, x, scope, node.span))
     elif "observed" in scope.record:
         state = state.observing(node.name, score)
-    return None, state.scored(score, pending)
+    return None, state.scored(tempered(scope, score), pending)
 
 
 def density(dist: RValue, x: RValue, scope: Scope, span: Span | None) -> tuple[Arr, Axes]:
@@ -248,7 +249,8 @@ def _by_element(dist: RValue, x: RValue) -> tuple[RValue, RValue, Axes]:
 
 
 def _score(node: ir.Score, env: Env, state: State, scope: Scope) -> Result:
-    return None, state.scored(masked(scope, to_arr(value(node.value, env, scope))))
+    score = masked(scope, to_arr(value(node.value, env, scope)))
+    return None, state.scored(tempered(scope, score))
 
 
 def _at(node: ir.At, env: Env, state: State, scope: Scope) -> Result:

@@ -138,6 +138,7 @@ class Scope:
     tails: Mapping[Any, Any] = field(default_factory=dict)  # what `recursion.tails` found
     rooms: Mapping[Path, int] = field(default_factory=dict)  # steps to record, by unbounded loop
     limit: int = 1_000_000  # steps after which an unbounded loop is given up
+    temperature: Any = None  # the power that likelihoods are raised to; None: 1
     outline: dict[str, ir.At] | None = None  # collects the binders that are met, if wanted
     depth: int = 0  # of calls, to stop runaway recursion
 
@@ -168,6 +169,21 @@ def masked(scope: Scope, score: Arr, otherwise: float = 0.0) -> Arr:
     if scope.mask is None:
         return score
     return elementwise(lambda m, s: jnp.where(m, s, otherwise), scope.mask, score)
+
+
+def tempered(scope: Scope, score: Arr) -> Arr:
+    """What an observation scores at the scope's temperature t: the logarithm of its density's t-th
+    power, 0 to the power of 0 being 1. The derivative in t is the score, or 0 where that is -inf.
+    """
+    t = scope.temperature
+    if t is None:
+        return score
+
+    def power(s: Any) -> Any:
+        possible = s > -jnp.inf
+        return jnp.where(possible, t * jnp.where(possible, s, 0.0), jnp.where(t > 0, s, 0.0))
+
+    return elementwise(power, score)
 
 
 def missing_where_dead(result: RValue, scope: Scope) -> RValue:
