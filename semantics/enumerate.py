@@ -9,7 +9,7 @@ Law: `Enumerates`. The rows are all paths, each with its exact log-probability.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,14 @@ from ppl.semantics.omega import Tape, TapeTooNarrow
 CHOICES = 4096
 #: batches are padded to one of these, so that few programs are compiled
 BATCHES = (1, 64, 4096)
+#: bytes that a batch may give and record, beyond which smaller batches are run
+MEMORY = 256 * 2**20
+#: paths taken at random by which the number of all paths is estimated
+PROBES = 64
+
+
+#: for programs that are run a few times
+_UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,22 @@ class Paths:
     log_probability: np.ndarray
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Some of the paths: `outputs` and `log_probability` as of `Paths`, and the choices that each
+    path takes, `tapes` (paths, length), of which `used` (paths,) are read."""
+
+    outputs: Any
+    log_probability: np.ndarray
+    tapes: np.ndarray
+    used: np.ndarray
+
+
 class Enumerator:
     """`run(data, tape) -> (tree of arrays, tape)`, compiled once for each batch size.
 
-    length: choices that there is room for at first; more make it compile again.
+    length: choices that there is room for at first; more make it compile again. memory: bytes that
+    a batch may hold. quick: compile without optimising, for programs that are run once.
     """
 
     def __init__(
@@ -46,23 +66,83 @@ class Enumerator:
         *,
         length: int = 16,
         batches: tuple[int, ...] = BATCHES,
+        memory: int = MEMORY,
+        quick: bool = False,
     ):
         self._run = run
-        self._batches = batches
+        self._batches, self._memory = batches, memory
+        self._options = _UNOPTIMISED if quick else None
         self._programs: dict[tuple[int, int], Callable[..., Any]] = {}
-        self._length, self._width = length, 4
+        self._length, self._width, self._bytes = length, 4, 0
 
     def __call__(self, data: Any, *, limit: int = 1_000_000) -> Paths:
         """All paths. Raises E807 if there are more than `limit`."""
+        found = list(self.batches(data, limit=limit))
+        outputs = jax.tree.map(lambda *xs: np.concatenate(xs), *(b.outputs for b in found))
+        return Paths(outputs, np.concatenate([b.log_probability for b in found]))
+
+    def batches(self, data: Any, *, limit: int = 1_000_000) -> Iterator[Batch]:
+        """All paths, each once, as many at a time as the memory allows.
+
+        Raises:
+            DiagnosticError: E807, there are more than `limit`.
+        """
+        todo = _Todo(np.zeros((1, 0), np.int32), np.zeros(1, np.int64))
+        done = 0
+        while len(todo.tapes):
+            batch, rest = todo.split(self._most())
+            try:
+                found, more = self._advance(data, batch, limit)
+            except TapeTooNarrow as wider:
+                self._width = 1 << (wider.options - 1).bit_length()
+                continue
+            except _TapeTooShort as longer:
+                self._length = 1 << (longer.needed - 1).bit_length()
+                continue
+            todo = rest.and_also(more)
+            done += len(found.log_probability)
+            if done + len(todo.tapes) > limit:
+                raise fail(
+                    "E807",
+                    f"the program has more than {limit:,} paths, too many to run one by one",
+                    hint="use importance or smc, or let finite sites be summed out",
+                )
+            yield found
+
+    def expected(self, data: Any) -> float:
+        """An estimate of the number of paths, from a few paths taken at random: the mean of the
+        product of the numbers of options on the way, which is unbiased.
+
+        Knuth, "Estimating the efficiency of backtrack programs" (1975). Seeded: every call agrees.
+        """
+        chance = np.random.default_rng(PROBES)
+        tapes, ways = np.zeros((PROBES, 0), np.int32), np.ones(PROBES)
+        place = 0
         while True:
             try:
-                return self._explore(data, limit)
-            except TapeTooNarrow as more:
-                self._width = 1 << (more.options - 1).bit_length()
-            except _TapeTooShort as more:
-                self._length = 1 << (more.needed - 1).bit_length()
+                _, options, used, _ = self._call(data, tapes)
+            except TapeTooNarrow as wider:
+                self._width = 1 << (wider.options - 1).bit_length()
+                continue
+            except _TapeTooShort as longer:
+                self._length = 1 << (longer.needed - 1).bit_length()
+                continue
+            if place >= used.max(initial=0) or place >= CHOICES:
+                return float(ways.mean())
+            possible = (options[:, place] > -np.inf) & (place < used)[:, None]
+            count = possible.sum(axis=1)
+            ways *= np.maximum(count, 1)
+            which = (chance.random(PROBES) * count).astype(int)
+            chosen = (np.cumsum(possible, axis=1) > which[:, None]).argmax(axis=1)
+            tapes = np.concatenate([tapes, chosen[:, None].astype(np.int32)], axis=1)
+            place += 1
 
-    def _program(self, size: int) -> Callable[..., Any]:
+    def _most(self) -> int:
+        """How many paths may be run together."""
+        each = self._length * self._width * 8 + self._bytes
+        return max(1, min(self._batches[-1], self._memory // each))
+
+    def _program(self) -> Callable[..., Any]:
         key = (self._length, self._width)
         if key not in self._programs:
             width = self._width
@@ -71,41 +151,59 @@ class Enumerator:
                 outputs, tape = self._run(data, Tape.of(choices, width))
                 return outputs, tape.log_weight, tape.options, tape.used
 
-            self._programs[key] = jax.jit(jax.vmap(one, in_axes=(None, 0)))
+            run = jax.vmap(one, in_axes=(None, 0))
+            self._programs[key] = jax.jit(run, compiler_options=self._options)
         return self._programs[key]
 
-    def _explore(self, data: Any, limit: int) -> Paths:
-        pending = [np.zeros((1, self._length), np.int32)]
-        fixed = [np.zeros(1, np.int64)]  # how much of each tape is prefix
-        waiting, done, rows, weights = 1, 0, [], []
-        while waiting:
-            tapes, lengths = np.concatenate(pending), np.concatenate(fixed)
-            size = next((b for b in self._batches if b >= len(tapes)), self._batches[-1])
-            batch, prefix = tapes[-size:], lengths[-size:]
-            pending, fixed = [tapes[:-size]], [lengths[:-size]]
-            padded = np.concatenate([batch, np.repeat(batch[:1], size - len(batch), 0)])
-            outputs, log_p, options, used = self._program(size)(data, jnp.asarray(padded))
-            count = len(batch)
-            log_p, options, used = (np.asarray(x)[:count] for x in (log_p, options, used))
-            if used.max(initial=0) > self._length:
-                _refuse_endless(options, limit)
-                raise _TapeTooShort(int(used.max()))
-            alive = log_p > -np.inf
-            done += int(alive.sum())
-            rows.append(jax.tree.map(lambda x, k=alive, n=count: np.asarray(x)[:n][k], outputs))
-            weights.append(log_p[alive])
-            more, lengths_more = _extensions(batch, prefix, options, used)
-            pending.append(more)
-            fixed.append(lengths_more)
-            waiting = len(pending[0]) + len(more)
-            if done + waiting > limit:
-                raise fail(
-                    "E807",
-                    f"the program has more than {limit:,} paths, too many to run one by one",
-                    hint="use importance or smc, or let finite sites be summed out",
-                )
-        outputs = jax.tree.map(lambda *xs: np.concatenate(xs), *rows)
-        return Paths(outputs, np.concatenate(weights))
+    def _call(self, data: Any, tapes: np.ndarray) -> tuple[Any, ...]:
+        """Outputs, options and numbers of choices used of every tape, and log-probabilities; tapes
+        are padded to the length that there is room for. Raises _TapeTooShort, TapeTooNarrow."""
+        n, length = tapes.shape
+        size = next((b for b in self._batches if b >= n), n)
+        padded = np.zeros((size, self._length), np.int32)
+        padded[:n, :length], padded[n:, :length] = tapes, tapes[:1]
+        outputs, log_p, options, used = self._program()(data, jnp.asarray(padded))
+        log_p, options, used = (np.asarray(x)[:n] for x in (log_p, options, used))
+        outputs = jax.tree.map(lambda x: np.asarray(x)[:n], outputs)
+        self._bytes = sum(x.nbytes for x in jax.tree.leaves(outputs)) // n
+        if used.max(initial=0) > self._length:
+            raise _TapeTooShort(int(used.max()), options)
+        return outputs, options, used, log_p
+
+    def _advance(self, data: Any, batch: _Todo, limit: int) -> tuple[Batch, _Todo]:
+        """The paths of the batch, and those that part from them beyond their prefixes."""
+        try:
+            outputs, options, used, log_p = self._call(data, batch.tapes)
+        except _TapeTooShort as short:
+            _refuse_endless(short.options, limit)
+            raise
+        tapes = np.zeros((len(batch.tapes), self._length), np.int32)
+        tapes[:, : batch.tapes.shape[1]] = batch.tapes
+        alive = log_p > -np.inf
+        outputs = jax.tree.map(lambda x: x[alive], outputs)
+        found = Batch(outputs, log_p[alive], tapes[alive], used[alive])
+        return found, _Todo(*_extensions(tapes, batch.prefixes, options, used))
+
+
+@dataclass(frozen=True)
+class _Todo:
+    """Tapes to run, and how much of each is prefix: (n, length) and (n,)."""
+
+    tapes: np.ndarray
+    prefixes: np.ndarray
+
+    def split(self, n: int) -> tuple[_Todo, _Todo]:
+        """The last n, and the rest."""
+        return _Todo(self.tapes[-n:], self.prefixes[-n:]), _Todo(
+            self.tapes[:-n], self.prefixes[:-n]
+        )
+
+    def and_also(self, other: _Todo) -> _Todo:
+        length = max(self.tapes.shape[1], other.tapes.shape[1])
+        tapes = np.zeros((len(self.tapes) + len(other.tapes), length), np.int32)
+        tapes[: len(self.tapes), : self.tapes.shape[1]] = self.tapes
+        tapes[len(self.tapes) :, : other.tapes.shape[1]] = other.tapes
+        return _Todo(tapes, np.concatenate([self.prefixes, other.prefixes]))
 
 
 def _refuse_endless(options: np.ndarray, limit: int) -> None:
@@ -121,8 +219,8 @@ def _refuse_endless(options: np.ndarray, limit: int) -> None:
 
 
 class _TapeTooShort(Exception):
-    def __init__(self, needed: int):
-        self.needed = needed
+    def __init__(self, needed: int, options: np.ndarray):
+        self.needed, self.options = needed, options
 
 
 def _extensions(
