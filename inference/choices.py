@@ -9,11 +9,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ppl.semantics.machine.distributions.discrete import DISCRETE
 from ppl.semantics.machine.distributions.family import Family, Options, always, probability
 from ppl.semantics.machine.paths import hash_of
 from ppl.semantics.machine.state import Dead
 
-ANCESTOR, SITE, ACCEPT = (hash_of(("", name)) for name in ("ancestor", "site", "accept"))
+ANCESTOR, SITE, ACCEPT, VALUE, KERNEL, STEP = (
+    hash_of(("", name)) for name in ("ancestor", "site", "accept", "value", "kernel", "step")
+)
 
 
 def _pieces(edges: Callable[[], Any], k: int) -> Options:
@@ -65,3 +68,6 @@ COIN = Family(
     discrete=True,
     quick=_coin,
 )
+
+#: (p): k with probability p[k]
+CATEGORICAL = DISCRETE["categorical"]

@@ -1,29 +1,36 @@
 """Markov chain Monte Carlo over runs of the machine: chains of a kernel on traces.
 
 Law: `Invariant(posterior)` of every step; draws are from the posterior once a chain has forgotten
-where it started. Composition: a run forward of positive weight, then steps of single-site
-Metropolis-Hastings (`kernels.machine.single_site`), of which every `thin`-th after `warmup` is kept.
+where it started. Composition: a run forward of positive weight, then steps of a kernel
+(`kernels.machine.steps`), of which every `thin`-th after `warmup` is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from ppl.inference.kernels.algebra import Kernel, check_kernel
-from ppl.inference.kernels.machine.single_site import revise
-from ppl.inference.kernels.machine.traces import Run, Trace, first_trace
+from ppl.inference.kernels.basic import Prior
+from ppl.inference.kernels.machine.program import Program
+from ppl.inference.kernels.machine.steps import Tally, step_of
+from ppl.inference.kernels.machine.traces import Run, Trace, Turns, first_trace
 from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine.omega import Source, steps_of
+from ppl.semantics.machine.omega import Source
 
 #: runs forward that may have weight zero before a chain gives up
 TRIES = 10_000
 
 #: (steps made in this chain, steps to make, chain)
 Progress = Callable[[int, int, int], None]
+
+#: by kernel and moved site: how many moves, and how many that changed the trace
+Counts = Mapping[tuple[str, str], Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +59,16 @@ class Mcmc:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """traces (draws). accepted (draws,): the share of moves accepted since the draw before."""
+    """traces (draws). accepted (draws,): the share of moves since the draw before that changed the
+    trace. moves: the same by kernel and moved site, (draws,), NaN where there were none."""
 
     traces: Sequence[Trace]
     accepted: np.ndarray
+    moves: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    def upto(self, n: int) -> Chain:
+        """Its first n draws."""
+        return Chain(self.traces[:n], self.accepted[:n], {k: v[:n] for k, v in self.moves.items()})
 
 
 class Interrupted(KeyboardInterrupt):
@@ -71,58 +84,88 @@ def rectangle(chains: Sequence[Chain]) -> list[Chain]:
     them, as keep the most draws; none if there are no draws."""
     lengths = [len(c.traces) for c in chains]
     cut = max(lengths, key=lambda n: n * sum(length >= n for length in lengths), default=0)
-    return [Chain(c.traces[:cut], c.accepted[:cut]) for c in chains if 0 < cut <= len(c.traces)]
+    return [c.upto(cut) for c in chains if 0 < cut <= len(c.traces)]
+
+
+class Lengths(Protocol):
+    """How long a chain is."""
+
+    @property
+    def draws(self) -> int: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def thin(self) -> int: ...
 
 
 def run_chain(
-    run: Run, settings: Mcmc, source: Source, chain: int, *, progress: Progress | None = None
+    program: Program,
+    kernel: Kernel | None,
+    lengths: Lengths,
+    source: Source,
+    chain: int,
+    *,
+    progress: Progress | None = None,
 ) -> Chain:
-    """One chain; its step t draws from `source.at(t, chain)`.
+    """One chain of a kernel, by default single-site Metropolis-Hastings.
 
     Raises:
-        DiagnosticError: E895, no run forward has positive weight.
+        DiagnosticError: E895, no run forward has positive weight; E712, E855, the kernel does not
+            fit the program; E819, it cannot move a site.
         Interrupted: a KeyboardInterrupt stopped it.
     """
-    kept: list[tuple[Trace, float]] = []
+    kept: list[tuple[Trace, Counts]] = []
     try:
-        for draw in _draws(run, settings, source, chain, progress):
+        for draw in _draws(program, kernel or Prior(), lengths, source, chain, progress):
             kept.append(draw)
     except KeyboardInterrupt:
         raise Interrupted(_chain(kept)) from None
     return _chain(kept)
 
 
-def _chain(kept: Sequence[tuple[Trace, float]]) -> Chain:
-    return Chain([trace for trace, _ in kept], np.array([share for _, share in kept]))
+def _chain(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
+    moves = dict.fromkeys(k for _, counts in kept for k in counts)
+    nothing = (0, 0)
+    return Chain(
+        [trace for trace, _ in kept],
+        np.array([_share(*map(sum, zip(nothing, *c.values(), strict=True))) for _, c in kept]),
+        {k: np.array([_share(*c.get(k, nothing)) for _, c in kept]) for k in moves},
+    )
+
+
+def _share(tried: int, changed: int) -> float:
+    return changed / tried if tried else math.nan
 
 
 def _draws(
-    run: Run, settings: Mcmc, source: Source, chain: int, progress: Progress | None
-) -> Iterator[tuple[Trace, float]]:
-    """The traces that a chain keeps, and the share of moves accepted before each."""
-    trace, begun = start(run, source, chain)
-    total = settings.warmup + settings.draws * settings.thin
-    moved = 0
-    for t, omega in enumerate(steps_of(source, begun, total, chain)):
-        after = revise(run, trace, omega)
-        moved += after is not trace
-        trace = after
-        kept = t - settings.warmup + 1
-        if kept == 0:
-            moved = 0
-        if kept > 0 and kept % settings.thin == 0:
-            yield trace, moved / settings.thin
-            moved = 0
+    program: Program,
+    kernel: Kernel,
+    lengths: Lengths,
+    source: Source,
+    chain: int,
+    progress: Progress | None,
+) -> Iterator[tuple[Trace, Counts]]:
+    """The traces that a chain keeps, and the moves before each."""
+    turns, tally = Turns(source, chain), Tally(learning=True)
+    step, trace = step_of(kernel, program), start(program.run, turns)
+    total = lengths.warmup + lengths.draws * lengths.thin
+    for t in range(total):
+        if t == lengths.warmup:
+            tally = Tally()
+        trace = step(trace, turns, tally)
+        if t >= lengths.warmup and (t - lengths.warmup + 1) % lengths.thin == 0:
+            yield trace, tally.counts
+            tally = Tally()
         if progress is not None:
             progress(t + 1, total, chain)
 
 
-def start(run: Run, source: Source, chain: int) -> tuple[Trace, int]:
-    """The first run of positive weight, and the number of steps that the search took."""
-    for t in range(TRIES):
-        trace = first_trace(run, source.at(t, chain))
+def start(run: Run, turns: Turns) -> Trace:
+    """The first run of positive weight."""
+    for _ in range(TRIES):
+        trace = first_trace(run, turns.next())
         if trace.execution.alive:
-            return trace, t + 1
+            return trace
     raise fail(
         "E895",
         f"each of {TRIES:,} executions has weight zero: a chain has nowhere to start",

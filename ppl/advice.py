@@ -52,6 +52,7 @@ def _divergences(posterior: Posterior) -> Iterator[Diagnostic]:
 
 
 def _chains(posterior: Posterior) -> Iterator[Diagnostic]:
+    yield from _stuck(posterior)
     names, check = posterior.scalars[0], posterior.convergence
     apart = np.flatnonzero(check.r_hat > R_HAT)
     if len(apart):
@@ -74,6 +75,20 @@ def _chains(posterior: Posterior) -> Iterator[Diagnostic]:
             f"few effective draws (below {few}): {_list(shown, len(low))}",
             notes=(Note("draws of a chain are correlated, and tell as much as fewer ones"),),
             hint=f"take more draws a chain (about {more} at this rate)",
+        )
+
+
+def _stuck(posterior: Posterior) -> Iterator[Diagnostic]:
+    if "acceptance_rate" not in posterior.stats:
+        return
+    rates = np.asarray(posterior.stats["acceptance_rate"])
+    stuck = np.flatnonzero(np.all(rates == 0, axis=1))
+    if rates.shape[1] > 1 and len(stuck):
+        which = ", ".join(map(str, stuck[:6])) + (", …" if len(stuck) > 6 else "")
+        yield Diagnostic(
+            "W897",
+            f"no move was accepted after warm-up in {len(stuck)} of {len(rates)} chains ({which})",
+            hint="make smaller moves, or move fewer sites at a time: kernel=… of `ppl.kernels`",
         )
 
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 METHODS = ("importance", "exact", "smc", "mcmc")
 
 
+#: kinds of moves whose acceptance is told one by one
+NAMED_MOVES = 50
+
+
 @dataclass(frozen=True, eq=False)
 class Runs:
     """Executions (chain after chain), and the log of each one's mass: together a measure, of this
@@ -138,22 +142,20 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
 
 def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
-    from ppl.inference.kernels.machine.traces import Revision
+    from ppl.inference.kernels.machine.program import Program
     from ppl.inference.mcmc import Interrupted, rectangle, run_chain
 
-    machine, key = target.machine, MachineKey(seed)
-    data = machine.bind(target.plain)
-    run, record = machine.runner(data, record=False), machine.untimed.runner(data)
-    chains = []
+    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    chains: list[Chain] = []
 
     def made(chains: Sequence[Chain]) -> Runs:
         traces = [t for chain in chains for t in chain.traces]
         return Runs(
             [t.execution for t in traces],
             np.zeros(len(traces)),
-            lambda i: record(Revision(traces[i].sites, (), key)),
+            lambda i: program.again(traces[i], key),
             chains=len(chains),
-            stats={"acceptance_rate": np.array([c.accepted for c in chains])},
+            stats=_acceptance(chains),
         )
 
     with progress_bar(None if progress else False, title="sampling") as report:
@@ -165,7 +167,7 @@ def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         try:
             for c in range(method.chains):
                 watch = None if report is None else at
-                chains.append(run_chain(run, method, key, c, progress=watch))
+                chains.append(run_chain(program, method.kernel, method, key, c, progress=watch))
         except Interrupted as stop:
             kept = rectangle([*chains, stop.chain])
             if not kept:
@@ -173,3 +175,16 @@ def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
             drawn = f"{len(kept)} x {len(kept[0].traces)} of {method.chains} x {method.draws} draws"
             raise Stopped(made(kept), drawn) from None
     return made(chains)
+
+
+def _acceptance(chains: Sequence[Chain]) -> dict[str, np.ndarray]:
+    """Shares of moves that changed the trace, (chain, draw): of all, and by site or kernel."""
+    out = {"acceptance_rate": np.array([c.accepted for c in chains])}
+    moves = list(dict.fromkeys(m for c in chains for m in c.moves))[:NAMED_MOVES]
+    nothing = np.full(len(chains[0].traces), np.nan)
+    kernels = {kernel for kernel, _ in moves}
+    for kernel, site in moves if len(moves) > 1 else ():
+        name = site if len(kernels) == 1 else f"{kernel} {site}".rstrip()
+        rows = [c.moves.get((kernel, site), nothing) for c in chains]
+        out[f"acceptance_rate of {name}"] = np.array(rows)
+    return out

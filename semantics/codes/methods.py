@@ -178,4 +178,16 @@ The models of a file are attributes of what `ppl.load` gives, by the names they 
     ppl.load("line.ppl").line
 """,
     ),
+    "E819": Code(
+        "a kernel that cannot move a site",
+        """
+Gibbs sampling by enumeration runs the program once for every value of a site, so that there must be
+finitely many, and not too many. A random walk moves numbers one by one, which those of a
+probability vector or of a covariance matrix cannot be, since they depend on one another.
+
+    k ~ poisson(3); kernels.gibbs().on("k")                  # infinitely many values
+    k ~ poisson(3); kernels.random_walk().on("k")            # steps of one up and down
+    p ~ dirichlet([2, 3, 4]); kernels.prior().on("p")        # drawn again as a whole
+""",
+    ),
 }

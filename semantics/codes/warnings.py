@@ -137,4 +137,14 @@ one length, and those that had hardly begun are left out. The draws are good one
         posterior = stop.posterior      # None if warm-up was not over
 """,
     ),
+    "W897": Code(
+        "a chain that never moved",
+        """
+No proposal of a chain was accepted after warm-up: all its draws are one and the same, and say
+nothing. Moves are too bold, or change one choice where only several together can change.
+
+    ppl.mcmc(kernel=kernels.prior(block=True))                       # everything at once, far away
+    ppl.mcmc(kernel=kernels.random_walk(scale=0.1).on("mu", "s"))    # small steps of two sites
+""",
+    ),
 }

@@ -18,16 +18,13 @@ All named sites at once need none: which they are is read off the names.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
-from ppl.inference.kernels.machine.traces import Revision, Run, Trace
+from ppl.inference.kernels.machine.traces import Choose, Revision, Run, Trace
 from ppl.semantics.machine.omega import Source
-
-#: the sites of a trace that a kernel may move
-Choose = Callable[[Trace], Sequence[int]]
 
 
 def revise(run: Run, trace: Trace, source: Source) -> Trace:

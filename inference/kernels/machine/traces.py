@@ -13,14 +13,14 @@ kept or moved (`log_ratio`), and whatever chose and moved them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution
 from ppl.semantics.machine.distributions.shapes import shape_drawn
-from ppl.semantics.machine.omega import Source
+from ppl.semantics.machine.omega import Source, steps_of
 from ppl.semantics.machine.state import Dead, Draw, Omega, State
 
 
@@ -60,6 +60,10 @@ class Trace(NamedTuple):
     def log_weight(self) -> float:
         """The sum of the scores, without the sites' own densities."""
         return self.execution.log_weight
+
+
+#: the sites of a trace that a kernel may move, in the order of drawing
+Choose = Callable[[Trace], Sequence[int]]
 
 
 class Revision:
@@ -159,19 +163,23 @@ class Turns:
     """Sources of randomness for one chain, one after the other: no two turns of it, and no two
     chains, share a random number. Slots are free for particles."""
 
-    __slots__ = ("source", "turn")
+    __slots__ = ("source", "turn", "_ahead")
+    BLOCK = 256
 
-    def __init__(self, source: Source, chain: int = 0, turn: int = 0):
-        self.source, self.turn = source, (chain << 40) + turn
+    def __init__(self, source: Source, chain: int = 0):
+        self.source, self.turn = source, chain << 40
+        self._ahead: Iterator[Any] = iter(())
 
     def next(self) -> Source:
         """The source of the next turn."""
-        turn = self.turn
-        self.turn = turn + 1
-        return self.source.at(turn, 0)
+        for source in self._ahead:
+            self.turn += 1
+            return source
+        self._ahead = steps_of(self.source, self.turn, self.BLOCK, 0)
+        return self.next()
 
     def step(self) -> int:
         """The step of the next turn, for whoever draws in many slots of it."""
-        turn = self.turn
-        self.turn = turn + 1
-        return turn
+        next(self._ahead, None)
+        self.turn += 1
+        return self.turn - 1

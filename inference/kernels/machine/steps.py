@@ -1,0 +1,179 @@
+"""The algebra of kernels on traces of the machine: every description as what one step does.
+
+A step is made for one chain, and may learn from it in warm-up. What each basic kernel tried, and
+how often the trace changed, is counted by the kernel and the site's name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ppl.inference.choices import CATEGORICAL, INDEX, KERNEL, SITE
+from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
+from ppl.inference.kernels.basic import Gibbs, Prior, RandomWalk
+from ppl.inference.kernels.machine.coordinates import Thin, lines
+from ppl.inference.kernels.machine.gibbs import options, sweep
+from ppl.inference.kernels.machine.program import Program, Selection
+from ppl.inference.kernels.machine.single_site import revise_all, revise_one
+from ppl.inference.kernels.machine.traces import Trace, Turns
+from ppl.inference.kernels.machine.walk import Tuning, continuous, walk, walk_whole
+from ppl.semantics.diagnostics import fail
+
+
+@dataclass
+class Tally:
+    """How often moves were tried, and how often the trace changed, by the kernel's text and the
+    moved site's name ("" if it moves several). `learning`: whether this is warm-up."""
+
+    learning: bool = False
+    counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+
+    def note(self, kernel: str, site: str, tried: int, changed: int) -> None:
+        both = self.counts.setdefault((kernel, site), [0, 0])
+        both[0] += tried
+        both[1] += changed
+
+
+#: (trace, sources of randomness, counts) -> the next trace
+Step = Callable[[Trace, Turns, Tally], Trace]
+
+
+def step_of(kernel: Kernel, program: Program, choose: Selection | None = None) -> Step:
+    """One chain's steps of a kernel, on the sites that `choose` gives.
+
+    Raises:
+        DiagnosticError: E855, a name that no site has; E712, a kernel that runs on XLA only.
+    """
+    choose = Selection(program) if choose is None else choose
+    match kernel:
+        case On(kernel=inner, sites=sites):
+            return step_of(inner, program, choose.within(sites))
+        case Then(first=first, second=second):
+            one, two = step_of(first, program, choose), step_of(second, program, choose)
+            return lambda trace, turns, tally: two(one(trace, turns, tally), turns, tally)
+        case Repeat(kernel=inner, times=times):
+            return _repeated(step_of(inner, program, choose), times)
+        case Mixture(parts=parts, weights=weights):
+            return _mixed([step_of(part, program, choose) for part in parts], weights)
+        case Prior(block=block):
+            return (_all if block else _one)(str(kernel), program, choose)
+        case Gibbs():
+            return _gibbs(str(kernel), program, choose)
+        case RandomWalk():
+            return _walk(kernel, program, choose)
+    raise fail(
+        "E712",
+        f"the kernel `{kernel}` runs on XLA, and this program runs on the machine",
+        hint="on the machine there are prior, gibbs, random_walk, pgibbs, proposal and involution",
+    )
+
+
+def _repeated(step: Step, times: int) -> Step:
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        for _ in range(times):
+            trace = step(trace, turns, tally)
+        return trace
+
+    return run
+
+
+def _mixed(steps: list[Step], weights: tuple[float, ...]) -> Step:
+    total = math.fsum(weights)
+    p = tuple(w / total for w in weights)
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        return steps[turns.next().draw(KERNEL, CATEGORICAL, (p,))](trace, turns, tally)
+
+    return run
+
+
+def _one(text: str, program: Program, choose: Selection) -> Step:
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        sites, source = choose(trace), turns.next()
+        if not sites:
+            return trace
+        chosen = sites[source.draw(SITE, INDEX, (len(sites),))]
+        after = revise_one(program.run, trace, chosen, choose, source)
+        tally.note(text, program.name(chosen, trace), 1, after is not trace)
+        return after
+
+    return run
+
+
+def _all(text: str, program: Program, choose: Selection) -> Step:
+    text = _told(text, choose)
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        sites, source = choose(trace), turns.next()
+        if not sites:
+            return trace
+        after = revise_all(program.run, trace, sites, source)
+        tally.note(text, "", 1, after is not trace)
+        return after
+
+    return run
+
+
+def _gibbs(text: str, program: Program, choose: Selection) -> Step:
+    text = _told(text, choose)
+    checked: set[int] = set()
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        if not choose.everything:
+            for site in choose(trace):
+                if site not in checked and options(trace.sites[site]) is None:
+                    raise _not_finite(program, site, trace)
+                checked.add(site)
+        after, tried, changed = sweep(program.run, trace, choose, turns)
+        tally.note(text, "", tried, changed)
+        return after
+
+    return run
+
+
+def _walk(kernel: RandomWalk, program: Program, choose: Selection) -> Step:
+    text, tuning = _told(str(kernel), choose), Tuning(math.log(kernel.scale))
+    checked: set[int] = set()
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        for site in choose(trace):
+            if site not in checked:
+                _check_walks(program, site, trace)
+                checked.add(site)
+        learns = kernel.adapt and tally.learning
+        first = walk(program.run, trace, choose, tuning, turns.next(), learns=learns)
+        walked = int(any(continuous(trace.sites[k]) for k in choose(trace)))
+        after, tried, changed = walk_whole(program.run, first, choose, kernel.scale, turns)
+        tally.note(text, "", walked + tried, (first is not trace) + changed)
+        return after
+
+    return run
+
+
+def _told(text: str, choose: Selection) -> str:
+    return text if choose.everything else f"{text}.on({choose.text})"
+
+
+def _not_finite(program: Program, site: int, trace: Trace) -> Exception:
+    name, family = program.name(site, trace), trace.sites[site].family.name
+    return fail(
+        "E819",
+        f"`gibbs` cannot move `{name}`: `{family}` has infinitely many values, or too many",
+        hint=f'name the sites of few values: kernels.gibbs().on("…"), and move `{name}` by another '
+        "kernel",
+    )
+
+
+def _check_walks(program: Program, site: int, trace: Trace) -> None:
+    """Raise E819 for a site that a random walk would never move."""
+    try:
+        lines(trace.sites[site])
+    except Thin:
+        name, family = program.name(site, trace), trace.sites[site].family.name
+        raise fail(
+            "E819",
+            f"`random_walk` cannot move `{name}`: the numbers of a `{family}` do not move alone",
+            hint=f'move it by kernels.prior().on("{name}"), and name the other sites',
+        ) from None
