@@ -144,13 +144,6 @@ def setting(
     if path not in known:
         raise unknown(path, known, parameters)
     at = known[path]
-    if at.shape is None and at.choice is not None:
-        raise fail(
-            "E859",
-            f"`{path}` is drawn in a loop or recursion without a bound, where names cannot be set",
-            span=at.span,
-            hint="give the loop a bound, `until … max 100`, or set what the loop is bound to",
-        )
     if at.shape is None:
         raise fail(
             "E856",
@@ -175,6 +168,42 @@ def setting(
     sizes = zip(index, at.shape, strict=False)
     from_zero = tuple(slice(*k.indices(n)) if isinstance(k, slice) else k % n for k, n in sizes)
     return Setting(address, path, from_zero, out, scored, at.shape)
+
+
+def endless(address: str, known: Mapping[str, Named]) -> Named | None:
+    """The name among `known` whose elements an address sets, in a loop or recursion without a bound:
+    there are as many as it takes. A call inside a call has a path with more steps."""
+    steps = read_address(address)[0].split("/")
+    if "/".join(steps) in known:
+        at = known["/".join(steps)]
+        return at if is_endless(at) else None
+    for path, at in known.items():
+        first, *_ = own = path.split("/")
+        rest = iter(steps)
+        if (
+            is_endless(at)
+            and (first, own[-1]) == (steps[0], steps[-1])
+            and all(s in rest for s in own)
+        ):
+            return at
+    return None
+
+
+def is_endless(at: Named) -> bool:
+    """Whether a name has as many numbers as a loop or recursion without a bound takes steps."""
+    item = _innermost(at.type)
+    return at.shape is None and (T.is_number(item) or item == T.BOOL)
+
+
+def on_machine_only(address: str, at: Named) -> Diagnostic:
+    """Why a program in which the name is set is not XLA's."""
+    return Diagnostic(
+        "E859",
+        f"`{address}` is in a loop or recursion without a bound, where XLA sets no names",
+        at.span,
+        hint="infer on the machine, with smc, mcmc or importance; or give the loop a bound, "
+        "`until … max 100`",
+    )
 
 
 def setting_unrun(

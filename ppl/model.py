@@ -22,7 +22,9 @@ from ppl.interventions import (
     Setting,
     by_address,
     check_kinds,
+    endless,
     for_machine,
+    on_machine_only,
     setting,
     setting_unrun,
     shown,
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
 
 
 #: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
-#: from run to run or step to step, suspension points that it cannot stop at
-UNFIT = frozenset(("E701", "E702", "E715", "E730"))
+#: from run to run or step to step, suspension points that it cannot stop at, names that it has no
+#: place for
+UNFIT = frozenset(("E701", "E702", "E715", "E730", "E859"))
 
 
 def compile(text: str, *, name: str = "<text>", folder: str | Path | None = None) -> Models:
@@ -314,10 +317,15 @@ class Target:
         """Values for names of this target, checked: see `do` and `given`."""
         values = by_address(values)
         data = [p.name for p in self.model.parameters]
-        if self.model.engine.name == "machine" or self.unfit is not None:
-            known = binders(self.program)
-            return tuple(setting_unrun(k, v, known, data, scored=scored) for k, v in values.items())
-        return tuple(setting(k, v, self.names, data, scored=scored) for k, v in values.items())
+        unrun = self.model.engine.name == "machine" or self.unfit is not None
+        steps = binders(self.program) if unrun or values else {}
+
+        def one(name: str, value: Any) -> Setting:
+            if unrun or endless(name, self.names) is not None:
+                return setting_unrun(name, value, steps, data, scored=scored)
+            return setting(name, value, self.names, data, scored=scored)
+
+        return tuple(one(k, v) for k, v in values.items())
 
     @cached_property
     def names(self) -> Mapping[str, Named]:
@@ -338,6 +346,15 @@ class Target:
                 return error.diagnostics[0]
             raise
         return None
+
+    @property
+    def _beyond(self) -> Diagnostic | None:
+        """Why XLA cannot run the program with these settings."""
+        unsized = [s.address for s in self.settings if s.shape is None]
+        if not unsized or self.unfit is not None:
+            return self.unfit if unsized else None
+        at = endless(unsized[0], self.names)
+        return None if at is None else on_machine_only(unsized[0], at)
 
     @cached_property
     def holes(self) -> tuple[Holes, ...]:
@@ -384,8 +401,8 @@ class Target:
         from ppl.semantics.xla.data import split_static
         from ppl.semantics.xla.fixed import as_data
 
-        if any(s.shape is None for s in self.settings) and self.unfit is not None:
-            raise DiagnosticError(self.unfit)
+        if beyond := self._beyond:
+            raise DiagnosticError(beyond)
         program = self.program
         types = {p.name: p.type for p in program.entry.params}
         with precision():

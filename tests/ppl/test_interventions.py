@@ -302,6 +302,66 @@ def test_refusals(act: Any, code: str, says: str):
     assert says in str(error.value)
 
 
+ENDLESS = ppl.compile("""
+fn climb(k: nat, p: prob) -> measure[nat] {
+  s ~ bernoulli(p)
+  if k >= 4 { return k } else { climb(k + (if s { 2 } else { 1 }), p) }
+}
+model loop() {
+  p ~ categorical([0.5, 0.3, 0.2])
+  n ~ iterate k = 0 until k >= 4 { s ~ bernoulli((1 + p) / 4); return k + (if s { 2 } else { 1 }) }
+  return {p, n}
+}
+model calls() {
+  p ~ categorical([0.5, 0.3, 0.2])
+  n ~ climb(0, (1 + p) / 4)
+  return {p, n}
+}
+""")
+SECOND = {"loop": "n/s[1]", "calls": "n/else/climb/s"}
+
+
+@pytest.mark.parametrize("name", ["loop", "calls"])
+@pytest.mark.parametrize("scored", [False, True])
+def test_names_in_loops_without_a_bound_are_set_on_the_machine(name, scored):
+    """Step 1 of the climb, by hand: it goes on from 1 or 2, with or without the score."""
+    target = ENDLESS[name]()
+    assert target.model.engine.name == "xla"
+    values = {SECOND[name]: True}
+    target = target.given(values) if scored else target.do(values)
+    found = ppl.infer(target, "exact", progress=False)
+    assert [r.code for r in found.remarks] == ["W717"]
+
+    law: dict[tuple[int, int], float] = {}
+    for p, prior in enumerate([0.5, 0.3, 0.2]):
+        up = (1 + p) / 4
+        for first, mass in ((1, 1 - up), (2, up)):
+            second = prior * mass * (up if scored else 1)
+            ends = {4: second} if first == 2 else {4: second * (1 - up), 5: second * up}
+            for n, m in ends.items():
+                law[p, n] = law.get((p, n), 0) + m
+    total = sum(law.values())
+    assert found.log_evidence == pytest.approx(np.log(total), abs=1e-12)
+    result, weights = found.result, found.weights[0]
+    for (p, n), mass in law.items():
+        at = (result["p"][0] == p) & (result["n"][0] == n)
+        assert weights[at].sum() == pytest.approx(mass / total, abs=1e-12)
+
+
+def test_what_xla_says_of_names_in_loops_without_a_bound():
+    target = ENDLESS.loop().do({"n/s[0]": True})
+    with pytest.raises(DiagnosticError, match=r"E859(.|\n)*`n/s\[0\]` is in a loop"):
+        ppl.infer(target, "exact", engine="xla")
+    with pytest.raises(DiagnosticError, match="E859"):
+        ppl.infer(target, "nuts")
+    with pytest.raises(DiagnosticError, match="did you mean `n/s`"):
+        ENDLESS.loop().do({"n/t[0]": True})
+    with pytest.raises(DiagnosticError, match="E856"):
+        ENDLESS.loop().do({"n/s[0]": 0.5})
+    drawn = ppl.prior(target, draws=5)
+    assert drawn["n/s[0]"].all() and [r.code for r in drawn.remarks] == ["W717"]
+
+
 RANDOM = ppl.compile("""
 type shape = Point | Line(nat)
 fn pick(k: nat) -> measure[nat] {
