@@ -7,6 +7,7 @@ outside the condition that says whether they are used, and all of it through Ω:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,10 +90,11 @@ def compiled_policy(resample: Resample) -> Policy:
     def at_point(log_weights: Any, omega: Any, path: Path) -> tuple[Any, Decision]:
         population = Population(log_weights)
         w, due = population.weights, resample.due(population)
-        levelled, count = population.levelled().log_weights, scheme.count(population.size)
+        count, mass = scheme.count(population.size), population.log_mass
         law = Pieces(count, lambda: scheme.edges(w))
         omega, u = omega.draw(path, law, (count,), where=jnp.broadcast_to(due, (count,)))
-        choose = lambda: (scheme.ancestors(w, u), levelled)  # noqa: E731
+        level = lambda: jnp.full(population.size, mass - math.log(population.size))  # noqa: E731
+        choose = lambda: (scheme.ancestors(w, u), level())  # noqa: E731
         return omega, Decision(population.effective_size, due, choose)
 
     return at_point

@@ -36,24 +36,38 @@ class Population:
         return self.log_weights.shape[0]
 
     @cached_property
+    def _top(self) -> Array:
+        """The largest log weight; 0 if every weight is zero."""
+        xp = self.log_weights.__array_namespace__()
+        top = xp.max(self.log_weights)
+        return xp.where(top > -xp.inf, top, xp.zeros_like(top))
+
+    @cached_property
+    def _relative(self) -> Array:
+        """Weights (n,) relative to the largest: the one exponential that everything is made of."""
+        xp = self.log_weights.__array_namespace__()
+        return xp.exp(self.log_weights - self._top)
+
+    @cached_property
+    def _total(self) -> Array:
+        """Their sum; 1, for what divides by it, if every weight is zero."""
+        xp = self.log_weights.__array_namespace__()
+        total = xp.sum(self._relative)
+        return xp.where(total > 0, total, xp.ones_like(total))
+
+    @cached_property
     def log_mass(self) -> Array:
         """log Σ w, which estimates the log evidence; -inf if every weight is zero."""
         xp = self.log_weights.__array_namespace__()
-        top = xp.max(self.log_weights)
-        safe = xp.where(top > -xp.inf, top, xp.zeros_like(top))
-        total = xp.sum(xp.exp(self.log_weights - safe))
-        # the logarithm of a positive number only, so that neither library warns
-        positive = xp.where(total > 0, total, xp.ones_like(total))
-        return xp.where(total > 0, safe + xp.log(positive), -xp.inf)
+        some = xp.max(self.log_weights) > -xp.inf
+        return xp.where(some, self._top + xp.log(self._total), -xp.inf)
 
     @cached_property
     def weights(self) -> Array:
         """Normalised weights (n,); all zero if every weight is zero."""
-        xp = self.log_weights.__array_namespace__()
-        total = self.log_mass
-        return xp.exp(self.log_weights - xp.where(total > -xp.inf, total, xp.zeros_like(total)))
+        return self._relative / self._total
 
-    @property
+    @cached_property
     def effective_size(self) -> Array:
         """(Σ w)² / Σ w², between 1 and n (Kish); 0 if every weight is zero."""
         xp = self.log_weights.__array_namespace__()

@@ -131,6 +131,7 @@ class Bound:
             fixed={f.path: f for f in self.fixed},
             record=record,
             smooth=smooth,
+            nan_is_nothing=policy is not None,
             predict=(lambda _: draw) if predict is True else predict or None,
             faults=[] if "faults" in record else None,
             tails=self.tails,

@@ -206,7 +206,7 @@ def density(dist: RValue, x: RValue, scope: Scope, span: Span | None) -> tuple[A
             same = to_arr(equal(d.args[0], at, span))
             return elementwise(lambda c: jnp.where(c, 0.0, -jnp.inf), same)
         check_observed(d, at, span)
-        checks = "support" if scope.smooth else "all"
+        checks = "support" if scope.smooth or scope.nan_is_nothing else "all"
         return log_prob(d, at, lambda f, *a: apply(f, a, scope), span, checks=checks)
 
     if isinstance(dist, Union):

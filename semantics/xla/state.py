@@ -134,6 +134,7 @@ class Scope:
     #: observations are made instead of scored, by the rule for the value that was seen
     predict: Callable[[RValue], SiteRule] | None = None
     smooth: bool = False  # the run will be differentiated: guard values captured by branches
+    nan_is_nothing: bool = False  # a score that is no number is no mass to whoever reads scores
     faults: list[Any] | None = None  # collects `faults.Fault`s of this region, if wanted
     tails: Mapping[Any, Any] = field(default_factory=dict)  # what `recursion.tails` found
     rooms: Mapping[Path, int] = field(default_factory=dict)  # steps to record, by unbounded loop
