@@ -23,6 +23,7 @@ from ppl.inference.initialise import explain_failure
 from ppl.inference.kernels.flat import Kernel, StepPrograms, step_programs
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.precision import Precision, precision
 
 Mode = Literal["auto", "loop", "vectorised", "devices"]
@@ -57,8 +58,8 @@ class Schedule:
 class Draws:
     """What chains return, as NumPy arrays with leading axes (chain, draw).
 
-    `position` by site path, in free coordinates; `stats` under ArviZ's names; `mode` and `seconds`
-    tell how it was run.
+    `position` by site path, in free coordinates (and discrete ones, if held); `stats` under ArviZ's
+    names; `mode` and `seconds` tell how it was run.
     """
 
     position: Mapping[str, np.ndarray]
@@ -142,7 +143,7 @@ def run_chains(
     no continuous site. A KeyboardInterrupt, also one raised by `progress`, ends the chains after
     the block they are in and becomes `Interrupted` with the draws so far (see `_rectangle`).
     """
-    if density.size == 0:
+    if density.size == 0 and kernel.find is None:
         raise fail(
             "E814",
             "there is no continuous site for a gradient method to move",
@@ -180,8 +181,11 @@ def run_chains(
     if stopped and not joined:
         raise Interrupted(None)
     record = joined[0] if chosen != "loop" else _rectangle(joined)
+    position = density.unflatten(record.pop("z"))
+    if isinstance(density, MixedDensity):
+        position |= density.unflatten_discrete(record.pop("k"))
     draws = Draws(
-        position=density.unflatten(record.pop("z")),
+        position=position,
         stats=record,
         mode=chosen,
         seconds=time.perf_counter() - began,
@@ -221,7 +225,7 @@ def seed_words(seed: int) -> np.ndarray:
 
 def _blank(row: dict[str, Any], size: int, *, axis: int) -> dict[str, Any]:
     """An empty block of records like `row`, steps along `axis`."""
-    steps = max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // (8 * size)))
+    steps = max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // (8 * max(1, size))))
     return {
         name: np.zeros((*x.shape[:axis], steps, *x.shape[axis:]), x.dtype)
         for name, x in row.items()

@@ -17,6 +17,8 @@ import numpy as np
 
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import DiagnosticError, Note, fail
+from ppl.semantics.mixed import MixedDensity
+from ppl.semantics.omega import Key
 from ppl.semantics.xla.faults import raise_faults
 
 ATTEMPTS = 100
@@ -128,6 +130,8 @@ def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
     with a gradient that is not finite where the density is; a site that alone, moved far, makes
     the density finite. What goes wrong with the program at the origin comes before all of these.
     """
+    if isinstance(density, MixedDensity):
+        density = _at_some_choices(density, data, key)
     if density.faults is not None:
         origin = density.unflatten(np.zeros(density.size))
         raise_faults(jax.jit(density.faults)(data, origin))  # compiled: data are not known there
@@ -178,6 +182,30 @@ def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
         notes=notes,
         hint="check that the data lie in the support of what they are observed from, "
         "or give a starting point",
+    )
+
+
+def _at_some_choices(density: MixedDensity, data: Any, key: Any) -> Density:
+    """A density with its discrete coordinates fixed, at a draw given the origin."""
+    if density.size == 0:
+        raise fail(
+            "E810",
+            f"each of {ATTEMPTS} draws of the discrete choices has density zero: a chain has "
+            "nowhere to start",
+            hint="check that the data lie in the support of what they are observed from",
+        )
+    assert density.begin is not None and density.explain is not None
+    assert density.faults is not None
+    origin = density.unflatten(jnp.zeros(density.size))
+    _, choices = density.begin(data, origin, Key(key))
+    log_density, explain, faults = density.log_density, density.explain, density.faults
+    return Density(
+        (density.key, np.asarray(key).tobytes()),
+        density.sites,
+        lambda data, position: log_density(data, {**position, **choices}),
+        density.constrain,
+        explain=lambda data, position: explain(data, {**position, **choices}),
+        faults=lambda data, position: faults(data, {**position, **choices}),
     )
 
 

@@ -36,6 +36,9 @@ class Kernel:
     """(data, state) to the next state."""
     read: Callable[[Any], tuple[Any, dict[str, Any]]] = field(compare=False)
     """A state's flat position, and scalars to keep with each draw."""
+    find: Callable[[Any, Any], Any] | None = field(default=None, compare=False)
+    """(data, key) to what `begin` takes for a point, and whether it is usable; by default a point
+    of finite density and gradient."""
 
 
 class StepPrograms(NamedTuple):
@@ -61,7 +64,9 @@ def step_programs(density: Density, kernel: Kernel, mode: str) -> StepPrograms:
 
     def start(data: Any, seed: Any, chain: Any) -> Any:
         key = jax.random.fold_in(seed, chain)
-        return begin(data, find_point(density, data, jax.random.fold_in(key, 0)), key)
+        first = jax.random.fold_in(key, 0)
+        found = kernel.find(data, first) if kernel.find else find_point(density, data, first)
+        return begin(data, found, key)
 
     def start_from_prior(data: Any, seed: Any, chain: Any) -> Any:
         key = jax.random.fold_in(seed, chain)

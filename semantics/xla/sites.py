@@ -236,6 +236,13 @@ class Discover:
         return narrow(x, axes), state.with_site(site.path, (shown, u), site.span)
 
 
+def holds(rule: Any, site: Site, made: Any) -> bool:
+    """Whether a rule has a coordinate for a discrete site (`mixed.Held`), so that it is not
+    summed."""
+    decide = getattr(rule, "holds", None)
+    return decide is not None and decide(site, made)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """Finite sites take the option whose number the trace gives; others are treated by `rest`."""
@@ -245,7 +252,7 @@ class Chosen:
     def __call__(self, site: Site, scope: Scope, state: State) -> Result:
         axes = union(scope.axes, varies_along(site.dist))
         made = realise(site.dist, axes, _applier(scope), site.span)
-        if not D.is_discrete(made):
+        if not D.is_discrete(made) or holds(self.rest, site, made):
             return self.rest(site, scope, state)
         option = scope.given[site.name]
         values, _ = D.support_values(made)

@@ -29,7 +29,7 @@ from ppl.semantics.xla.axes import (
 )
 from ppl.semantics.xla.dists import realise
 from ppl.semantics.xla.elimination import Chain
-from ppl.semantics.xla.sites import _applier
+from ppl.semantics.xla.sites import _applier, holds
 from ppl.semantics.xla.state import Scope, Site, SiteRule, State
 from ppl.semantics.xla.values import (
     RValue,
@@ -87,7 +87,7 @@ def _at(error: DiagnosticError, site: Site) -> DiagnosticError:
 
 @dataclass(frozen=True)
 class Summing:
-    """Sum out finite discrete sites, treat the others by `rest`."""
+    """Sum out finite discrete sites, treat the others by `rest`, and those that it holds."""
 
     rest: SiteRule
 
@@ -95,7 +95,7 @@ class Summing:
         dims = union(scope.axes, varies_along(site.dist))
         checks = "support" if scope.smooth else "all"
         made = realise(site.dist, dims, _applier(scope), site.span, checks=checks)
-        if not D.is_discrete(made):
+        if not D.is_discrete(made) or holds(self.rest, site, made):
             return self.rest(site, scope, state)
         if not D.is_finite(made):
             raise fail(

@@ -1,0 +1,94 @@
+"""A kernel of the algebra as a chain that the compiled loop runs: where it starts, and its steps.
+
+Law: `Invariant` of every step once warm-up is over. Step t of a chain draws from the source
+fold_in(key, t).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ppl.inference.initialise import ATTEMPTS, RADIUS
+from ppl.inference.kernels.algebra import Kernel, basic_kernels
+from ppl.inference.kernels.basic import HmcMove, Mala, NutsMove
+from ppl.inference.kernels.flat import Kernel as FlatKernel
+from ppl.inference.kernels.xla.compose import compose
+from ppl.inference.kernels.xla.move import Point, Target
+from ppl.semantics.mixed import MixedDensity
+from ppl.semantics.omega import Key
+
+
+class ChainState(NamedTuple):
+    point: Point
+    tuned: Any
+    stats: dict[str, Any]
+    t: Any
+    key: Any
+
+
+def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int) -> FlatKernel:
+    """The kernel's chain; raises what `compose` raises."""
+    move = compose(kernel, density, warmup)
+    follows = any(isinstance(k, Mala | HmcMove | NutsMove) for k in basic_kernels(kernel))
+
+    def begin(data: Any, point: Point, key: Any) -> ChainState:
+        tuned = move.begin(Target(density, data), point)
+        told = {name: jnp.asarray(value) for name, value in move.stats.items()}
+        return ChainState(point, tuned, told, jnp.zeros((), int), key)
+
+    def step(data: Any, state: ChainState) -> ChainState:
+        omega = Key(jax.random.fold_in(state.key, state.t))
+        target, adapting = Target(density, data), state.t < warmup
+        point, tuned, _, stats = move.step(target, state.point, state.tuned, omega, adapting)
+        return ChainState(point, tuned, stats, state.t + 1, state.key)
+
+    def read(state: ChainState) -> tuple[Any, dict[str, Any]]:
+        return state.point.z, {"k": state.point.k, "lp": state.point.log_density, **state.stats}
+
+    def find(data: Any, key: Any) -> tuple[Point, Any]:
+        return find_point(Target(density, data), key, differentiable=follows)
+
+    return FlatKernel((density.key, kernel, warmup), begin, step, read, find)
+
+
+def find_point(target: Target, key: Any, *, differentiable: bool) -> tuple[Point, Any]:
+    """The first candidate of finite log density (and gradient), and whether there was one.
+
+    Free coordinates are uniform on (-r, r), r shrinking as in `initialise`; discrete sites are
+    drawn from their laws given these.
+    """
+    density = target.density
+
+    def candidate(i: Any) -> tuple[Point, Any]:
+        own = jax.random.fold_in(key, i)
+        late = jnp.maximum(i - ATTEMPTS // 4, 0) / (ATTEMPTS - 1 - ATTEMPTS // 4)
+        z = jax.random.uniform(own, (density.size,), minval=-1, maxval=1) * (RADIUS * 1e-3**late)
+        point = target.point(z, first_choices(target, z, Key(own)))
+        usable = jnp.isfinite(point.log_density)
+        if differentiable:
+            gradient = jax.grad(target.log_density)(z, point.k)
+            usable &= jnp.all(jnp.isfinite(gradient))
+        return point, usable
+
+    def body(carry: Any) -> Any:
+        i, _, _ = carry
+        point, usable = candidate(i)
+        return i + 1, point, usable
+
+    blank = Point(jnp.zeros(density.size), jnp.zeros(density.count, int), jnp.full((), -jnp.inf))
+    begin = (jnp.zeros((), int), blank, jnp.zeros((), bool))
+    _, point, usable = jax.lax.while_loop(lambda c: ~c[2] & (c[0] < ATTEMPTS), body, begin)
+    return point, usable
+
+
+def first_choices(target: Target, z: Any, omega: Any) -> Any:
+    """Discrete coordinates drawn from their laws given the free ones."""
+    density = target.density
+    if not density.discrete:
+        return jnp.zeros(0, int)
+    assert density.begin is not None
+    _, found = density.begin(target.data, density.unflatten(z), omega)
+    return density.flatten_discrete(found)

@@ -1,0 +1,246 @@
+"""The algebra of kernels on XLA: a description becomes a `Move`.
+
+`then` runs one after the other, `repeat` in a loop, `mixture` draws which; `on` restricts the
+block. Invariant measures are kept by all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
+from ppl.inference.kernels.basic import (
+    EllipticalSlice,
+    Gibbs,
+    HmcMove,
+    Mala,
+    NutsMove,
+    Prior,
+    RandomWalk,
+    Slice,
+)
+from ppl.inference.kernels.xla import blocks
+from ppl.inference.kernels.xla.elliptical import elliptical_slice
+from ppl.inference.kernels.xla.gibbs import gibbs
+from ppl.inference.kernels.xla.mala import mala
+from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target
+from ppl.inference.kernels.xla.prior import prior
+from ppl.inference.kernels.xla.random_walk import random_walk
+from ppl.inference.kernels.xla.slice import slice_move
+from ppl.inference.kernels.xla.trajectories import trajectories
+from ppl.semantics import distributions as D
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.mixed import MixedDensity
+
+#: kernels that move free coordinates only
+CONTINUOUS = (Slice, EllipticalSlice, Mala, HmcMove, NutsMove)
+BASIC = (RandomWalk, Gibbs, Prior, *CONTINUOUS)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in a composition a kernel stands: what it may move, whether because it was named; and
+    how often it will be run in warm-up."""
+
+    density: MixedDensity
+    labels: Iterator[str]
+    block: Block
+    named: bool
+    warmup: float
+    moved: list[Block]
+
+
+def compose(kernel: Kernel, density: MixedDensity, warmup: int) -> Move:
+    """The kernel on this density, which `blocks.held_by` of it says what to hold for.
+
+    Raises:
+        DiagnosticError: E860, it names a site that there is not; E861, E862, it cannot move a site;
+            E863, it leaves a site where it is.
+    """
+    moved: list[Block] = []
+    names = iter(blocks.labels(kernel))
+    everything = blocks.everything(density)
+    place = _Place(density, names, everything, False, float(warmup), moved)
+    move = _build(kernel, place)
+    union = Block(
+        np.unique(np.concatenate([b.z for b in moved])),
+        np.unique(np.concatenate([b.k for b in moved])),
+    )
+    left = blocks.unmoved(density, union)
+    if left:
+        raise fail(
+            "E863",
+            f"the kernel never moves `{left[0]}`, which would stay where it starts",
+            hint=f'add a kernel for it: ….then(kernels.random_walk().on("{left[0]}"))',
+        )
+    return move
+
+
+def _build(kernel: Kernel, place: _Place) -> Move:
+    match kernel:
+        case On(kernel=inner, sites=sites):
+            block = blocks.named_block(place.density, sites, place.block)
+            return _build(inner, replace(place, block=block, named=True))
+        case Then(first=first, second=second):
+            return then(_build(first, place), _build(second, place))
+        case Repeat(kernel=inner, times=times):
+            return repeat(_build(inner, replace(place, warmup=place.warmup * times)), times)
+        case Mixture(parts=parts, weights=weights):
+            shares = np.array(weights) / sum(weights)
+            path = ("", "kernel", f"mixture before {len(place.moved)}")
+            built = [
+                _build(part, replace(place, warmup=place.warmup * share))
+                for part, share in zip(parts, shares, strict=True)
+            ]
+            return mixture(built, shares, path)
+    return _basic(kernel, place)
+
+
+def _basic(kernel: Kernel, place: _Place) -> Move:
+    if not isinstance(kernel, BASIC):
+        raise fail("E861", f"`{kernel}` runs on the machine only", hint="use engine='machine'")
+    path: Path = ("", "kernel", next(place.labels))
+    block = _movable(kernel, place)
+    place.moved.append(block)
+    match kernel:
+        case RandomWalk():
+            return random_walk(kernel, block, path)
+        case Slice():
+            return slice_move(kernel, block, path)
+        case EllipticalSlice():
+            return _elliptical(kernel, block, path, place.density)
+        case Mala():
+            return mala(kernel, block, path)
+        case HmcMove() | NutsMove():
+            return trajectories(kernel, block, path, int(place.warmup))
+        case Gibbs():
+            return gibbs(kernel, block, path, _options(place.density))
+        case _:
+            return prior(kernel, path, blocks.draws_in(place.density, block))
+
+
+def _movable(kernel: Kernel, place: _Place) -> Block:
+    """What of its block a kernel moves. Raises E861 for what it was told to and cannot."""
+    density, block = place.density, place.block
+    if isinstance(kernel, CONTINUOUS):
+        left, block = Block(np.zeros(0, int), block.k), Block(block.z, np.zeros(0, int))
+        what, hint = "is discrete", "use gibbs, random_walk or prior on it"
+    elif isinstance(kernel, Gibbs):
+        finite = np.isin(block.k, np.flatnonzero(_options(density)))
+        left = Block(block.z, block.k[~finite])
+        block = Block(np.zeros(0, int), block.k[finite])
+        what, hint = "has no list of finitely many values", "use random_walk, slice or hmc on it"
+    else:
+        left, what, hint = Block(np.zeros(0, int), np.zeros(0, int)), "", ""
+    names = [name for part in blocks.sites_in(density, left) for name in part]
+    if place.named and names:
+        raise fail("E861", f"`{kernel.name}` cannot move `{names[0]}`, which {what}", hint=hint)
+    if not len(block.z) and not len(block.k):
+        raise fail(
+            "E861",
+            f"there is nothing that `{kernel.name}` could move",
+            hint=f"the choices are {', '.join(f'`{n}`' for n in blocks.names_of(density))}",
+        )
+    return block
+
+
+def _options(density: MixedDensity) -> np.ndarray:
+    """How many values each discrete coordinate has, 0 where they are not numbered."""
+    parts = [np.full(s.shape, s.options or 0).ravel() for s in density.discrete]
+    return np.concatenate([np.zeros(0, int), *parts])
+
+
+def _elliptical(kernel: EllipticalSlice, block: Block, path: Path, density: MixedDensity) -> Move:
+    names, _ = blocks.sites_in(density, block)
+    if not blocks.whole_sites(density, block):
+        raise fail(
+            "E861",
+            "`elliptical_slice` moves all elements of a site together",
+            hint=f'name the site without an index: elliptical_slice().on("{names[0]}")',
+        )
+    return elliptical_slice(kernel, block, path, frozenset(names))
+
+
+# ------------------------------------------------------------------------------------ combinators
+
+
+def then(first: Move, second: Move) -> Move:
+    """One after the other."""
+
+    def begin(target: Target, point: Point) -> Any:
+        return first.begin(target, point), second.begin(target, point)
+
+    def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
+        a = first.step(target, point, tuned[0], omega, adapting)
+        b = second.step(target, a.point, tuned[1], a.omega, adapting)
+        return Step(b.point, (a.tuned, b.tuned), b.omega, _merged(a.stats, b.stats))
+
+    return Move(begin, step, {**first.stats, **second.stats})
+
+
+def _merged(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    both = {name: a[name] | b[name] for name in a.keys() & b.keys()}  # whether one diverged
+    return {**a, **b, **both}
+
+
+def repeat(move: Move, times: int) -> Move:
+    """Several times; what it tells is the mean over them, or whether it held once."""
+
+    def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
+        def one(carry: Any, i: Any) -> Any:
+            point, tuned, omega = carry
+            done = move.step(target, point, tuned, omega.enter(i), adapting)
+            return (done.point, done.tuned, omega.leave(done.omega)), done.stats
+
+        init = (point, tuned, omega)
+        (point, tuned, omega), stats = jax.lax.scan(one, init, jnp.arange(times))
+        told = {k: jnp.any(v) if v.dtype == bool else jnp.nanmean(v) for k, v in stats.items()}
+        return Step(point, tuned, omega, told)
+
+    return Move(move.begin, step, move.stats)
+
+
+def mixture(moves: list[Move], shares: np.ndarray, path: Path) -> Move:
+    """One of them, drawn with these probabilities."""
+    stats = reduce(lambda a, b: {**a, **b}, (dict(m.stats) for m in moves))
+
+    def begin(target: Target, point: Point) -> Any:
+        return tuple(m.begin(target, point) for m in moves)
+
+    def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
+        law = D.make("categorical", (jnp.asarray(shares),))
+        omega, which = omega.draw((*path, "which"), law, ())
+
+        def run(j: int) -> Any:
+            def branch(point: Point, tuned: Any, omega: Any) -> Any:
+                done = moves[j].step(target, point, tuned[j], omega, adapting)
+                told = {k: jnp.asarray(v) for k, v in {**stats, **done.stats}.items()}
+                told = {k: v if v.dtype == bool else jnp.asarray(v, float) for k, v in told.items()}
+                tuned = (*tuned[:j], done.tuned, *tuned[j + 1 :])
+                return _strong((done.point, tuned, done.omega, told))
+
+            return branch
+
+        branches = [run(j) for j in range(len(moves))]
+        return Step(*jax.lax.switch(which, branches, *_strong((point, tuned, omega))))
+
+    return Move(begin, step, stats)
+
+
+def _strong(tree: Any) -> Any:
+    """Without weak types, in which branches might differ."""
+
+    def one(x: Any) -> Any:
+        x = jnp.asarray(x)
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return x
+        return jax.lax.convert_element_type(x, x.dtype)
+
+    return jax.tree.map(one, tree)

@@ -1,0 +1,47 @@
+"""Adaptation in warm-up: a scale towards an acceptance rate, and the spread of each coordinate.
+
+Robbins-Monro recursions with steps that vanish (Andrieu and Thoms, "A tutorial on adaptive MCMC",
+2008, algorithm 4, with a diagonal covariance).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+
+class Tuning(NamedTuple):
+    """log_scale: of a step. mean, variance (n,): of the coordinates so far. steps: adapted."""
+
+    log_scale: Any
+    mean: Any
+    variance: Any
+    steps: Any
+
+    @property
+    def spread(self) -> Any:
+        """The standard deviation of each coordinate of a step."""
+        return jnp.exp(self.log_scale) * jnp.sqrt(self.variance)
+
+
+def begin_tuning(scale: float, x: Any) -> Tuning:
+    log_scale = jnp.log(jnp.asarray(scale, jnp.result_type(float)))
+    return Tuning(log_scale, x, jnp.ones_like(x), jnp.zeros((), int))
+
+
+def tune(tuning: Tuning, x: Any, accepted: Any, target: float, adapting: Any) -> Tuning:
+    """After a step that came to `x`, and would be accepted with probability `accepted`."""
+    rate = gain(tuning.steps)
+    centred = x - tuning.mean
+    new = Tuning(
+        tuning.log_scale + rate * (accepted - target),
+        tuning.mean + rate * centred,
+        tuning.variance + rate * (centred**2 + 1e-10 - tuning.variance),
+        tuning.steps + 1,
+    )
+    return Tuning(*(jnp.where(adapting, a, b) for a, b in zip(new, tuning, strict=True)))
+
+
+def gain(steps: Any) -> Any:
+    return (10.0 + steps) ** -0.6

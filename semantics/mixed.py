@@ -1,0 +1,89 @@
+"""A Density some of whose coordinates are discrete: choices that are held instead of summed out.
+
+Means the trace measure of its program over the free coordinates of continuous sites (Lebesgue
+measure) and the held discrete ones (counting measure); the other finite sites are summed out. It is
+what Markov kernels act on: besides the log density it has what a kernel needs the program for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, NamedTuple
+
+from ppl.semantics.density import Density, Position
+from ppl.semantics.diagnostics import Span
+
+
+@dataclass(frozen=True)
+class DiscreteSite:
+    """A held discrete site.
+
+    With `options`, its coordinate is the number of one of so many values, in an array of `shape`
+    (the loops around the site); without, the coordinate is the value itself, an integer (loops
+    leading).
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    options: int | None
+    span: Span | None = None
+    family: str = ""
+
+
+class Whitened(NamedTuple):
+    """Sites of Gaussian law given the others, in coordinates of independent standard normals."""
+
+    to_standard: Callable[[Any, Position], dict[str, Any]]
+    """(data, position) to the standard coordinates of these sites."""
+    from_standard: Callable[[Any, Position], dict[str, Any]]
+    """(data, position with standard coordinates) to the free ones of these sites."""
+    log_likelihood: Callable[[Any, Position], Any]
+    """(data, position with standard coordinates) to the log density of all else: the log density
+    there less that of the standard normals."""
+
+
+@dataclass(frozen=True)
+class MixedDensity(Density):
+    """Positions have the free coordinates of `sites` and the integers of `discrete`."""
+
+    discrete: tuple[DiscreteSite, ...] = field(default=(), compare=False)
+    loops: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    """The sizes of the loops around each site: it is drawn once for each index."""
+    begin: Callable[[Any, Position, Any], tuple[Any, dict[str, Any]]] | None = field(
+        default=None, compare=False
+    )
+    """(data, free coordinates, source of randomness) to the source and discrete coordinates, drawn
+    from their laws given what comes before them."""
+    redraw: Callable[..., tuple[Any, dict[str, Any], Any]] | None = field(
+        default=None, compare=False
+    )
+    """(data, position, chosen, source) to the source, the position with the chosen draws made again
+    from their laws, and the log density without these draws' own. chosen: booleans of the shape of
+    its loops, for the paths of which some draw is. With source None, nothing is drawn: the
+    position's own score."""
+    whiten: Callable[[frozenset[str]], Whitened] | None = field(default=None, compare=False)
+    """Sites by their paths; raises E862 if one is not Gaussian given the others."""
+
+    @property
+    def count(self) -> int:
+        """The number of discrete coordinates."""
+        return sum(prod(s.shape) for s in self.discrete)
+
+    def unflatten_discrete(self, vector: Any) -> dict[str, Any]:
+        """Vectors (…, count) of integers as coordinates with the same leading axes."""
+        out, start = {}, 0
+        for site in self.discrete:
+            stop = start + prod(site.shape)
+            part = vector[..., start:stop]
+            out[site.path] = part.reshape((*vector.shape[:-1], *site.shape))
+            start = stop
+        return out
+
+    def flatten_discrete(self, position: Position) -> Any:
+        """Coordinates as one vector (count,), the sites in order."""
+        import jax.numpy as jnp
+
+        parts = [jnp.reshape(jnp.asarray(position[s.path], int), (-1,)) for s in self.discrete]
+        return jnp.concatenate([jnp.zeros(0, int), *parts])

@@ -1,0 +1,136 @@
+"""A program as a `MixedDensity`: some of its discrete sites held as coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.semantics.density import SiteInfo
+from ppl.semantics.mixed import DiscreteSite, MixedDensity, Whitened
+from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.elimination import eliminate
+from ppl.semantics.xla.held import DiscoverMixed, Held
+from ppl.semantics.xla.program import (
+    NOTHING,
+    Bound,
+    Data,
+    _inside_loops,
+    _no_value_no_mass,
+)
+from ppl.semantics.xla.redraw import CHOSEN, Redraw
+from ppl.semantics.xla.sites import Free
+from ppl.semantics.xla.state import SiteRule, State, total
+from ppl.semantics.xla.summing import Summing
+from ppl.semantics.xla.whiten import Whiten
+
+
+def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDensity:
+    """The density of data of these shapes that holds the discrete sites at or below these names
+    (None: all of them), and those whose values cannot be listed.
+
+    Raises:
+        DiagnosticError: what summing the others raises (E805, E806).
+    """
+    flat, tree = jax.tree.flatten(dict(data))
+    shapes = tuple((x.shape, str(x.dtype)) for x in flat)
+    sites, discrete, loops = _coordinates(bound, data, names)
+    held = Held(tuple((s.path, s.options) for s in discrete))
+
+    def run(
+        data: Data, position: Mapping[str, Any], rule: SiteRule, omega: Any = None
+    ) -> tuple[Any, State]:
+        given = {k: Arr(jnp.asarray(u)) for k, u in position.items()}
+        smooth = rule is held
+        _, state = bound.execute(
+            data, rule=Summing(rule), omega=omega, given=given, record=NOTHING, smooth=smooth
+        )
+        scores, _ = eliminate(state.scores, state.extra.chains)
+        return _no_value_no_mass(total(scores, ()).data), state
+
+    def log_density(data: Data, position: Mapping[str, Any]) -> Any:
+        return run(data, position, held)[0]
+
+    def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
+        result, state = bound.recover(data, position, key, (), free=held)  # type: ignore[arg-type]
+        return {**state.sites, **state.kept, "result": result}
+
+    def begin(data: Data, position: Mapping[str, Any], omega: Any) -> tuple[Any, dict[str, Any]]:
+        _, state = run(data, position, Redraw(held, starting=True), omega)
+        found = _second(state)
+        return state.omega, {s.path: found[s.path] for s in discrete}
+
+    def redraw(
+        data: Data, position: Mapping[str, Any], chosen: Mapping[str, Any], omega: Any
+    ) -> tuple[Any, dict[str, Any], Any]:
+        masks = {f"{k}/{CHOSEN}": jnp.asarray(v) for k, v in chosen.items()}
+        score, state = run(data, {**position, **masks}, Redraw(held), omega)
+        return state.omega, {**position, **_second(state)}, score
+
+    def whiten(names: frozenset[str]) -> Whitened:
+        def convert(inverse: bool) -> Any:
+            rule = Whiten(held, names, inverse)
+            return lambda data, position: _second(run(data, position, rule)[1])
+
+        rule = Whiten(held, names, inverse=True)
+        return Whitened(
+            convert(False),
+            convert(True),
+            lambda data, position: run(data, position, rule)[0],
+        )
+
+    plain = replace(held, free=Free(jacobian=False))
+    return MixedDensity(
+        key=(bound, tree, shapes, "mixed", held),
+        sites=sites,
+        log_density=log_density,
+        constrain=constrain,
+        log_density_no_jacobian=lambda data, position: run(data, position, plain)[0],
+        explain=lambda data, position: bound.contributions(data, position, held),  # type: ignore[arg-type]
+        faults=lambda data, position: bound.faults(data, position, held),  # type: ignore[arg-type]
+        discrete=discrete,
+        loops=loops,
+        begin=begin,
+        redraw=redraw,
+        whiten=whiten,
+    )
+
+
+def rule_of(density: MixedDensity) -> Held:
+    """The rule for its coordinates, by which `recover` runs the program at a position."""
+    return Held(tuple((s.path, s.options) for s in density.discrete))
+
+
+def _coordinates(
+    bound: Bound, data: Data, names: tuple[str, ...] | None
+) -> tuple[tuple[SiteInfo, ...], tuple[DiscreteSite, ...], dict[str, tuple[int, ...]]]:
+    """The sites with coordinates, found without computing anything, and the loops around each."""
+    discover = DiscoverMixed(names)
+
+    def probe(data: Data) -> Any:
+        record = frozenset(("sites",))
+        _, state = bound.execute(data, rule=Summing(discover), record=record)
+        return state.sites
+
+    shapes = jax.eval_shape(probe, dict(data))
+    sites, discrete, loops = [], [], {}
+    for path, pair in shapes.items():
+        if path not in discover.ranks:  # a value that is set is no coordinate
+            continue
+        x, u = (a.data.shape for a in _inside_loops(pair))
+        loops[path] = x[: len(x) - discover.ranks[path]]
+        if path in discover.discrete:
+            found = discover.discrete[path]
+            discrete.append(DiscreteSite(path, u, found.options, found.span, found.family))
+        else:
+            found = discover.continuous.found[path]
+            sites.append(SiteInfo(path, x, u, found.span, found.family))
+    return tuple(sites), tuple(discrete), loops
+
+
+def _second(state: State) -> dict[str, Any]:
+    """What sites recorded beside their coordinates."""
+    return {path: _inside_loops(pair)[1].data for path, pair in state.sites.items()}
