@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.verify.contracts import (
@@ -15,8 +16,9 @@ from ppl.verify.contracts import (
     Sides,
 )
 from ppl.verify.exact import Found, Witness, find
-from ppl.verify.runnable import Runnable
-from ppl.verify.subjects import subject_of
+from ppl.verify.runnable import Law, Runnable
+from ppl.verify.sequential import POWER, Decision, Plan, Undecided
+from ppl.verify.subjects import Numeric, Subject, subject_of
 from ppl.verify.tapes import Budget, Reused, TooMany, Watched, replayed
 from ppl.verify.verdict import Counterexample, Report, Verdict
 
@@ -28,15 +30,36 @@ LIMIT = 200_000
 TOLERANCE = 1e-9
 
 
-def check(subject: Any, program: Any, contract: Contract, *, limit: int = LIMIT) -> Verdict:
-    """Whether the subject keeps the contract's law on the program, by every outcome of the random
-    choices of both.
+Level = Literal["auto", "exact", "numeric", "sequential"]
+
+#: paths that a program's own law may have at the sequential level, and is otherwise not computed
+KNOWN = 20_000
+
+
+def check(
+    subject: Any,
+    program: Any,
+    contract: Contract,
+    *,
+    limit: int = LIMIT,
+    level: Level = "auto",
+    plan: Plan | None = None,
+    bound: float | None = None,
+    steps: int = 1,
+) -> Verdict:
+    """Whether the subject keeps the contract's law on the program.
+
+    By every outcome of the random choices of both, if there are no more than `limit` (level exact);
+    else by quadrature and derivatives where the subject has them (numeric); else by independent
+    random trials (sequential). `level` demands one of them.
 
     subject: see `ppl.verify.subjects`. program: of `programs()`, a model applied to its data, or
-    a text whose last model takes none. limit: the number of paths that may be run.
+    a text whose last model takes none; None for subjects that are about no program. plan: how many
+    trials, and how rarely they may be wrong. bound: on the weights of the program and of what a
+    sampler gives, for trials. steps: of a kernel, in each trial.
 
-    Never flaky: it makes no random choice. INCONCLUSIVE if the program is not finite or has no
-    mass, or if there are more paths than the limit, which a few of them may tell at once.
+    Never flaky: trials are seeded by what is checked. INCONCLUSIVE if the program has no mass, or
+    no level that was allowed could decide.
 
     Raises:
         DiagnosticError: E742, E743, E747, the subject does not keep to its protocol; E744, the
@@ -45,22 +68,116 @@ def check(subject: Any, program: Any, contract: Contract, *, limit: int = LIMIT)
     """
     if limit < 1:
         raise fail("E746", f"limit = {limit}: it must be at least 1")
-    subject, model = subject_of(subject, contract), Runnable.of(program)
+    if level not in (known := Level.__args__):
+        raise fail("E746", f"level = {level!r}: it must be one of {', '.join(known)}")
+    if bound is not None and not bound > 0:
+        raise fail("E746", f"bound = {bound}: it must be positive")
+    if steps < 1:
+        raise fail("E746", f"steps = {steps}: there must be at least 1")
+    subject = subject_of(subject, contract)
+    if isinstance(subject, Numeric):
+        if level not in ("auto", "numeric"):
+            raise fail(
+                "E746", f"a `{type(subject).__name__}` is checked at the numeric level alone"
+            )
+        return subject.verdict(program, contract)
+    model = Runnable.of(program)
+    because = ""
+    if level in ("auto", "exact"):
+        verdict, undecided = _exactly(subject, model, contract, limit)
+        if level == "exact" or not undecided:
+            return verdict
+        because = verdict.why
+    if level in ("auto", "numeric"):
+        from ppl.verify.numeric import by_quadrature
+
+        verdict = by_quadrature(subject, model, contract)
+        if level == "numeric" or verdict.outcome != "INCONCLUSIVE":
+            return replace(verdict, report=replace(verdict.report, because=because))
+    verdict = _by_trials(subject, model, contract, limit, plan or Plan(), bound, steps)
+    return replace(verdict, report=replace(verdict.report, because=because))
+
+
+def _by_trials(
+    subject: Subject,
+    model: Runnable,
+    contract: Contract,
+    limit: int,
+    plan: Plan,
+    bound: float | None,
+    steps: int,
+) -> Verdict:
+    from ppl.verify.trials import by_trials
+
+    law = _law(model, min(limit, KNOWN))
+    report = Report(
+        "sequential", "rational arithmetic" if law and law.rational else "floating point"
+    )
+    if law is not None and not law.evidence > 0:
+        return Verdict("INCONCLUSIVE", contract, NO_MASS, report)
+    try:
+        decision, trials = by_trials(subject, model, contract, law, plan, bound=bound, steps=steps)
+    except Undecided as why:
+        return Verdict("INCONCLUSIVE", contract, str(why), report)
+    report = replace(
+        report, trials=decision.trials, compared=len(trials.statistics),
+        alpha=plan.alpha**2, not_covered=trials.notes,
+    )  # fmt: skip
+    return judged(decision, contract, report, model.source)
+
+
+def judged(decision: Decision, contract: Contract, report: Report, source: str) -> Verdict:
+    """A decision by trials as a verdict."""
+    if decision.kept is None:
+        return Verdict("INCONCLUSIVE", contract, decision.why, report)
+    if decision.kept:
+        seen = decision.visible
+        return Verdict("PASS", contract, contract.says, report, smallest_effect=seen, power=POWER)
+    worst = decision.worst
+    assert worst is not None
+    example = Counterexample(
+        source, worst.at, worst.unit, worst.expected, worst.found, None, (), trials=decision.trials
+    )
+    odds = f"e-value 10^{min(decision.log_evalue, 1e6) / 2.302585:.1f}"
+    why = f"it is not so that {contract.says} ({odds}, on fresh trials)"
+    return Verdict(
+        "FAIL", contract, why, report, example, distance=abs(worst.found - worst.expected)
+    )
+
+
+def _law(model: Runnable, limit: int) -> Law | None:
+    try:
+        return model.law(limit)
+    except DiagnosticError as error:
+        if error.diagnostics[0].code != "E807":
+            raise
+        return None
+
+
+NO_MASS = "every execution of the program has weight zero, so that nothing can be told apart"
+
+
+def _exactly(
+    subject: Subject, model: Runnable, contract: Contract, limit: int
+) -> tuple[Verdict, bool]:
+    """The verdict of the exact level, and whether another level might know more."""
     budget = Budget(limit)
     try:
         found = find(subject, model, contract, budget)
     except TooMany as many:
-        return _undecided(contract, many.why, Report(paths=budget.used))
+        return _undecided(contract, many.why, Report(paths=budget.used)), True
     except Reused as again:
-        return _reused(model, contract, again, budget)
+        return _reused(model, contract, again, budget), False
     except DiagnosticError as error:
         if error.diagnostics[0].code != "E807":
             raise
-        return _undecided(contract, error.diagnostics[0].message, Report(paths=budget.used))
+        why = error.diagnostics[0].message
+        return _undecided(contract, why, Report(paths=budget.used)), True
     arithmetic = "rational arithmetic" if found.rational else "floating point"
     if not (sum(found.law.values()) > 0 or isinstance(contract, SameDensity)):
-        why = "every execution of the program has weight zero, so that nothing can be told apart"
-        return _undecided(contract, why, Report(arithmetic=arithmetic, paths=found.paths))
+        return _undecided(
+            contract, NO_MASS, Report(arithmetic=arithmetic, paths=found.paths)
+        ), False
     sides = contract.sides(found.law, found.masses)  # pyright: ignore[reportArgumentType]
     compared = len({*sides[0], *sides[1]})
     if len(found.law) == 1:
@@ -69,8 +186,8 @@ def check(subject: Any, program: Any, contract: Contract, *, limit: int = LIMIT)
         arithmetic=arithmetic, paths=found.paths, compared=compared, not_covered=tuple(found.notes)
     )
     if isinstance(contract, Approximates):
-        return _approximate(model, contract, found, sides, report)
-    return _equal(model, contract, found, sides, report)
+        return _approximate(model, contract, found, sides, report), False
+    return _equal(model, contract, found, sides, report), False
 
 
 def differences(sides: Sides) -> Mapping[Hashable, float]:

@@ -12,9 +12,11 @@ from typing import Any
 
 from hypothesis import Phase, event, given, reject, settings
 
-from ppl.verify.checking import LIMIT, check
+from ppl.verify.checking import LIMIT, Level, check
 from ppl.verify.contracts import Contract
+from ppl.verify.evalues import share
 from ppl.verify.programs import programs
+from ppl.verify.sequential import Plan
 
 
 def preserves(
@@ -23,6 +25,9 @@ def preserves(
     limit: int = LIMIT,
     examples: int = 30,
     shrink: bool = True,
+    level: Level = "exact",
+    alpha: float = 0.01,
+    trials: int = 1_000,
     **strategy: Any,
 ) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
     """A test that what the function gives for a program keeps the contract on it.
@@ -31,11 +36,22 @@ def preserves(
     verdict is INCONCLUSIVE do not count as examples, and Hypothesis fails the test if most are.
     What fails is shrunk to a small program first, which takes a minute or so, unless `shrink` is
     false.
+
+    `level`: as for `check`. At the sequential level (or "auto", which may come to it) `alpha` is
+    the probability at most with which any of the programs fails of which the law is kept; each
+    program spends a share of it, however many there are.
     """
+    verdicts: dict[Any, Any] = {}
 
     def decorate(test: Callable[[Any], Any]) -> Callable[[], None]:
         def run(program: Any) -> None:
-            verdict = check(test(program), program, contract, limit=limit)
+            if (key := repr(program)) not in verdicts:  # again, it would have a smaller share
+                plan = Plan(alpha=share(alpha, len(verdicts)) ** 0.5, trials=trials)
+                subject = test(program)
+                verdicts[key] = check(
+                    subject, program, contract, limit=limit, level=level, plan=plan
+                )
+            verdict = verdicts[key]
             if verdict.outcome == "INCONCLUSIVE":
                 event(f"inconclusive: {verdict.why}")
                 reject()

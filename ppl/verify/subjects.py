@@ -115,6 +115,15 @@ class Rewrite:
     takes = (Measure, Posterior, Approximates)
 
 
+class Numeric:
+    """What is about no finite law, and checks itself: see `ppl.verify.numeric`."""
+
+    takes: tuple[type, ...] = ()
+
+    def verdict(self, program: Any, contract: Contract) -> Any:
+        raise NotImplementedError
+
+
 Subject = Sampler | Kernel | Resampler | Sequential | Enumeration | Pair | Rewrite
 
 #: logarithms beyond it are of no float
@@ -123,7 +132,7 @@ _LARGEST = 709.0
 _KINDS = (Sampler, Kernel, Resampler, Sequential, Enumeration, Pair, Rewrite)
 
 
-def subject_of(subject: Any, contract: Contract) -> Subject:
+def subject_of(subject: Any, contract: Contract) -> Subject | Numeric:
     """A plain function as what the contract is about: a kernel, an enumeration, or a sampler; a
     pass of `ppl.semantics.passes` as a rewrite.
 
@@ -133,7 +142,7 @@ def subject_of(subject: Any, contract: Contract) -> Subject:
     if isinstance(contract, type):
         name = contract.__name__
         raise fail("E744", f"`{name}` is a kind of contract", hint=f"make one: `{name}(…)`")
-    if not isinstance(subject, _KINDS):
+    if not isinstance(subject, (*_KINDS, Numeric)):
         subject = _guess(subject, contract)
     if not isinstance(contract, subject.takes):
         kind = type(subject).__name__

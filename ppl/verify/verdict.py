@@ -12,6 +12,9 @@ from ppl.verify.tapes import Choice
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
+#: units of what paths add up to
+ENUMERATED = ("mass", "probability", "probability of the move", "number of choices")
+
 
 class LawBroken(DiagnosticError, AssertionError):
     """A transformer does not keep its law. `verdict` has the counterexample."""
@@ -26,7 +29,8 @@ class Counterexample:
     """A program and a point where two masses that must be equal are not.
 
     at: the trace, result, particle or move. tape: of the path that gives it most of what was found
-    (None if no path gives it), choices: what that path chose. `replay()` runs the subject on it.
+    (None if no path gives it), choices: what that path chose. trials: how many it was found by,
+    where paths were not enumerated. `replay()` runs the subject on the path.
     """
 
     program: str
@@ -37,6 +41,7 @@ class Counterexample:
     tape: tuple[int, ...] | None
     choices: tuple[Choice, ...]
     again: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    trials: int = 0
 
     def replay(self) -> Any:
         """What the subject gives on the tape, once more: set a breakpoint and look.
@@ -54,12 +59,17 @@ class Counterexample:
             f"expected  {self.unit} {self.expected:.9g}",
             f"found     {self.unit} {self.found:.9g}",
         ]
-        if self.tape is None:
+        if self.trials:
+            out.append(f"in {self.trials:,} trials")
+        elif self.tape is None and self.unit in ENUMERATED:
             out.append("no path gives it")
+        elif self.tape is None:
+            pass
         else:
             out.append(f"given by the tape {self.tape}:")
             out += [f"  {choice}" for choice in self.choices]
-        out += ["of the program", *("  " + line for line in self.program.split("\n"))]
+        if self.program:
+            out += ["of the program", *("  " + line for line in self.program.split("\n"))]
         return "\n".join(out)
 
 
@@ -68,8 +78,10 @@ class Report:
     """How a verdict was reached.
 
     level: which level of the kit decided. arithmetic: that of the program's own law; the subject's
-    is always in floating point. paths: of program and subject together, that were run. compared:
-    masses that were compared. not_covered: what the check says nothing about.
+    is always in floating point. paths: of program and subject together, that were run. trials:
+    random ones, at the levels that make them, and alpha: the probability at most with which they
+    make a FAIL of a law that is kept. compared: masses, statistics or points that were compared.
+    because: why no level before this one decided. not_covered: what the check says nothing about.
     """
 
     level: str = "exact"
@@ -77,11 +89,24 @@ class Report:
     paths: int = 0
     compared: int = 0
     not_covered: tuple[str, ...] = ()
+    trials: int = 0
+    alpha: float | None = None
+    because: str = ""
 
     def __str__(self) -> str:
-        out = f"decided at the {self.level} level: {self.paths:,} paths"
-        if self.compared:
-            out += f", {self.compared:,} masses compared with a law in {self.arithmetic}"
+        out = f"decided at the {self.level} level: "
+        if self.trials:
+            out += f"{self.trials:,} trials, {self.compared:,} statistics"
+        elif self.level == "numeric":
+            out += f"{self.compared:,} numbers compared"
+        else:
+            out += f"{self.paths:,} paths"
+            if self.compared:
+                out += f", {self.compared:,} masses compared with a law in {self.arithmetic}"
+        if self.alpha is not None:
+            out += f"\na law that is kept fails with probability {self.alpha:.1g} at most"
+        if self.because:
+            out += f"\nnot decided before: {self.because}"
         return out + "".join(f"\nnot covered: {x}" for x in self.not_covered)
 
 
@@ -89,7 +114,8 @@ class Report:
 class Verdict:
     """smallest_effect: the smallest difference of one mass that would have been a FAIL, as a share
     of the total; None if nothing was compared. distance: the largest difference that was found, in
-    the same unit (for `Approximates`: the total variation distance). why: in a line."""
+    the same unit (for `Approximates`: the total variation distance). power: the probability with
+    which the smallest effect would have been seen. why: in a line."""
 
     outcome: Outcome
     contract: Contract
@@ -98,6 +124,7 @@ class Verdict:
     counterexample: Counterexample | None = None
     smallest_effect: float | None = None
     distance: float | None = None
+    power: float = 1.0
 
     @property
     def ok(self) -> bool:
@@ -121,5 +148,7 @@ class Verdict:
         if self.counterexample is not None:
             out.append(str(self.counterexample))
         if self.smallest_effect is not None and self.ok:
-            out.append(f"a difference of {self.smallest_effect:.1g} of the total would have failed")
+            sure = "" if self.power == 1 else f" with probability {self.power:g}"
+            effect = f"a difference of {self.smallest_effect:.1g} of the total would have failed"
+            out.append(effect + sure)
         return "\n".join([*out, str(self.report)])
