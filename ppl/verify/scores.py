@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ppl.verify.choices import Env, Text
 from ppl.verify.finite_types import Bool, Dist, Nat, Prob, Type, fits
-from ppl.verify.laws import Laws
+from ppl.verify.distributions import Laws
 from ppl.verify.text import braces, head, operand
 
 
