@@ -1,0 +1,336 @@
+"""Methods that go from the prior to the posterior by temperatures: settings, and how they run.
+
+At temperature t the measure is the prior times the t-th power of the likelihood, in the free
+coordinates of a density. All replicas, and a pilot run before them if there is one, are one
+compiled loop; data are its argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.inference.annealing import Annealed, Annealing, Bridge, anneal, blank_plan
+from ppl.inference.chains import seed_words
+from ppl.inference.movers import MoverName, mover_named
+from ppl.inference.rejuvenate import Moves, resample_move, waste_free
+from ppl.inference.resample import SCHEMES, Resample, SchemeName
+from ppl.inference.settings import check_types
+from ppl.semantics.density import Density
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.omega import Key
+from ppl.semantics.precision import Precision
+
+#: temperatures of a run that chooses them itself, at most
+ROOM = 250
+#: a ladder of K steps has its k-th temperature at (k / K) to this power: most of them are small
+POWER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemperedSmc:
+    """Settings of sequential Monte Carlo over temperatures.
+
+    Each of `replicas` populations of `particles` is reweighted, resampled by `scheme` and moved by
+    `kernel` at temperatures that leave `threshold` of the effective sample size. `moves` is their
+    number at each, or "auto": until positions have lost most of their correlation with where they
+    began. `temperatures` gives a ladder instead (ending at 1), or its number of steps; then
+    `threshold` says when to resample.
+
+    Contract: `ProperlyWeighted` with a `pilot`, a population of its own that chooses temperatures,
+    moves and scales, to which the others keep. Without one each chooses its own, and the evidence
+    has a bias of order 1 / particles.
+    """
+
+    particles: int = 1000
+    replicas: int = 4
+    kernel: MoverName = "hmc"
+    moves: Moves = "auto"
+    threshold: float = 0.5
+    temperatures: int | tuple[float, ...] | None = None
+    scheme: SchemeName = "systematic"
+    pilot: bool = True
+    noncenter: tuple[str, ...] = ()
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_counts(self, "particles", "replicas", least=1)
+        if self.moves != "auto" and self.moves < 1:
+            raise fail("E811", f"moves = {self.moves}: it must be at least 1, or auto")
+        if self.scheme not in SCHEMES:
+            raise fail("E811", f"scheme = {self.scheme}: it must be one of {', '.join(SCHEMES)}")
+        _check_share("threshold", self.threshold)
+        ladder_of(self.temperatures)
+
+    def annealing(self, bridge: Bridge, dimensions: int) -> Annealing:
+        """How a population of these settings is made."""
+        ladder = ladder_of(self.temperatures)
+        mover = mover_named(self.kernel, dimensions)
+        resample = Resample(self.scheme, 1.0 if ladder is None else self.threshold)
+        rejuvenate = resample_move(mover, resample, self.moves)
+        return Annealing(
+            bridge,
+            rejuvenate,
+            mover.tune,
+            self.particles,
+            ROOM if ladder is None else len(ladder),
+            ladder,
+            self.threshold,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ais:
+    """Settings of annealed importance sampling (Neal 2001).
+
+    Every one of `particles` goes alone from the prior to the posterior, with `moves` moves of
+    `kernel` at each of the `temperatures` (a ladder that ends at 1, or its number of steps). A
+    pilot population, which is not resampled either, chooses the scales of the kernel.
+
+    Contract: `ProperlyWeighted`, with independent particles.
+    """
+
+    particles: int = 1000
+    temperatures: int | tuple[float, ...] = 100
+    kernel: MoverName = "hmc"
+    moves: int = 1
+    noncenter: tuple[str, ...] = ()
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_counts(self, "particles", "moves", least=1)
+        ladder_of(self.temperatures)
+
+    @property
+    def pilot(self) -> bool:
+        return True
+
+    @property
+    def replicas(self) -> int:
+        return 1
+
+    def annealing(self, bridge: Bridge, dimensions: int) -> Annealing:
+        """How a population of these settings is made."""
+        ladder = ladder_of(self.temperatures)
+        assert ladder is not None
+        mover = mover_named(self.kernel, dimensions)
+        rejuvenate = resample_move(mover, Resample("systematic", 0.0), self.moves)
+        return Annealing(bridge, rejuvenate, mover.tune, self.particles, len(ladder), ladder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WasteFree:
+    """Settings of waste-free sequential Monte Carlo over temperatures (Dau and Chopin 2022).
+
+    As `TemperedSmc`, but at each temperature only `ancestors` particles are resampled, each begins
+    a chain of moves, and all states of the chains are the next `particles`.
+
+    Contract: as `TemperedSmc`.
+    """
+
+    particles: int = 10_000
+    ancestors: int = 200
+    replicas: int = 4
+    kernel: MoverName = "random_walk"
+    threshold: float = 0.5
+    temperatures: int | tuple[float, ...] | None = None
+    pilot: bool = True
+    noncenter: tuple[str, ...] = ()
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_counts(self, "particles", "ancestors", "replicas", least=1)
+        if self.particles % self.ancestors or self.particles < 2 * self.ancestors:
+            raise fail(
+                "E811",
+                f"particles = {self.particles}, ancestors = {self.ancestors}: chains of equal "
+                "length, of two states at least, must make up the particles",
+                hint=f"use particles = {self.ancestors * max(2, self.particles // self.ancestors)}",
+            )
+        _check_share("threshold", self.threshold)
+        ladder_of(self.temperatures)
+
+    def annealing(self, bridge: Bridge, dimensions: int) -> Annealing:
+        """How a population of these settings is made."""
+        ladder = ladder_of(self.temperatures)
+        mover = mover_named(self.kernel, dimensions)
+        return Annealing(
+            bridge,
+            waste_free(mover, self.ancestors),
+            mover.tune,
+            self.particles,
+            ROOM if ladder is None else len(ladder),
+            ladder,
+            self.threshold,
+        )
+
+
+def _check_counts(settings: Any, *names: str, least: int) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value < least:
+            raise fail("E811", f"{name} = {value}: it must be at least {least}")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise fail("E811", f"{name} = {value}: it must be between 0 and 1")
+
+
+def ladder_of(temperatures: int | tuple[float, ...] | None) -> np.ndarray | None:
+    """The temperatures after 0, in order, the last of them 1; None where none are given.
+
+    Raises:
+        DiagnosticError: E811, they are something else.
+    """
+    if temperatures is None:
+        return None
+    if isinstance(temperatures, int) and not isinstance(temperatures, bool):
+        if temperatures < 1:
+            raise fail("E811", f"temperatures = {temperatures}: there must be at least 1")
+        return (np.arange(1, temperatures + 1) / temperatures) ** POWER
+    try:
+        ladder = np.asarray(temperatures, float)
+    except (TypeError, ValueError):
+        ladder = np.zeros(0)
+    steps = np.diff(ladder, prepend=0.0) if ladder.ndim == 1 else np.zeros(0)
+    if not len(steps) or not np.all(steps > 0) or ladder[-1] != 1:
+        raise fail(
+            "E811",
+            f"temperatures = {temperatures!r}: they must rise from above 0 and end with 1",
+            hint="as in temperatures=(0.01, 0.1, 0.4, 1.0), or give their number",
+        )
+    return ladder
+
+
+# ------------------------------------------------------------------------------------------ running
+
+
+@dataclass(frozen=True)
+class Tempered:
+    """Populations that have reached temperature 1.
+
+    `position` by site, in free coordinates, with leading axes (replica, particle); `log_weights`
+    (replica, particle), the sums of whose exponentials estimate the evidence. `history`, by name
+    (replica, step): temperature, effective_sample_size, resampled, acceptance_rate, moves, moved;
+    NaN beyond a replica's last step. `full`: whether one had no room for the temperatures it
+    wanted.
+    """
+
+    position: Mapping[str, np.ndarray]
+    log_weights: np.ndarray
+    history: Mapping[str, np.ndarray]
+    full: bool
+
+    @property
+    def masses(self) -> np.ndarray:
+        """The estimate of the log evidence of each replica."""
+        return np.logaddexp.reduce(self.log_weights, axis=1)
+
+    @property
+    def log_evidence(self) -> float:
+        """The logarithm of the mean of the replicas' estimates."""
+        return float(np.logaddexp.reduce(self.masses) - np.log(len(self.masses)))
+
+    @property
+    def log_evidence_se(self) -> float | None:
+        """Its standard error by the delta method, from independent replicas; None if there is
+        only one."""
+        if len(self.masses) < 2:
+            return None
+        return _relative_error(self.masses)
+
+
+def _relative_error(logs: np.ndarray) -> float:
+    """The standard error of the mean of exponentials, as a share of the mean."""
+    top = np.max(logs)
+    if not np.isfinite(top):
+        return float("nan")
+    z = np.exp(logs - top)
+    return float(np.std(z, ddof=1) / np.mean(z) / np.sqrt(len(z)))
+
+
+def independent_error(log_weights: np.ndarray) -> float:
+    """The standard error of the log evidence from the weights of independent particles."""
+    return _relative_error(np.ravel(log_weights))
+
+
+Settings = TemperedSmc | Ais | WasteFree
+
+
+def run_tempered(density: Density, data: Any, settings: Settings, *, seed: int) -> Tempered:
+    """The populations. Raises E801 if a site has no sampler, E814 if none is continuous."""
+    if density.size == 0:
+        raise fail(
+            "E814",
+            "there is no continuous site for particles to move in",
+            hint="a finite program is solved exactly by the method `exact`",
+        )
+    found, z = jax.device_get(_compiled(density, settings)(data, seed_words(seed)))
+    steps = int(found.taken.max())
+    beyond = np.arange(steps) >= found.taken[:, None]
+
+    def column(values: np.ndarray) -> np.ndarray:
+        return np.where(beyond, np.nan, values[:, :steps])
+
+    history = {
+        "temperature": found.controls.temperature,
+        "effective_sample_size": found.reports.effective_size,
+        "resampled": found.reports.resampled,
+        "acceptance_rate": found.reports.acceptance,
+        "moves": found.controls.moves,
+        "moved": found.reports.moved,
+    }
+    return Tempered(
+        density.unflatten(z),
+        found.log_weights,
+        {name: column(values) for name, values in history.items()},
+        ladder_of(settings.temperatures) is None and steps == ROOM,
+    )
+
+
+def bridge_of(density: Density, data: Any) -> Bridge:
+    """The measures between prior and posterior, on flat positions (n, size)."""
+    assert density.tempered is not None and density.starts is not None
+    tempered, starts = density.tempered, density.starts
+
+    def start(omega: Any, n: int) -> Any:
+        omega, position, log_weights = starts(data, omega, n)
+        return omega, density.flatten(position), log_weights
+
+    def log_density(x: Any, t: Any) -> Any:
+        return jax.vmap(lambda z: tempered(data, density.unflatten(z), t))(x)
+
+    return Bridge(start, log_density, not density.summed)
+
+
+@lru_cache(maxsize=64)
+def _compiled(density: Density, settings: Settings) -> Callable[..., Any]:
+    def run(data: Any, seed: Any) -> tuple[Annealed, Any]:
+        how = settings.annealing(bridge_of(density, data), density.size)
+        omega = Key(jax.random.wrap_key_data(seed))
+
+        def replica(plan: Any, r: Any) -> Any:
+            _, found = anneal(how, omega.enter(r), plan, keep=r > 0)
+            if settings.pilot:
+                plan = jax.tree.map(lambda p, c: jnp.where(r == 0, c, p), plan, found.controls)
+            lean = found._replace(x=None, controls=found.controls._replace(tuning=None))
+            return plan, (lean, found.x)
+
+        if not settings.pilot:
+            blank = None
+            return jax.lax.scan(replica, blank, jnp.arange(settings.replicas))[1]
+        blank = blank_plan(how, omega)
+        _, found = jax.lax.scan(replica, blank, jnp.arange(settings.replicas + 1))
+        return jax.tree.map(lambda x: x[1:], found)
+
+    return jax.jit(run)
