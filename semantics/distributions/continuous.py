@@ -105,6 +105,7 @@ _normal = Family(
 _half_normal = Family(
     (),
     lambda z: _normal_log_density(z) + LOG2,
+    sample=lambda key, shape: jnp.abs(jax.random.normal(key, shape, jnp.result_type(float))),
     log_cdf=lambda z: jnp.log(jsp.erf(z / 2**0.5)),
     log_sf=lambda z: LOG2 + jsp.log_ndtr(-z),
     quantile=lambda lp, lq: jnp.where(
