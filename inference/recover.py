@@ -15,7 +15,7 @@ import jax
 
 from ppl.inference.blocks import joined, padded
 from ppl.semantics.xla.program import CENTRED, Bound, Data, particles
-from ppl.semantics.xla.sites import Free
+from ppl.semantics.xla.state import SiteRule
 from ppl.semantics.xla.values import RValue, spread_value
 
 #: draws run together
@@ -32,10 +32,10 @@ def recover(
     *,
     seed: int,
     observe: Observe,
-    free: Free = CENTRED,
+    free: SiteRule = CENTRED,
 ) -> RValue:
     """`observe(result, state)` of the execution at each of the n rows of `position`, whose
-    coordinates are those of `free`."""
+    coordinates are those of `free`, a rule for the sites that are not summed out."""
     block = min(BLOCK, n)
     run = _compiled(bound, block, observe, free)
     parts = [
@@ -46,7 +46,7 @@ def recover(
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, block: int, observe: Observe, free: Free) -> Callable[..., Any]:
+def _compiled(bound: Bound, block: int, observe: Observe, free: SiteRule) -> Callable[..., Any]:
     axes = (particles(block),)
 
     @jax.jit

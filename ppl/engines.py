@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ppl.inference.kernels.basic import runs_on_xla
 from ppl.machine import infer_on_machine
 from ppl.methods import name_of
 from ppl.model import UNFIT, Target
@@ -14,7 +15,7 @@ from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
 from ppl.semantics.machine.limits import Limits
 
 ENGINES = ("auto", "xla", "machine")
-#: methods that run any program on the machine
+#: methods that run any program on the machine; on XLA if their kernel is one that it has
 MACHINE_ONLY = ("mcmc",)
 
 
@@ -52,12 +53,13 @@ def on_engine(
             notes=chosen.reasons[:4],
             hint="leave the choice to the compiler: engine='auto'",
         )
-    if name_of(method) in MACHINE_ONLY:
+    if name_of(method) in MACHINE_ONLY and not _has_xla_kernel(method):
         if engine == "xla":
             raise fail(
                 "E716",
                 f"`{name_of(method)}` runs on the machine only, and engine='xla' was asked for",
-                hint="leave the choice to the compiler: engine='auto'",
+                hint="leave the choice to the compiler: engine='auto'; or choose a kernel that XLA "
+                "runs: kernel=ppl.kernels.random_walk()",
             )
         return infer_on_machine(method, held, seed, progress)
     if engine == "machine":
@@ -80,6 +82,12 @@ def on_engine(
         if posterior is None:
             raise
     return went_over(posterior, problem)
+
+
+def _has_xla_kernel(method: Any) -> bool:
+    """Whether a method that runs on the machine by itself was given a kernel that XLA runs."""
+    kernel = getattr(method, "kernel", None)
+    return kernel is not None and runs_on_xla(kernel)
 
 
 def went_over(posterior: Posterior, problem: Diagnostic) -> Posterior:

@@ -9,7 +9,7 @@ numbers are arrays of Python objects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ppl.holes import Holes
 from ppl.interventions import Setting, for_machine
-from ppl.methods import name_of
+from ppl.methods import name_of, settings_of
 from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.runs import METHODS, Runs, Stopped, runs
@@ -75,7 +75,7 @@ def _posterior(method: Any, target: Target, found: Runs, *, seed: int) -> Poster
         seed=seed,
         model=target.name,
         method=name_of(method),
-        settings={k: v for k, v in asdict(method).items() if v is not None},
+        settings=settings_of(method),
         remarks=(*target.warnings, *_unmet(target, found)),
         target=replace(target, sampling=False, budget=None),
     )

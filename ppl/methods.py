@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from importlib import import_module
 from numbers import Integral
 from typing import Any
 
+from ppl.inference.kernels.algebra import Kernel
 from ppl.semantics.diagnostics import fail, suggest
 
 
@@ -86,6 +88,14 @@ def name_of(method: Any) -> str:
         f"{method!r} is not an inference method",
         hint=f"use one of {', '.join(f'ppl.{m}()' for m in METHODS)}",
     )
+
+
+def settings_of(method: Any) -> dict[str, Any]:
+    """What a method was set to, without what is left open; kernels as they are written."""
+    values = {f.name: getattr(method, f.name) for f in fields(method)}
+    return {
+        name: str(v) if isinstance(v, Kernel) else v for name, v in values.items() if v is not None
+    }
 
 
 def checked_count(name: str, n: Any) -> int:

@@ -6,7 +6,7 @@ Apart from `ppl.infer`, because it imports JAX, which runs on the machine do wit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from ppl.holes import drawn
 from ppl.inference import chains
 from ppl.inference.chains import Draws
 from ppl.inference.recover import recover
-from ppl.methods import name_of
+from ppl.methods import name_of, settings_of
 from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
@@ -28,7 +28,7 @@ from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
 from ppl.semantics.xla.program import CENTRED, particles
 from ppl.semantics.xla.sites import Free
-from ppl.semantics.xla.state import State
+from ppl.semantics.xla.state import SiteRule, State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
 
@@ -46,7 +46,7 @@ def infer_on_xla(method: Any, target: Target, seed: int, progress: bool) -> Post
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
-    settings = {k: v for k, v in asdict(method).items() if v is not None}
+    settings = settings_of(method)
     return {
         "model": target.name,
         "method": name_of(method),
@@ -67,9 +67,45 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
     names = method.noncenter.split(",") if isinstance(method.noncenter, str) else method.noncenter
     free = Free(noncentred=frozenset(names))
     density = target.bound.density(target.data, free.noncentred) if names else target.density
+    return _sampled(
+        lambda report: run(density, target.data, method, seed=seed, progress=report),
+        target,
+        progress,
+        free=free,
+        **about,
+    )
+
+
+def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.kernels.xla.blocks import held_by
+    from ppl.inference.kernels.xla.chain import chain_kernel
+    from ppl.semantics.xla.mixed import mixed_density, rule_of
+
+    density = mixed_density(target.bound, target.data, held_by(method.kernel))
+    kernel = chain_kernel(density, method.kernel, method.warmup)
+    plan = chains.Schedule(method.warmup, method.draws, method.chains, method.thin)
+
+    def run(report: Any) -> Draws:
+        return chains.run_chains(density, kernel, target.data, plan, seed=seed, progress=report)
+
+    about = _about(method, target, seed)
+    return _sampled(run, target, progress, free=rule_of(density), **about)
+
+
+def _sampled(
+    run: Callable[[Any], Draws],
+    target: Target,
+    progress: bool,
+    *,
+    free: SiteRule,
+    settings: Mapping[str, Any],
+    **about: Any,
+) -> Posterior:
+    """What chains draw; what they had drawn when the user stops them."""
+    about |= {"settings": settings}
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
-            draws = run(density, target.data, method, seed=seed, progress=report)
+            draws = run(report)
     except chains.Interrupted as stop:
         if stop.draws is None:
             raise Interrupted(None) from None
@@ -77,7 +113,7 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
         made = "{} x {}".format(*posterior.shape)
         remark = Diagnostic(
             "W896",
-            f"stopped by the user with {made} of {method.chains} x {method.draws} draws",
+            f"stopped by the user with {made} of {settings['chains']} x {settings['draws']} draws",
         )
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
     return _from_positions(target, draws, free=free, **about)
@@ -106,7 +142,7 @@ def _from_positions(
     draws: Draws,
     *,
     seed: int,
-    free: Free = CENTRED,
+    free: SiteRule = CENTRED,
     lp: float | None = None,
     **about: Any,
 ) -> Posterior:
@@ -260,6 +296,7 @@ def _exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
 _RUNNERS: dict[str, Callable[..., Posterior]] = {
     "nuts": _chains,
     "hmc": _chains,
+    "mcmc": _mcmc,
     "importance": _importance,
     "smc": _smc,
     "exact": _exact,

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ppl.inference.kernels.algebra import Kernel
+from ppl.inference.kernels.algebra import Kernel, basic_kernels
 from ppl.semantics.diagnostics import fail
 
 
@@ -128,6 +128,15 @@ class Prior(Kernel):
 
     name: ClassVar[str] = "prior"
     block: bool = False
+
+
+#: what XLA runs; the machine has its own kernels besides
+ON_XLA = (RandomWalk, Slice, EllipticalSlice, Mala, HmcMove, NutsMove, Gibbs, Prior)
+
+
+def runs_on_xla(kernel: Kernel) -> bool:
+    """Whether XLA has every kernel in it."""
+    return all(isinstance(k, ON_XLA) for k in basic_kernels(kernel))
 
 
 def _positive(name: str, value: float) -> None:

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.inference.initialise import (
-    Point,
     find_point,
     find_point_from_prior,
     is_usable,
@@ -30,8 +29,8 @@ class Kernel:
     """
 
     key: Hashable
-    begin: Callable[[Any, Point, Any], Any] = field(compare=False)
-    """(data, point, key) to a state."""
+    begin: Callable[[Any, Any, Any], Any] = field(compare=False)
+    """(data, point, key) to a state; the point is a `Point`, or what `find` found."""
     step: Callable[[Any, Any], Any] = field(compare=False)
     """(data, state) to the next state."""
     read: Callable[[Any], tuple[Any, dict[str, Any]]] = field(compare=False)

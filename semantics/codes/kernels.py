@@ -5,26 +5,6 @@ from __future__ import annotations
 from ppl.semantics.codes.page import Code
 
 PAGES: dict[str, Code] = {
-    "E860": Code(
-        "a kernel for a choice that there is not",
-        """
-`on` names random choices of the program, by the names that results have. A name stands for all
-choices below it, `theta[3]` for one element.
-
-    kernels.random_walk().on("sigma")       # of a model that draws `mu` and `tau`
-    kernels.random_walk().on("mu", "tau")
-""",
-    ),
-    "E861": Code(
-        "a kernel that cannot move a choice",
-        """
-Gradients and slices move real numbers, `gibbs` choices of finitely many values; `random_walk` and
-`prior` move both.
-
-    kernels.hmc().on("mu", "z")                             # z ~ categorical(…)
-    kernels.hmc().on("mu").then(kernels.gibbs().on("z"))
-""",
-    ),
     "E862": Code(
         "a choice whose law a kernel cannot use",
         """

@@ -183,7 +183,8 @@ The models of a file are attributes of what `ppl.load` gives, by the names they 
         """
 Gibbs sampling by enumeration runs the program once for every value of a site, so that there must be
 finitely many, and not too many. A random walk moves numbers one by one, which those of a
-probability vector or of a covariance matrix cannot be, since they depend on one another.
+probability vector or of a covariance matrix cannot be, since they depend on one another (compiled
+programs move their free coordinates instead). Gradients and slices move real numbers only.
 
     k ~ poisson(3); kernels.gibbs().on("k")                  # infinitely many values
     k ~ poisson(3); kernels.random_walk().on("k")            # steps of one up and down

@@ -55,7 +55,7 @@ def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> Mi
         return run(data, position, held)[0]
 
     def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
-        result, state = bound.recover(data, position, key, (), free=held)  # type: ignore[arg-type]
+        result, state = bound.recover(data, position, key, (), free=held)
         return {**state.sites, **state.kept, "result": result}
 
     def begin(data: Data, position: Mapping[str, Any], omega: Any) -> tuple[Any, dict[str, Any]]:
@@ -89,8 +89,8 @@ def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> Mi
         log_density=log_density,
         constrain=constrain,
         log_density_no_jacobian=lambda data, position: run(data, position, plain)[0],
-        explain=lambda data, position: bound.contributions(data, position, held),  # type: ignore[arg-type]
-        faults=lambda data, position: bound.faults(data, position, held),  # type: ignore[arg-type]
+        explain=lambda data, position: bound.contributions(data, position, held),
+        faults=lambda data, position: bound.faults(data, position, held),
         discrete=discrete,
         loops=loops,
         begin=begin,

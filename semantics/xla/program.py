@@ -259,7 +259,7 @@ class Bound:
         return total(scores, ()).data
 
     def contributions(
-        self, data: Data, position: Mapping[str, Any], free: Free = CENTRED
+        self, data: Data, position: Mapping[str, Any], free: SiteRule = CENTRED
     ) -> dict[str, Any]:
         """The log density of each observation and the value of each site, for messages."""
         given = {k: Arr(u) for k, u in position.items()}
@@ -267,7 +267,7 @@ class Bound:
         _, state = self.execute(data, rule=Summing(free), given=given, record=record)
         return {k: jnp.sum(v.data) for k, v in state.observed.items()}
 
-    def faults(self, data: Data, position: Mapping[str, Any], free: Free = CENTRED) -> Any:
+    def faults(self, data: Data, position: Mapping[str, Any], free: SiteRule = CENTRED) -> Any:
         """What goes wrong while the density is computed: indices, casts, starts of loops."""
         given = {k: Arr(u) for k, u in position.items()}
         record = frozenset(("faults",))
@@ -281,7 +281,7 @@ class Bound:
         key: Any,
         axes: Axes,
         *,
-        free: Free = CENTRED,
+        free: SiteRule = CENTRED,
         predict: bool = False,
     ) -> tuple[RValue, State]:
         """The whole execution at given coordinates (which vary along `axes`): summed sites are

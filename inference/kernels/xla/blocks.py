@@ -1,12 +1,11 @@
 """Which coordinates a kernel moves: the names of a program's sites as indices.
 
-A name stands for the sites at its path and below it (`zs` for `zs/z`), or for one element of the
-loops around them (`theta[3]`).
+A name means the sites at its path and below it (`zs` for `zs/z`), or elements of the loops around
+them (`theta[3]`, `theta[1:]`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from math import prod
 
@@ -14,20 +13,11 @@ import numpy as np
 
 from ppl.inference.kernels.algebra import Kernel, On, basic_kernels, parts_of
 from ppl.inference.kernels.basic import Gibbs, Prior
+from ppl.inference.kernels.machine.names import Index, read_address
 from ppl.inference.kernels.xla.move import Block
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.xla.held import is_at
-
-_ADDRESS = re.compile(r"^(?P<path>.*?)(?:\[(?P<index>\d+(?:\s*,\s*\d+)*)\])?$")
-
-
-def split(name: str) -> tuple[str, tuple[int, ...]]:
-    """A path, and the indices that a name ends with."""
-    found = _ADDRESS.match(name)
-    assert found is not None
-    index = found["index"]
-    return found["path"], tuple(map(int, index.split(","))) if index else ()
 
 
 def held_by(kernel: Kernel) -> tuple[str, ...] | None:
@@ -45,7 +35,7 @@ def _free(kernel: Kernel) -> bool:
 
 def _named(kernel: Kernel) -> Iterator[str]:
     if isinstance(kernel, On):
-        yield from (split(name)[0] for name in kernel.sites)
+        yield from ("/".join(read_address(name).names) for name in kernel.sites)
     for part in parts_of(kernel):
         yield from _named(part)
 
@@ -58,11 +48,12 @@ def named_block(density: MixedDensity, names: tuple[str, ...], within: Block) ->
     """The coordinates of these names, as far as they are in `within`.
 
     Raises:
-        DiagnosticError: E860, the program has no such site, or the site no such element.
+        DiagnosticError: E855, the program has no such site, or the site no such element.
     """
     z, k = [], []
     for name in names:
-        path, index = split(name)
+        address = read_address(name)
+        path, index = "/".join(address.names), address.index
         own_z = [i for s, i in _z_sites(density) if is_at(s, path)]
         own_k = [i for s, i in _k_sites(density) if is_at(s, path)]
         if not own_z and not own_k:
@@ -77,15 +68,18 @@ def _within(parts: list[np.ndarray], whole: np.ndarray) -> np.ndarray:
     return np.intersect1d(found, whole)
 
 
-def _element(numbers: np.ndarray, index: tuple[int, ...], name: str) -> np.ndarray:
-    sizes = numbers.shape[: len(index)]
-    if len(sizes) < len(index) or any(i >= n for i, n in zip(index, sizes, strict=True)):
+def _element(numbers: np.ndarray, index: Index, name: str) -> np.ndarray:
+    try:
+        found = numbers[index]
+    except IndexError:
+        found = np.zeros(0, int)
+    if not np.size(found):
         raise fail(
-            "E860",
+            "E855",
             f"there is no element `{name}`: the coordinates are of shape {numbers.shape}",
             hint="indices count from 0",
         )
-    return numbers[index]
+    return np.asarray(found)
 
 
 def _z_sites(density: MixedDensity) -> Iterator[tuple[str, np.ndarray]]:
@@ -108,7 +102,7 @@ def _numbered(shapes: Iterator[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[s
 def _unknown(density: MixedDensity, path: str):
     known = names_of(density)
     return fail(
-        "E860",
+        "E855",
         f"no random choice of the program is named `{path}`, so no kernel moves it",
         hint=suggest(path, known) or f"the choices are {', '.join(f'`{n}`' for n in known)}",
     )

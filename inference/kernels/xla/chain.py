@@ -16,7 +16,7 @@ from ppl.inference.kernels.algebra import Kernel, basic_kernels
 from ppl.inference.kernels.basic import HmcMove, Mala, NutsMove
 from ppl.inference.kernels.flat import Kernel as FlatKernel
 from ppl.inference.kernels.xla.compose import compose
-from ppl.inference.kernels.xla.move import Point, Target
+from ppl.inference.kernels.xla.move import Point, Target, rate_of
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
 
@@ -32,6 +32,7 @@ class ChainState(NamedTuple):
 def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int) -> FlatKernel:
     """The kernel's chain; raises what `compose` raises."""
     move = compose(kernel, density, warmup)
+    rated = [name for name in move.stats if name.startswith(rate_of(""))]
     follows = any(isinstance(k, Mala | HmcMove | NutsMove) for k in basic_kernels(kernel))
 
     def begin(data: Any, point: Point, key: Any) -> ChainState:
@@ -46,7 +47,10 @@ def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int) -> FlatKern
         return ChainState(point, tuned, stats, state.t + 1, state.key)
 
     def read(state: ChainState) -> tuple[Any, dict[str, Any]]:
-        return state.point.z, {"k": state.point.k, "lp": state.point.log_density, **state.stats}
+        point, rates = state.point, [state.stats[name] for name in rated]
+        told = {k: v for k, v in state.stats.items() if k not in rated or len(rated) > 1}
+        rate = jnp.nanmean(jnp.stack(rates))
+        return point.z, {"k": point.k, "lp": point.log_density, "acceptance_rate": rate, **told}
 
     def find(data: Any, key: Any) -> tuple[Point, Any]:
         return find_point(Target(density, data), key, differentiable=follows)

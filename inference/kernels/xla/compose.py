@@ -17,12 +17,12 @@ import numpy as np
 
 from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
 from ppl.inference.kernels.basic import (
+    ON_XLA,
     EllipticalSlice,
     Gibbs,
     HmcMove,
     Mala,
     NutsMove,
-    Prior,
     RandomWalk,
     Slice,
 )
@@ -41,7 +41,6 @@ from ppl.semantics.mixed import MixedDensity
 
 #: kernels that move free coordinates only
 CONTINUOUS = (Slice, EllipticalSlice, Mala, HmcMove, NutsMove)
-BASIC = (RandomWalk, Gibbs, Prior, *CONTINUOUS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def compose(kernel: Kernel, density: MixedDensity, warmup: int) -> Move:
     """The kernel on this density, which `blocks.held_by` of it says what to hold for.
 
     Raises:
-        DiagnosticError: E860, it names a site that there is not; E861, E862, it cannot move a site;
+        DiagnosticError: E855, it names a site that there is not; E819, E862, it cannot move a site;
             E863, it leaves a site where it is.
     """
     moved: list[Block] = []
@@ -104,8 +103,8 @@ def _build(kernel: Kernel, place: _Place) -> Move:
 
 
 def _basic(kernel: Kernel, place: _Place) -> Move:
-    if not isinstance(kernel, BASIC):
-        raise fail("E861", f"`{kernel}` runs on the machine only", hint="use engine='machine'")
+    if not isinstance(kernel, ON_XLA):
+        raise fail("E819", f"`{kernel}` runs on the machine only", hint="use engine='machine'")
     path: Path = ("", "kernel", next(place.labels))
     block = _movable(kernel, place)
     place.moved.append(block)
@@ -127,7 +126,7 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
 
 
 def _movable(kernel: Kernel, place: _Place) -> Block:
-    """What of its block a kernel moves. Raises E861 for what it was told to and cannot."""
+    """What of its block a kernel moves. Raises E819 for what it was told to and cannot."""
     density, block = place.density, place.block
     if isinstance(kernel, CONTINUOUS):
         left, block = Block(np.zeros(0, int), block.k), Block(block.z, np.zeros(0, int))
@@ -141,10 +140,10 @@ def _movable(kernel: Kernel, place: _Place) -> Block:
         left, what, hint = Block(np.zeros(0, int), np.zeros(0, int)), "", ""
     names = [name for part in blocks.sites_in(density, left) for name in part]
     if place.named and names:
-        raise fail("E861", f"`{kernel.name}` cannot move `{names[0]}`, which {what}", hint=hint)
+        raise fail("E819", f"`{kernel.name}` cannot move `{names[0]}`, which {what}", hint=hint)
     if not len(block.z) and not len(block.k):
         raise fail(
-            "E861",
+            "E819",
             f"there is nothing that `{kernel.name}` could move",
             hint=f"the choices are {', '.join(f'`{n}`' for n in blocks.names_of(density))}",
         )
@@ -161,7 +160,7 @@ def _elliptical(kernel: EllipticalSlice, block: Block, path: Path, density: Mixe
     names, _ = blocks.sites_in(density, block)
     if not blocks.whole_sites(density, block):
         raise fail(
-            "E861",
+            "E819",
             "`elliptical_slice` moves all elements of a site together",
             hint=f'name the site without an index: elliptical_slice().on("{names[0]}")',
         )

@@ -23,6 +23,7 @@ from ppl.inference.kernels.xla.move import (
     Step,
     Target,
     nothing_tuned,
+    rate_of,
     real,
 )
 from ppl.semantics import distributions as D
@@ -53,9 +54,9 @@ def elliptical_slice(
         omega, f, moved = turn(lambda v: white.log_likelihood(data, at(v)), f, omega, path)
         z = replaced(point.z, white.from_standard(data, at(f)))
         new = target.point(jnp.where(moved, z, point.z), point.k)
-        return Step(new, tuned, omega, {f"moved_{label}": real(moved)})
+        return Step(new, tuned, omega, {rate_of(label): real(moved)})
 
-    return Move(nothing_tuned, step, {f"moved_{label}": jnp.nan})
+    return Move(nothing_tuned, step, {rate_of(label): jnp.nan})
 
 
 def turn(

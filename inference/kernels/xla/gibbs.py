@@ -18,6 +18,7 @@ from ppl.inference.kernels.xla.move import (
     Step,
     Target,
     nothing_tuned,
+    rate_of,
     real,
 )
 from ppl.semantics import distributions as D
@@ -33,9 +34,9 @@ def gibbs(kernel: Gibbs, block: Block, path: Path, options: np.ndarray) -> Move:
             own = block.k[options[block.k] == count]
             omega, point, more = _sweep(target, point, own, count, omega, (*path, str(count)))
             changed += more
-        return Step(point, tuned, omega, {f"moved_{label}": real(changed / len(block.k))})
+        return Step(point, tuned, omega, {rate_of(label): real(changed / len(block.k))})
 
-    return Move(nothing_tuned, step, {f"moved_{label}": jnp.nan})
+    return Move(nothing_tuned, step, {rate_of(label): jnp.nan})
 
 
 def _sweep(

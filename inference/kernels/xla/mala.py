@@ -14,7 +14,17 @@ import jax
 import jax.numpy as jnp
 
 from ppl.inference.kernels.basic import Mala
-from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target, metropolis, real
+from ppl.inference.kernels.xla.move import (
+    Block,
+    Move,
+    Path,
+    Point,
+    Step,
+    Target,
+    metropolis,
+    rate_of,
+    real,
+)
 from ppl.inference.kernels.xla.tuning import begin_tuning, tune
 from ppl.semantics import distributions as D
 
@@ -36,10 +46,10 @@ def mala(kernel: Mala, block: Block, path: Path) -> Move:
         )
         if kernel.adapt:
             tuning = tune(tuning, after.z[block.z], probability, RATE, adapting)
-        stats = {f"accept_{label}": real(moved), f"scale_{label}": jnp.exp(tuning.log_scale)}
+        stats = {rate_of(label): real(moved), f"scale of {label}": jnp.exp(tuning.log_scale)}
         return Step(after, tuning, omega, stats)
 
-    return Move(begin, step, {f"accept_{label}": jnp.nan, f"scale_{label}": jnp.nan})
+    return Move(begin, step, {rate_of(label): jnp.nan, f"scale of {label}": jnp.nan})
 
 
 def langevin(

@@ -71,6 +71,11 @@ class Move:
     stats: Mapping[str, Any]
 
 
+def rate_of(label: str) -> str:
+    """What the share of a kernel's moves that changed the point is called."""
+    return f"acceptance_rate of {label}"
+
+
 def nothing_tuned(target: Target, point: Point) -> Any:
     return ()
 

@@ -23,6 +23,7 @@ from ppl.inference.kernels.xla.move import (
     Target,
     metropolis,
     nothing_tuned,
+    rate_of,
     real,
 )
 from ppl.semantics import distributions as D
@@ -37,9 +38,9 @@ def prior(kernel: Prior, path: Path, draws: dict[str, np.ndarray]) -> Move:
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
         omega, chosen = _all(draws, omega) if kernel.block else _one(draws, omega, path)
         omega, after, _, moved = propose(target, point, chosen, omega, path)
-        return Step(after, tuned, omega, {f"accept_{label}": real(moved)})
+        return Step(after, tuned, omega, {rate_of(label): real(moved)})
 
-    return Move(nothing_tuned, step, {f"accept_{label}": jnp.nan})
+    return Move(nothing_tuned, step, {rate_of(label): jnp.nan})
 
 
 def propose(

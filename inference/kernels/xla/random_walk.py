@@ -21,6 +21,7 @@ from ppl.inference.kernels.xla.move import (
     Step,
     Target,
     metropolis,
+    rate_of,
     real,
 )
 from ppl.inference.kernels.xla.tuning import begin_tuning, gain, tune
@@ -56,9 +57,9 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
                 target, point, integers, omega, adapting
             )
             accepted += moved
-        stats = {f"accept_{label}": real(accepted / ((n > 0) + m))}
+        stats = {rate_of(label): real(accepted / ((n > 0) + m))}
         if n:
-            stats[f"scale_{label}"] = jnp.exp(tuning.log_scale)
+            stats[f"scale of {label}"] = jnp.exp(tuning.log_scale)
         return Step(point, (tuning, integers), omega, stats)
 
     def walk_on_integers(
@@ -88,7 +89,7 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
         point, exponents, omega, moved = jax.lax.fori_loop(0, m, one, init)
         return (exponents, steps + adapting), omega, point, moved
 
-    stats = {f"accept_{label}": jnp.nan} | ({f"scale_{label}": jnp.nan} if n else {})
+    stats = {rate_of(label): jnp.nan} | ({f"scale of {label}": jnp.nan} if n else {})
     return Move(begin, step, stats)
 
 

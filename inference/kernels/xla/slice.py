@@ -20,6 +20,7 @@ from ppl.inference.kernels.xla.move import (
     Step,
     Target,
     nothing_tuned,
+    rate_of,
     real,
 )
 from ppl.semantics import distributions as D
@@ -47,7 +48,7 @@ def slice_move(kernel: Slice, block: Block, path: Path) -> Move:
             omega, noise = omega.draw((*path, "direction"), normal, (n,))
             unit = zero.at[block.z].set(noise / jnp.sqrt(jnp.sum(noise**2)))
             omega, point, moved = along(target, point, unit, omega)
-            return Step(point, tuned, omega, {f"moved_{label}": real(moved)})
+            return Step(point, tuned, omega, {rate_of(label): real(moved)})
 
         def one(i: Any, carry: Any) -> Any:
             point, omega, moved = carry
@@ -56,9 +57,9 @@ def slice_move(kernel: Slice, block: Block, path: Path) -> Move:
             return point, omega.leave(inner), moved + went
 
         point, omega, moved = jax.lax.fori_loop(0, n, one, (point, omega, jnp.zeros((), int)))
-        return Step(point, tuned, omega, {f"moved_{label}": real(moved / n)})
+        return Step(point, tuned, omega, {rate_of(label): real(moved / n)})
 
-    return Move(nothing_tuned, step, {f"moved_{label}": jnp.nan})
+    return Move(nothing_tuned, step, {rate_of(label): jnp.nan})
 
 
 def slice_on_line(

@@ -15,7 +15,7 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from ppl.inference.kernels.basic import HmcMove, NutsMove
-from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target, real
+from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target, rate_of, real
 
 
 def trajectories(kernel: HmcMove | NutsMove, block: Block, path: Path, warmup: int) -> Move:
@@ -62,12 +62,12 @@ def trajectories(kernel: HmcMove | NutsMove, block: Block, path: Path, warmup: i
         new = advance(state._replace(i=i, mean_accept_prob=mean, adapt_state=adapted))
         after = Point(point.z.at[block.z].set(new.z), point.k, -new.potential_energy)
         stats = {
-            f"accept_{label}": real(new.accept_prob),
-            f"step_size_{label}": new.adapt_state.step_size,
+            rate_of(label): real(new.accept_prob),
+            f"step_size of {label}": new.adapt_state.step_size,
             "diverging": new.diverging,
         }
         tuned = new.i, new.mean_accept_prob, new.adapt_state._replace(rng_key=None)
         return Step(after, tuned, omega, stats)
 
-    blank = {f"accept_{label}": jnp.nan, f"step_size_{label}": jnp.nan, "diverging": False}
+    blank = {rate_of(label): jnp.nan, f"step_size of {label}": jnp.nan, "diverging": False}
     return Move(begin, step, blank)
