@@ -7,7 +7,7 @@ compiled loop; data are its argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ from ppl.inference.rejuvenate import Moves, resample_move, waste_free
 from ppl.inference.resample import SCHEMES, Resample, SchemeName
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import Diagnostic, fail
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import Precision
 
@@ -223,13 +223,14 @@ class Tempered:
     (replica, particle), the sums of whose exponentials estimate the evidence. `history`, by name
     (replica, step): temperature, effective_sample_size, resampled, acceptance_rate, moves, moved;
     NaN beyond a replica's last step. `full`: whether one had no room for the temperatures it
-    wanted.
+    wanted. `independent`: the particles of a replica are independent of each other.
     """
 
     position: Mapping[str, np.ndarray]
     log_weights: np.ndarray
     history: Mapping[str, np.ndarray]
     full: bool
+    independent: bool
 
     @property
     def masses(self) -> np.ndarray:
@@ -243,11 +244,10 @@ class Tempered:
 
     @property
     def log_evidence_se(self) -> float | None:
-        """Its standard error by the delta method, from independent replicas; None if there is
-        only one."""
-        if len(self.masses) < 2:
-            return None
-        return _relative_error(self.masses)
+        """Its standard error by the delta method, from independent replicas or particles; None if
+        there is only one."""
+        parts = np.ravel(self.log_weights) if self.independent else self.masses
+        return _relative_error(parts) if len(parts) > 1 else None
 
 
 def _relative_error(logs: np.ndarray) -> float:
@@ -259,9 +259,27 @@ def _relative_error(logs: np.ndarray) -> float:
     return float(np.std(z, ddof=1) / np.mean(z) / np.sqrt(len(z)))
 
 
-def independent_error(log_weights: np.ndarray) -> float:
-    """The standard error of the log evidence from the weights of independent particles."""
-    return _relative_error(np.ravel(log_weights))
+#: a smaller share of particles that move at a temperature is worth a warning
+MOVED = 0.2
+
+
+def doubts(found: Tempered) -> Iterator[Diagnostic]:
+    """What the populations have to warn of."""
+    if found.full:
+        yield Diagnostic(
+            "W899",
+            f"{ROOM} temperatures were not enough: the last step was a long one",
+            hint="lower `threshold`, or give a prior that is closer to the data",
+        )
+    moved, temperature = found.history["moved"], found.history["temperature"]
+    if moved.size and np.nanmin(moved) < MOVED:
+        worst = np.unravel_index(np.nanargmin(moved), moved.shape)
+        yield Diagnostic(
+            "W898",
+            f"only {moved[worst]:.0%} of the particles moved at temperature "
+            f"{temperature[worst]:.3g}",
+            hint="take more `moves`, another `kernel`, or standardised coordinates: `noncenter`",
+        )
 
 
 Settings = TemperedSmc | Ais | WasteFree
@@ -295,6 +313,7 @@ def run_tempered(density: Density, data: Any, settings: Settings, *, seed: int) 
         found.log_weights,
         {name: column(values) for name, values in history.items()},
         ladder_of(settings.temperatures) is None and steps == ROOM,
+        isinstance(settings, Ais),
     )
 
 

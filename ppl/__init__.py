@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ppl.inference.mcmc import Mcmc as mcmc
     from ppl.inference.nuts import Nuts as nuts
     from ppl.inference.smc import Smc as smc
+    from ppl.inference.tempered import Ais as ais
+    from ppl.inference.tempered import TemperedSmc as tempered_smc
+    from ppl.inference.tempered import WasteFree as waste_free
     from ppl.inference.weighted import Exact as exact
     from ppl.inference.weighted import Importance as importance
     from ppl.model import Model as Model
@@ -49,6 +52,7 @@ __version__ = "0.1.0"
 
 #: where each public name is made: a module, and its name there
 _HOME = {
+    "ais": ("ppl.inference.tempered", "Ais"),
     "bind": ("ppl.data", "bind"),
     "compile": ("ppl.model", "compile"),
     "counterfactual": ("ppl.counterfactual", "counterfactual"),
@@ -66,6 +70,8 @@ _HOME = {
     "predict": ("ppl.predict", "predict"),
     "prior": ("ppl.predict", "prior"),
     "read_data": ("ppl.files", "read_data"),
+    "tempered_smc": ("ppl.inference.tempered", "TemperedSmc"),
+    "waste_free": ("ppl.inference.tempered", "WasteFree"),
     "smc": ("ppl.inference.smc", "Smc"),
     "Diagnostic": ("ppl.semantics.diagnostics", "Diagnostic"),
     "DiagnosticError": ("ppl.semantics.diagnostics", "DiagnosticError"),

@@ -24,6 +24,9 @@ class Methods(Mapping[str, Any]):
         "laplace": ("laplace", "Laplace"),
         "smc": ("smc", "Smc"),
         "mcmc": ("mcmc", "Mcmc"),
+        "tempered_smc": ("tempered", "TemperedSmc"),
+        "waste_free": ("tempered", "WasteFree"),
+        "ais": ("tempered", "Ais"),
     }
 
     def __getitem__(self, name: str) -> Any:

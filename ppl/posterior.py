@@ -48,7 +48,9 @@ class Posterior:
     #: exact probabilities of the options of finite sites, by site: (*plates and steps, options)
     marginals: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what compiled particles did at their suspension points, in order: `effective_sample_size`
-    #: before each, and whether they `resampled` there; each (points,). Files do not keep it
+    #: before each, and whether they `resampled` there; each (points,). Of populations that follow
+    #: temperatures each is (replica, step), and there are also `temperature`, `acceptance_rate`,
+    #: the number of `moves` and the share that `moved`. Files do not keep it
     points: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what the method itself has to warn of
     remarks: tuple[Diagnostic, ...] = ()

@@ -55,6 +55,12 @@ def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
     }
 
 
+def _noncentred(method: Any) -> frozenset[str]:
+    """The sites to move in standardised coordinates; the command line gives them as one text."""
+    names = method.noncenter
+    return frozenset(names.split(",") if isinstance(names, str) else names)
+
+
 # ------------------------------------------------------------------------------ gradient methods
 
 
@@ -64,9 +70,10 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
     else:
         from ppl.inference.hmc import run_hmc as run
     about = _about(method, target, seed)
-    names = method.noncenter.split(",") if isinstance(method.noncenter, str) else method.noncenter
-    free = Free(noncentred=frozenset(names))
-    density = target.bound.density(target.data, free.noncentred) if names else target.density
+    free = Free(noncentred=_noncentred(method))
+    density = target.density
+    if free.noncentred:
+        density = target.bound.density(target.data, free.noncentred)
     return _sampled(
         lambda report: run(density, target.data, method, seed=seed, progress=report),
         target,
@@ -265,6 +272,27 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     )
 
 
+def _tempered(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.tempered import doubts, run_tempered
+
+    target = target.sampler
+    free = Free(noncentred=_noncentred(method))
+    density = target.bound.density(target.data, free.noncentred)
+    found = run_tempered(density, target.data, method, seed=seed)
+    draws = Draws(found.position, {}, "particles", 0.0)
+    posterior = _from_positions(
+        target,
+        draws,
+        free=free,
+        log_weights=found.log_weights + np.log(method.particles),
+        evidence=found.log_evidence,
+        evidence_se=found.log_evidence_se,
+        points=found.history,
+        **_about(method, target, seed),
+    )
+    return replace(posterior, remarks=(*posterior.remarks, *doubts(found)))
+
+
 def _exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.exact import Factored, run_exact
 
@@ -302,4 +330,7 @@ _RUNNERS: dict[str, Callable[..., Posterior]] = {
     "exact": _exact,
     "map": _map,
     "laplace": _laplace,
+    "tempered_smc": _tempered,
+    "waste_free": _tempered,
+    "ais": _tempered,
 }

@@ -137,6 +137,28 @@ one length, and those that had hardly begun are left out. The draws are good one
         posterior = stop.posterior      # None if warm-up was not over
 """,
     ),
+    "W898": Code(
+        "particles that hardly move",
+        """
+At some temperature nearly all particles stayed where resampling had put them, many of them on one
+place: what they say of the posterior is what was left of the start. Take more moves, another
+kernel, or standardised coordinates for the sites of a hierarchy.
+
+    ppl.tempered_smc(kernel="random_walk", moves=1)
+    ppl.tempered_smc(kernel="hmc", noncenter=["theta"])
+""",
+    ),
+    "W899": Code(
+        "temperatures that did not suffice",
+        """
+The likelihood is so much narrower than the prior that the temperatures a run may choose were used
+up, and the last step was a long one: weights after it are worth few particles. Give a prior
+that is closer to the data, let each step lose more, or give the temperatures.
+
+    sigma ~ half_cauchy(1000)
+    ppl.tempered_smc(threshold=0.2)
+""",
+    ),
     "W897": Code(
         "a chain that never moved",
         """
