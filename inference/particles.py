@@ -72,11 +72,12 @@ def _run(bound: Bound, data: Data, settings: Smc, seed: int, observe: Observe) -
 @lru_cache(maxsize=64)
 def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., Any]:
     axis, policy = particles(settings.particles), compiled_policy(settings.policy)
+    keep = settings.keep_history
 
     @jax.jit
     def run(data: Data, seed: Any) -> tuple[RValue, Any, Any]:
         omega = Key(jax.random.key(seed))
-        result, front, state = bound.sequential(data, omega, axis, policy)
+        result, front, state = bound.sequential(data, omega, axis, policy, history=keep)
         values = spread_value(observe(result, state), (axis,))
         return values, front.log_weights, front.history
 

@@ -36,11 +36,13 @@ Progress = Callable[[int, int, int], None]
 @dataclass(frozen=True, kw_only=True)
 class Smc:
     """Settings: particles; resample by `scheme` when the effective sample size is below `threshold`
-    times their number (0: never; 1: at every point)."""
+    times their number (0: never; 1: at every point). Without `keep_history` (on XLA) what loops did
+    before their last step is not kept, and memory does not grow with their steps."""
 
     particles: int = 1_000
     threshold: float = 0.5
     scheme: SchemeName = "systematic"
+    keep_history: bool = True
 
     def __post_init__(self) -> None:
         check_types(self)

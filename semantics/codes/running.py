@@ -217,4 +217,15 @@ it by itself unless engine='xla' was asked for. A loop that always runs stops on
     xs ~ scan x = 0 for y in ys { … if long { observe y ~ normal(x, 1) } … }     # on XLA, too
 """,
     ),
+    "E731": Code(
+        "the states of a loop that were not kept",
+        """
+With `keep_history=False` particles keep what happened in the last step of each loop that they stop
+in, so that memory does not grow with the number of steps. An array of all states is then not there
+to be used or returned.
+
+    hs ~ scan h = h0 for y in ys { … }      # all states: needs the history
+    h  ~ fold h = h0 for y in ys { … }      # the last
+""",
+    ),
 }

@@ -113,13 +113,15 @@ class Bound:
         predict: Callable[[RValue], SiteRule] | bool = False,
         outline: dict[str, ir.At] | None = None,
         policy: Policy | None = None,
+        history: bool = True,
         temperature: Any = None,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`.
 
         With `predict`, observations are made instead of scored: drawn, or by the site rule that it
         gives for the value seen. With `policy`, the run stops at its suspension points, and `axes`
-        is the particle axis. What observations score is multiplied by `temperature`, a scalar.
+        is the particle axis; without `history`, loops then keep their last step only. What
+        observations score is multiplied by `temperature`, a scalar.
         """
         env = {**dict(self.static), **_in_this_precision(dict(data))}
         entry = self.program.entry
@@ -144,7 +146,9 @@ class Bound:
         local = {p.name: env[p.name] for p in entry.params}
         try:
             if policy is not None:
-                result, state = run_sequentially(self.program, local, state, scope, axes[0], policy)
+                result, state = run_sequentially(
+                    self.program, local, state, scope, axes[0], policy, history=history
+                )
             else:
                 measure, state = run(entry.body, local, state, scope)
                 result, state = run_measure(measure, state, scope, entry.span)
@@ -163,13 +167,26 @@ class Bound:
         return result, total((f.score for f in state.scores), axes), state
 
     def sequential(
-        self, data: Data, omega: Any, axis: Axis, policy: Policy, *, record: frozenset[str] = ALL
+        self,
+        data: Data,
+        omega: Any,
+        axis: Axis,
+        policy: Policy,
+        *,
+        record: frozenset[str] = ALL,
+        history: bool = True,
     ) -> tuple[RValue, Front, State]:
         """Draw every site, the policy deciding at suspension points which particles go on: (result,
         the final population, state). Law: `ProperlyWeighted`, for whole traces, if the policy is:
         E[Σ w f(trace)] is the integral of f under the program's measure."""
         result, state = self.execute(
-            data, rule=draw, omega=omega, axes=(axis,), record=record, policy=policy
+            data,
+            rule=draw,
+            omega=omega,
+            axes=(axis,),
+            record=record,
+            policy=policy,
+            history=history,
         )
         return result, state.extra, state
 

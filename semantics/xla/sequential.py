@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ppl.semantics import ir
 from ppl.semantics.analysis.effects import Effects, is_checkpoint, main_block
 from ppl.semantics.analysis.forms import RunCall
-from ppl.semantics.diagnostics import DiagnosticError, fail
+from ppl.semantics.diagnostics import DiagnosticError, Note, Span, fail
 from ppl.semantics.xla.axes import Axis
 from ppl.semantics.xla.fixed import at_binder
 from ppl.semantics.xla.lineage import Lineage, Versioned
@@ -25,24 +26,32 @@ from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.run import deeper, is_law, run, run_measure
 from ppl.semantics.xla.sequential_scan import scan
 from ppl.semantics.xla.state import Env, Scope, State, missing_where_dead
-from ppl.semantics.xla.values import Dist, RValue, Suspension, environment
+from ppl.semantics.xla.values import Dist, Forgotten, RValue, Suspension, environment
 
 Result = tuple[RValue, State]
 
 
 def run_sequentially(
-    program: ir.Program, env: Env, state: State, scope: Scope, axis: Axis, policy: Policy
+    program: ir.Program,
+    env: Env,
+    state: State,
+    scope: Scope,
+    axis: Axis,
+    policy: Policy,
+    *,
+    history: bool = True,
 ) -> Result:
     """The program's result and state, of one lineage for every particle of the last version;
-    `state.extra` is the final `Front`.
+    `state.extra` is the final `Front`. Without `history` loops with points keep what happened in
+    their last step only.
 
-    Raises E730 if there is a point at which XLA cannot stop.
+    Raises E730 if there is a point at which XLA cannot stop, E731 if what is not kept is read.
     """
     start = jnp.full(axis.size, -jnp.log(axis.size), jnp.result_type(float))
     state = replace(state, extra=Front(start, Lineage(axis)))
-    out, state = _Sequential(Effects(program), policy).main(
-        main_block(program), dict(env), state, scope
-    )
+    run_it = _Sequential(Effects(program), policy, history)
+    out, state = run_it.main(main_block(program), dict(env), state, scope)
+    _check_kept(out, None)
     front: Front = state.extra
     lineage = front.lineage
     if scope.faults is not None:
@@ -52,7 +61,11 @@ def run_sequentially(
         state,
         scores=(),
         sites=lineage.brought(state.sites),
-        kept=lineage.brought(state.kept),
+        kept=jax.tree.map(
+            lambda v: v.last if isinstance(v, Forgotten) else v,
+            lineage.brought(state.kept),
+            is_leaf=_is_forgotten,
+        ),
         observed=lineage.brought(state.observed),
         extra=replace(front, log_weights=weights),
     )
@@ -65,6 +78,7 @@ class _Sequential:
 
     effects: Effects
     policy: Policy
+    history: bool
 
     # --------------------------------------------------------------------------- the main block
 
@@ -129,7 +143,7 @@ class _Sequential:
                 if self.stops_in(c.body):
                     raise _no_stop("inside a step of another loop", c)
                 local = self._ready(c, env, state)
-                return scan(c, local, state, scope, self.policy)
+                return scan(c, local, state, scope, self.policy, history=self.history)
             case ir.If(cond=cond, then=then, other=other):
                 known, state = self._value(cond, c, env, state, scope)
                 if not isinstance(known, bool):
@@ -191,8 +205,26 @@ class _Sequential:
         """What a computation reads, brought up to date (and remembered to be so)."""
         lineage: Lineage = state.extra.lineage
         out = {name: lineage.now(env[name]) for name in c.free if name in env}
+        _check_kept(out, c.span)
         env.update((k, lineage.made(v)) for k, v in out.items() if isinstance(env[k], Versioned))
         return out
+
+
+def _check_kept(read: RValue, span: Span | None) -> None:
+    """Raise E731 if the states of a loop are among what is read, and only the last was kept."""
+    for v in jax.tree.leaves(read, is_leaf=_is_forgotten):
+        if isinstance(v, Forgotten):
+            raise fail(
+                "E731",
+                "all states of a loop are used here, and keep_history=False keeps the last",
+                span=span or v.span,
+                notes=() if span is None else (Note("this is the loop", v.span),),
+                hint="write `fold`, whose value is the last state, or keep the history",
+            )
+
+
+def _is_forgotten(v: Any) -> bool:
+    return isinstance(v, Forgotten)
 
 
 def _no_stop(where: str, c: ir.Node) -> DiagnosticError:

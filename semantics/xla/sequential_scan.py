@@ -2,7 +2,9 @@
 
 It stays one `lax.scan`. Its carry has what the body reads and resampling moves: the loop's state,
 the outer values that vary along the particles, and the log weights. What happened in a step is
-stored as it was then, beside the step's ancestors, and traced back by one reverse scan.
+stored as it was then, beside the step's ancestors, and traced back by one reverse scan. Without
+history the carry has what happened in the last step instead, and everybody's first ancestor, so
+that memory does not grow with the number of steps.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics import ir
-from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.axes import Arr, elementwise
 from ppl.semantics.xla.carries import (
     carried,
     carry_axes,
@@ -23,7 +25,7 @@ from ppl.semantics.xla.carries import (
     moved_on,
     time_first,
 )
-from ppl.semantics.xla.faults import over_time
+from ppl.semantics.xla.faults import Fault, over_time
 from ppl.semantics.xla.fixed import at_binder, without_elements
 from ppl.semantics.xla.lineage import inherited, moved, moving, traced_back
 from ppl.semantics.xla.loops import history_of, nothing_happened, owned_elements
@@ -31,13 +33,16 @@ from ppl.semantics.xla.points import Front, Policy, decided, path_at, recorded, 
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.run import run
 from ppl.semantics.xla.state import Env, Scope, State
-from ppl.semantics.xla.values import RValue, elements, length, map_leaves
+from ppl.semantics.xla.values import Forgotten, RValue, elements, length, map_leaves
 
 
 def scan(
-    node: ir.Scan, env: Env, state: State, scope: Scope, policy: Policy
+    node: ir.Scan, env: Env, state: State, scope: Scope, policy: Policy, *, history: bool = True
 ) -> tuple[RValue, State]:
-    """`scan` and `fold` in the main block: as in `loops`, with the policy after every step."""
+    """`scan` and `fold` in the main block: as in `loops`, with the policy after every step.
+
+    Without `history` what happened is that of the last step, and an array of states `Forgotten`.
+    """
     if node.keep == "last":
         scope = without_elements(scope)
     front: Front = state.extra
@@ -59,7 +64,7 @@ def scan(
     packing = _Packing()
 
     def step(carry: Any, x: Any) -> Any:
-        (current, inner, who, weights, omega), (t, item, now) = carry, x
+        (current, inner, who, recent, weights, omega), (t, item, now) = carry, x
         if follows:
             item = inherited(item, who, axis)
         local = {**env, **moved(outer, axis, inner)}
@@ -70,30 +75,39 @@ def scan(
         after = moved_on(out, current, axes, node.carry.type, node.span)
         weights = weighted(weights, end, before)
         drawn, decision = policy(weights, end.omega, path_at(before))
-        live = (after, inner, who)
+        kept = after if node.keep == "all" and history else None
+        happened = packing.pack((kept, end.sites, end.kept, end.observed))
+        recent = recent and (happened, _either(recent[1], here.faults))
+        live = (after, inner, who, recent)
         ancestors, weights, live = decided(decision, weights, lambda a: _heirs(live, a, axis), live)
-        kept = after if node.keep == "all" else None
-        happened = packing.pack((kept, end.sites, end.kept, end.observed, here.faults))
-        return (*live, weights, omega.leave(drawn)), (
-            ancestors,
-            happened,
-            (decision.size, decision.due),
-        )
+        stored = (ancestors, (happened, here.faults)) if recent is None else None
+        return (*live, weights, omega.leave(drawn)), (stored, (decision.size, decision.due))
 
-    same = jnp.arange(axis.size, dtype=jnp.int32) if follows else None
+    same = jnp.arange(axis.size, dtype=jnp.int32) if follows or not history else None
     # what was scored since the last point counts at the next
     now = weighted(front.log_weights, state, before)
-    rest = (moving(outer, axis), same, now, state.omega)
+    outside_it, so_far = (moving(outer, axis), same), (now, state.omega)
     inputs = (jnp.arange(n), steps, given)
-    init = carried(start, axes)
+    init, recent = carried(start, axes), None
+    first = jax.tree.map(lambda x: x[0], inputs)
     if holds_code(node.carry.type):
-        first = jax.tree.map(lambda x: x[0], inputs)
-        init = closed_form(lambda v: step((v, *rest), first)[0][0], init, node.span)
-    (last, _, _, weights, omega), (links, happened, points) = jax.lax.scan(
-        step, (init, *rest), inputs, length=n
+        alone = lambda v: step((v, *outside_it, None, *so_far), first)[0][0]  # noqa: E731
+        init = closed_form(alone, init, node.span)
+    if not history:
+        begin = (init, *outside_it, None, *so_far)
+        (_, like), _ = jax.eval_shape(step, begin, first)[1]
+        recent = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
+    (last, _, who, recent, weights, omega), (stored, points) = jax.lax.scan(
+        step, (init, *outside_it, recent, *so_far), inputs, length=n
     )
-    happened, composed = traced_back(happened, links, axis)
-    kept, sites, keeps, observed, faults = packing.unpack(happened)
+    if recent is None:
+        links, happened = stored
+        (happened, faults), composed = traced_back(happened, links, axis)
+        kept, sites, keeps, observed = _over_time(packing.unpack(happened), n)
+        faults = over_time(faults or ())
+    else:
+        (happened, faults), composed = recent, who
+        kept, sites, keeps, observed = packing.unpack(happened)
     front = replace(
         front,
         log_weights=weights,
@@ -104,20 +118,35 @@ def scan(
         state,
         omega=omega,
         scores=(),
-        sites={**state.sites, **{k: history_of(v, n) for k, v in sites.items()}},
-        kept={**state.kept, **{k: history_of(v, n) for k, v in keeps.items()}},
+        sites={**state.sites, **sites},
+        kept={**state.kept, **keeps},
     )
     for name, s in observed.items():
-        state = state.observing(name, history_of(s, n))
-    out = history_of(kept, n) if node.keep == "all" else last
-    return out, recorded(state, front, tuple(over_time(faults or ())))
+        state = state.observing(name, s)
+    if node.keep == "all":
+        last = kept if history else Forgotten(last, node.span)
+    return last, recorded(state, front, tuple(faults or ()))
+
+
+def _over_time(happened: Any, n: int) -> Any:
+    """The state after each step, and tables of what happened, as arrays over time."""
+    kept, *tables = happened
+    out = [{k: history_of(v, n) for k, v in table.items()} for table in tables]
+    return None if kept is None else history_of(kept, n), *out
 
 
 def _heirs(live: Any, ancestors: Any, axis: Any) -> Any:
     """What a step leaves, as the children of `ancestors` see it."""
-    after, inner, who = live
-    after, inner = inherited((after, inner), ancestors, axis)
-    return after, inner, None if who is None else who[ancestors]
+    after, inner, who, recent = live
+    after, inner, recent = inherited((after, inner, recent), ancestors, axis)
+    return after, inner, None if who is None else who[ancestors], recent
+
+
+def _either(before: list[Fault] | None, now: list[Fault] | None) -> list[Fault] | None:
+    """What went wrong before or in this step."""
+    pairs = zip(before or (), now or (), strict=True)
+    out = [replace(f, bad=elementwise(jnp.logical_or, old.bad, f.bad)) for old, f in pairs]
+    return None if now is None else out
 
 
 class _Packing:

@@ -145,6 +145,15 @@ class Union:
     options: tuple[RValue, ...]
 
 
+@partial(register, data_fields=["last"], meta_fields=["span"])
+@dataclass(frozen=True)
+class Forgotten:
+    """The states of a loop of which only the last is kept: nothing can be computed from it."""
+
+    last: RValue
+    span: Any
+
+
 def cut(value: RValue, mask: Arr) -> RValue:
     """The same value, without derivative in the lanes outside `mask`.
 

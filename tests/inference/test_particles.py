@@ -150,13 +150,13 @@ class Enumerated:
     """E[Σ w δ_history] over all tapes; compiled once for all thresholds. `histories(result, state)`
     gives what each particle's history holds."""
 
-    def __init__(self, scheme, n, target, histories):
+    def __init__(self, scheme, n, target, histories, **options):
         axis, self.data = particles(n), target.data
 
         def run(data, tape):
             data, threshold = data
             policy = compiled_policy(Resample(scheme, threshold))
-            result, front, state = target.bound.sequential(data, tape, axis, policy)
+            result, front, state = target.bound.sequential(data, tape, axis, policy, **options)
             columns = [spread(a, (axis,)).data for a in histories(result, state)]
             rows = jnp.concatenate([c.reshape(n, -1).astype(float) for c in columns], axis=1)
             return (front.log_weights, rows, front.history), state.omega
