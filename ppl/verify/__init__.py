@@ -18,21 +18,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ppl.verify.checking import check as check
     from ppl.verify.contracts import Approximates as Approximates
+    from ppl.verify.contracts import Calibrated as Calibrated
+    from ppl.verify.contracts import ChangesVariables as ChangesVariables
     from ppl.verify.contracts import Enumerates as Enumerates
     from ppl.verify.contracts import Invariant as Invariant
+    from ppl.verify.contracts import KeepsVolume as KeepsVolume
     from ppl.verify.contracts import Measure as Measure
     from ppl.verify.contracts import Posterior as Posterior
     from ppl.verify.contracts import ProperlyWeighted as ProperlyWeighted
     from ppl.verify.contracts import Reversible as Reversible
     from ppl.verify.contracts import SameDensity as SameDensity
+    from ppl.verify.contracts import SameLaw as SameLaw
+    from ppl.verify.contracts import UnbiasedGradient as UnbiasedGradient
     from ppl.verify.draws import bernoulli as bernoulli
     from ppl.verify.draws import categorical as categorical
     from ppl.verify.draws import index as index
     from ppl.verify.draws import uniform as uniform
+    from ppl.verify.laws import same_law as same_law
     from ppl.verify.programs import Program as Program
     from ppl.verify.programs import programs as programs
     from ppl.verify.properties import preserves as preserves
     from ppl.verify.runnable import Runnable as Runnable
+    from ppl.verify.subjects import Compiled as Compiled
+    from ppl.verify.sequential import Plan as Plan
     from ppl.verify.subjects import Enumeration as Enumeration
     from ppl.verify.subjects import Kernel as Kernel
     from ppl.verify.subjects import Pair as Pair
@@ -48,13 +56,15 @@ _HOME = {
     name: module
     for module, names in {
         "checking": "check",
-        "contracts": "Approximates Enumerates Invariant Measure Posterior ProperlyWeighted "
-        "Reversible SameDensity",
+        "contracts": "Approximates Calibrated ChangesVariables Enumerates Invariant KeepsVolume "
+        "Measure Posterior ProperlyWeighted Reversible SameDensity SameLaw UnbiasedGradient",
         "draws": "bernoulli categorical index uniform",
+        "laws": "same_law",
         "programs": "Program programs",
         "properties": "preserves",
         "runnable": "Runnable",
-        "subjects": "Enumeration Kernel Pair Resampler Rewrite Sampler Sequential",
+        "sequential": "Plan",
+        "subjects": "Compiled Enumeration Kernel Pair Resampler Rewrite Sampler Sequential",
         "verdict": "LawBroken Verdict",
     }.items()
     for name in names.split()

@@ -12,6 +12,11 @@ Write γ for the program's measure over whole traces, Z for its mass, π = γ / 
 | `Enumerates` | enumerations | the atoms that come out are those of γ, each once |
 | `SameDensity` | distributions | draws have the law that the density says |
 | `Approximates` | samplers, resamplers | nothing exactly; the distance from π is measured |
+| `SameLaw` | functions that draw | two of them have one law |
+| `ChangesVariables` | maps | the stated log determinant is that of the Jacobian |
+| `KeepsVolume` | integrators | with momenta turned round, its own inverse; determinant 1 |
+| `UnbiasedGradient` | gradient estimators | E[estimate] is the gradient of the objective |
+| `Calibrated` | methods of inference | parameters rank evenly among the draws of their posteriors |
 
 Taking for f the indicator of each whole trace is enough for every f. Evidence alone is not: errors
 in ancestors, and whatever only permutes particles, leave it as it is.
@@ -147,6 +152,44 @@ class Reversible(_OfKernels):
         return {(x, y): found.get((y, x), 0.0) for x, y in found}, found
 
 
+@dataclass(frozen=True)
+class SameLaw:
+    """Two functions that draw have one law, or one has a law that is stated."""
+
+    says = "draws have the law of the reference"
+
+
+@dataclass(frozen=True)
+class ChangesVariables:
+    """The stated log |determinant| is that of the map's Jacobian, and the inverse undoes it."""
+
+    says = "the log determinant is that of the Jacobian"
+
+
+@dataclass(frozen=True)
+class KeepsVolume:
+    """An integrator of Hamilton's equations: with momenta turned round it undoes itself, and its
+    Jacobian has determinant 1. The acceptance of Hamiltonian Monte Carlo needs both."""
+
+    says = "the map undoes itself with momenta turned round, and keeps volume"
+
+
+@dataclass(frozen=True)
+class UnbiasedGradient:
+    """E[estimate] = ∇ E[objective], for the gradient by the parameters of both."""
+
+    says = "the expected estimate is the gradient of the expected objective"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Parameters drawn from the prior have even ranks among the draws of the posterior given data
+    that they generate, whatever function of parameters and data they are ranked by. Talts et al.,
+    "Validating Bayesian inference algorithms with simulation-based calibration" (2018)."""
+
+    says = "parameters from the prior rank evenly among the draws of their posteriors"
+
+
 Contract = (
     Measure
     | ProperlyWeighted
@@ -156,6 +199,11 @@ Contract = (
     | Approximates
     | Invariant
     | Reversible
+    | SameLaw
+    | ChangesVariables
+    | KeepsVolume
+    | UnbiasedGradient
+    | Calibrated
 )
 
 

@@ -18,7 +18,7 @@ from ppl.verify.contracts import Contract, Invariant, Reversible
 from ppl.verify.evalues import CELLS
 from ppl.verify.runnable import Law, Runnable
 from ppl.verify.sequential import Undecided, seed_of
-from ppl.verify.statistics import Fair, Statistic, by_value, learned, most, numbers_of
+from ppl.verify.statistics import JOINT, Fair, Statistic, by_value, learned, numbers_of, readers_of
 from ppl.verify.subjects import Kernel, execution_of, state_of
 
 #: draws that are made beforehand, to choose sets of states
@@ -69,7 +69,7 @@ def moves(
         """Sites, and the joint log density."""
         execution = execution_of(state)
         log = model.replay(execution.trace).log_weight
-        return numbers_of(dict(execution.sites)) | {"log density": log}
+        return numbers_of(dict(execution.sites)) | {JOINT: log}
 
     first = [numbers(exact(seed_of(pilot, i))) for i in range(PILOT)]
     return _of_numbers(first, both_ways, pilot), lambda seed: tuple(map(numbers, run(seed)))
@@ -91,7 +91,7 @@ def _of_atoms(masses: Any, both_ways: bool) -> tuple[Statistic, ...]:
 
 def _of_numbers(pilot: Sequence[Numbers], both_ways: bool, seed: int) -> tuple[Statistic, ...]:
     found: list[Statistic] = []
-    readers = {k: _reader(k) for k in most(pilot)} | _projections(pilot, seed)
+    readers = readers_of(pilot, seed)
     for name, read in readers.items():
         seen = [v for x in pilot if not math.isnan(v := read(x))]
         values = np.unique(seen)
@@ -111,29 +111,6 @@ def _of_numbers(pilot: Sequence[Numbers], both_ways: bool, seed: int) -> tuple[S
 
             found.append(Fair(name, cells.labels, cell))
     return tuple(found)
-
-
-def _reader(name: str) -> Callable[[Numbers], float]:
-    return lambda x: x.get(name, math.nan)
-
-
-def _projections(pilot: Sequence[Numbers], seed: int) -> dict[str, Callable[[Numbers], float]]:
-    """Two random directions in the space of the numbers that every draw of the pilot has, which
-    see how they go together."""
-    names = [k for k in pilot[0] if all(k in x for x in pilot) and k != "log density"]
-    if len(names) < 2:
-        return {}
-    scale = np.std([[x[k] for k in names] for x in pilot], axis=0)
-    out = {}
-    for i in range(2):
-        along = np.random.default_rng(seed_of(seed, "direction", i)).normal(size=len(names))
-        along = along / np.where(scale > 0, scale, 1.0)
-
-        def read(x: Numbers, along: Any = along) -> float:
-            return float(sum(a * x.get(k, math.nan) for k, a in zip(names, along, strict=True)))
-
-        out[f"direction {i + 1}"] = read
-    return out
 
 
 def _draw(subject: Kernel, model: Runnable, top: float, power: float, seed: int) -> Any:

@@ -7,6 +7,7 @@ their own, so that each is an e-process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +17,9 @@ import numpy as np
 
 from ppl.verify import evalues
 from ppl.verify.evalues import CELLS
+
+#: the name of the joint log density among the numbers of an execution
+JOINT = "log density"
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,28 @@ def most(values: Sequence[Mapping[str, float]]) -> list[str]:
             counts[name] = counts.get(name, 0) + 1
     first = set(sorted(counts, key=lambda k: -counts[k])[:CELLS])
     return [name for name in counts if name in first]
+
+
+def readers_of(
+    pilot: Sequence[Mapping[str, float]], seed: int
+) -> dict[str, Callable[[Mapping[str, float]], float]]:
+    """The most frequent numbers, and two random directions in the space of those that every value
+    has, which see how they go together. NaN where a value does not have the number."""
+    found: dict[str, Callable[[Mapping[str, float]], float]] = {
+        name: lambda x, name=name: x.get(name, math.nan) for name in most(pilot)
+    }
+    names = [k for k in pilot[0] if all(k in x for x in pilot) and k != JOINT]
+    if len(names) < 2:
+        return found
+    scale = np.std([[x[k] for k in names] for x in pilot], axis=0)
+    for i, along in enumerate(np.random.default_rng(seed).normal(size=(2, len(names)))):
+        weights = (along / np.where(scale > 0, scale, 1.0)).tolist()
+
+        def read(x: Mapping[str, float], weights: Any = weights) -> float:
+            return sum(w * x.get(k, math.nan) for k, w in zip(names, weights, strict=True))
+
+        found[f"direction {i + 1}"] = read
+    return found
 
 
 def numbers_of(value: Any, name: str = "") -> dict[str, float]:
