@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,8 +18,8 @@ from ppl.verify.contracts import (
 from ppl.verify.exact import Found, Witness, find
 from ppl.verify.runnable import Law, Runnable
 from ppl.verify.sequential import POWER, Decision, Plan, Undecided
-from ppl.verify.subjects import Numeric, Subject, subject_of
-from ppl.verify.tapes import Budget, Reused, TooMany, Watched, replayed
+from ppl.verify.subjects import Compiled, Numeric, Subject, subject_of
+from ppl.verify.tapes import Budget, Reused, TooMany
 from ppl.verify.verdict import Counterexample, Report, Verdict
 
 #: paths of program and subject that a check runs by default
@@ -85,7 +85,7 @@ def check(
     because = ""
     if level in ("auto", "exact"):
         verdict, undecided = _exactly(subject, model, contract, limit)
-        if level == "exact" or not undecided:
+        if level == "exact" or not undecided or isinstance(subject, Compiled):
             return verdict
         because = verdict.why
     if level in ("auto", "numeric"):
@@ -264,22 +264,13 @@ def _example(
 ) -> Counterexample:
     expected, have = sides
     witness = _witness(found, contract, worst)
-    run = None if witness is None else witness.run
     tape = None if witness is None else witness.tape
-    choices = () if witness is None else replayed(witness.run, found.names, witness.tape)[1]
+    choices = () if witness is None else witness.again(witness.tape)[1]
     at = f"{worst[0]}\n   to     {worst[1]}" if isinstance(worst, tuple) else str(worst)
     return Counterexample(
         model.source, at, contract.unit, expected.get(worst, 0.0), have.get(worst, 0.0),
-        tape, choices, _again(run, found.names, tape),
+        tape, choices, None if witness is None else lambda: witness.again(witness.tape)[0],
     )  # fmt: skip
-
-
-def _again(
-    run: Callable[[Watched], Any] | None, names: Mapping[int, str], tape: tuple[int, ...] | None
-) -> Callable[[], Any] | None:
-    if run is None or tape is None:
-        return None
-    return lambda: replayed(run, names, tape)[0]
 
 
 def _witness(found: Found, contract: Contract, worst: Any) -> Witness | None:

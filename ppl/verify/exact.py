@@ -20,6 +20,7 @@ from ppl.verify.contracts import Contract, Invariant, Reversible
 from ppl.verify.runnable import Atom, Law, Runnable, kept_of, law_of, names_of
 from ppl.verify.steps import Steps
 from ppl.verify.subjects import (
+    Compiled,
     Enumeration,
     Kernel,
     Pair,
@@ -36,16 +37,16 @@ from ppl.verify.subjects import (
     weighted,
     wrong,
 )
-from ppl.verify.tapes import Budget, Outcome, Watched, outcomes
+from ppl.verify.tapes import Budget, Choice, Outcome, Watched, outcomes, replayed
 
 
 @dataclass(frozen=True)
 class Witness:
-    """A path, how much it gives, and what runs it."""
+    """A path, how much it gives, and what runs it: what comes out on a tape, and its choices."""
 
     mass: float
     tape: tuple[int, ...]
-    run: Callable[[Watched], Any]
+    again: Callable[[tuple[int, ...]], tuple[Any, tuple[Choice, ...]]]
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Found:
     def add(self, key: Hashable, mass: float, path: Outcome, run: Callable[[Watched], Any]) -> None:
         self.masses[key] = self.masses.get(key, 0.0) + mass
         if key not in self.witnesses or mass > self.witnesses[key].mass:
-            self.witnesses[key] = Witness(mass, path.tape, run)
+            self.witnesses[key] = Witness(mass, path.tape, partial(replayed, run, self.names))
 
     def add_weighted(self, path: Outcome, run: Callable[[Watched], Any]) -> None:
         for value, log_weight in weighted(path.value):
@@ -91,6 +92,8 @@ def find(subject: Subject, model: Runnable, contract: Contract, budget: Budget) 
             steps = Steps(subject, model, found.names, budget)
             for path in steps.ends():
                 found.add_weighted(path, steps.whole)
+        case Compiled():
+            _compiled(subject, model, law, found, budget)
         case Resampler():
             _resample(subject, found, budget)
         case Kernel():
@@ -105,6 +108,17 @@ def find(subject: Subject, model: Runnable, contract: Contract, budget: Budget) 
         found.notes.append("functions in results: they are not compared")
     found.paths = budget.used
     return found
+
+
+def _compiled(subject: Compiled, model: Runnable, law: Law, found: Found, budget: Budget) -> None:
+    from ppl.verify.compiled import enumerated, once_more
+
+    for key, row in enumerated(subject.run, model, law, budget):
+        found.masses[key] = found.masses.get(key, 0.0) + row.mass
+        if key not in found.witnesses or row.most > found.witnesses[key].mass:
+            found.witnesses[key] = Witness(
+                row.most, row.tape, partial(once_more, subject.run, model)
+            )
 
 
 def _match_results(found: Found) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ppl.verify.choices import Env, Text
-from ppl.verify.finite_types import Bool, Dist, Nat, Prob, Type, fits
 from ppl.verify.distributions import Laws
+from ppl.verify.finite_types import Bool, Dist, Nat, Prob, Type, fits
 from ppl.verify.text import braces, head, operand
 
 

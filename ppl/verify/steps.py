@@ -100,7 +100,7 @@ class Steps:
             after = self.step(state.particles, omega, t)
             for place, choice in omega.choices.items():
                 if place in state.places:
-                    raise Reused(choice, omega)
+                    raise omega.reused(choice)
             used[tuple(omega.tape.choices[: len(omega.tape.sizes)])] = frozenset(omega.choices)
             return after
 

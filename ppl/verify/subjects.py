@@ -4,6 +4,7 @@
     Kernel       k(model, state, omega) -> state
     Resampler    r(log_weights, omega) -> (ancestors, log_weights)
     Sequential   begin(model) -> particles, step(particles, omega, t) -> particles
+    Compiled     c(model, omega) -> runs, in JAX
     Enumeration  e(model) -> weighted values
     Pair         sample(model, omega) -> value, log_density(model, value) -> log density
     Rewrite      p(program of the IR) -> program
@@ -91,6 +92,18 @@ class Sequential:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """run(model, omega) -> `ppl.verify.compiled.Runs`, in JAX: it is traced and compiled.
+
+    `model` is `ppl.verify.compiled.Lanes`; the code draws by
+    `omega, x = omega.draw(path, distribution, shape, where=mask)`.
+    """
+
+    run: Callable[[Any, Any], Any]
+    takes = (Measure, ProperlyWeighted, Posterior, Approximates)
+
+
+@dataclass(frozen=True)
 class Enumeration:
     """run(model) -> weighted values, or a mapping from values to masses."""
 
@@ -124,12 +137,12 @@ class Numeric:
         raise NotImplementedError
 
 
-Subject = Sampler | Kernel | Resampler | Sequential | Enumeration | Pair | Rewrite
+Subject = Sampler | Kernel | Resampler | Sequential | Compiled | Enumeration | Pair | Rewrite
 
 #: logarithms beyond it are of no float
 _LARGEST = 709.0
 
-_KINDS = (Sampler, Kernel, Resampler, Sequential, Enumeration, Pair, Rewrite)
+_KINDS = (Sampler, Kernel, Resampler, Sequential, Compiled, Enumeration, Pair, Rewrite)
 
 
 def subject_of(subject: Any, contract: Contract) -> Subject | Numeric:

@@ -47,9 +47,8 @@ def shown(value: Any) -> str:
 class Reused(Exception):
     """Two choices were made at one place: `choice` after `choices`, on a tape."""
 
-    def __init__(self, choice: Choice, omega: Watched):
-        self.choice, self.choices = choice, tuple(omega.choices.values())
-        self.tape = tuple(omega.tape.choices[: len(omega.tape.sizes)])
+    def __init__(self, choice: Choice, choices: tuple[Choice, ...], tape: tuple[int, ...]):
+        self.choice, self.choices, self.tape = choice, choices, tape
 
 
 class Watched:
@@ -99,9 +98,14 @@ class Watched:
             choice = Choice(self.step, self.slot, name, value, float(p))
             place = (self.step, self.slot, int(path))
             if place in self.choices:
-                raise Reused(choice, self)
+                raise self.reused(choice)
             self.choices[place] = choice
         return value
+
+    def reused(self, choice: Choice) -> Reused:
+        """That there has been a choice at the place of this one."""
+        read = tuple(self.tape.choices[: len(self.tape.sizes)])
+        return Reused(choice, tuple(self.choices.values()), read)
 
     def mark(self) -> Any:
         return len(self.choices), self.tape.mark()
