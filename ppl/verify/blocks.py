@@ -147,8 +147,23 @@ class Blocks(Scores):
         x, over, inner = self.loop(length, env, size)
         c = f"s{next(self.names)}"
         first = head(self.expr(t, env, size))
-        body, cost = self.block(t, inner.let(**{c: t}), size, root(paths, length))
+        step = self.block if first_order(t) or self.on("grown_functions") else self.choosing
+        body, cost = step(t, inner.let(**{c: t}), size, root(paths, length))
         return f"{word} {c} = {first} for {x} in {over} {body}", cost**length
+
+    def choosing(self, t: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
+        """A loop's body where the newest name in scope, the state, is a function: it stays or is
+        another. One made of the state would be a larger closure at every step."""
+        *others, (c, _) = env.types.items()
+        frame = self.frame(Env(dict(others), env.fixed - {c}), size, paths)
+        self.statements(frame)
+        other = self.expr(t, frame.env, frame.size)
+        ways: list[tuple[int, Text]] = [(1, lambda: other), (1, lambda: c)]
+        if self.on("choose_distribution"):
+            cond = head(self.expr(Bool(), frame.env.let(**{c: t}), frame.size))
+            ways.append((4, lambda: f"if {cond} {{ {c} }} else {{ {other} }}"))
+        frame.lines.append(f"return {self.pick(ways)}")
+        return braces(frame.lines), frame.used
 
     # -- statements
 

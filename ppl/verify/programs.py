@@ -47,7 +47,7 @@ FEATURES = frozenset(
     """.split()
 )
 #: what needs the machine
-MACHINE_FEATURES = frozenset({"mem", "recursion", "match", "chosen_arrays"})
+MACHINE_FEATURES = frozenset({"mem", "recursion", "match", "chosen_arrays", "grown_functions"})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import Phase, find, given, settings
@@ -43,55 +44,63 @@ def test_none_is_degenerate_and_paths_are_bounded(program):
     assert law.unfinished == 0
 
 
-#: what a feature looks like in the text, and the share of programs that must show it
+#: what a feature looks like in the text, and the share of 2,400 programs that showed it
 SIGNS = {
-    "scores": (r"\b(factor|observe)\b", 0.3),
-    "zero_scores": (r"condition|observe z\d+ ~|log\(\[[^\]]*\b0\b[^\]]*\]\[z", 0.1),
-    "zero_probability": (r"categorical\(\[[^\]]*\b0\b[^/\]]*\]\)", 0.03),
-    "dead_draws": (r"_ ~ ", 0.1),
-    "branches": (r"^ *if .*\{( factor| condition|$)", 0.1),
-    "for": (r"(^|~|\{) *for ", 0.15),
-    "scan": (r"\bscan\b", 0.05),
-    "fold": (r"\bfold\b", 0.05),
-    "comprehension": (r"\[(?!fold|scan)[^][=]* for ", 0.1),
-    "calls": (r"^fn f", 0.5),
-    "closures": (r"fn \(", 0.3),
-    "tuples": (r"\([^()]*, [^()]*\)", 0.3),
-    "records": (r"\{\w+: ", 0.2),
-    "data": (r"model main\(d", 0.3),
-    "mixture": (r"mixture\(", 0.01),
-    "iid": (r"iid\(", 0.01),
-    "truncate": (r"truncate\(", 0.005),
-    "binomial": (r"binomial\(", 0.01),
-    "discrete_uniform": (r"discrete_uniform\(", 0.05),
-    "dirac": (r"dirac\(", 0.1),
-    "mem": (r"\bmem\(", 0.1),
-    "recursion": (r"^fn r", 0.2),
-    "match": (r"\bmatch\b", 0.05),
+    "scores": (r"\b(factor|observe)\b", 0.49),
+    "zero_scores": (r"condition|observe z\d+ ~|log\(\[[^\]]*\b0\b[^\]]*\]\[z", 0.31),
+    "zero_probability": (r"categorical\(\[[^\]]*\b0\b[^/\]]*\]\)", 0.05),
+    "dead_draws": (r"_ ~ ", 0.19),
+    "branches": (r"^ *if .*\{( factor| condition|$)", 0.66),
+    "for": (r"(^|~|\{) *for ", 0.23),
+    "scan": (r"\bscan\b", 0.07),
+    "fold": (r"\bfold\b", 0.26),
+    "comprehension": (r"\[(?!fold|scan)[^][=]* for ", 0.14),
+    "calls": (r"^fn f", 0.73),
+    "closures": (r"fn \(", 0.44),
+    "tuples": (r"\([^()]*, [^()]*\)", 0.98),
+    "records": (r"\{\w+: ", 0.34),
+    "data": (r"model main\(d", 0.56),
+    "mixture": (r"mixture\(", 0.06),
+    "iid": (r"iid\(", 0.06),
+    "truncate": (r"truncate\(", 0.11),
+    "binomial": (r"binomial\(", 0.27),
+    "discrete_uniform": (r"discrete_uniform\(", 0.10),
+    "dirac": (r"dirac\(", 0.33),
+    "mem": (r"\bmem\(", 0.22),
+    "recursion": (r"^fn r", 0.60),
+    "match": (r"\bmatch\b", 0.10),
+}
+#: likewise of what no single feature is
+HIGHER_ORDER = {
+    "function as a parameter": (r"a\d+: [^,]*->", 0.25),
+    "measure as a parameter": (r": measure\[", 0.25),
+    "distribution as a parameter": (r": dist\[", 0.15),
+    "function drawn or returned": (r"return fn|~ .*fn \(|=> fn", 0.35),
+    "array of functions": (r"\[fn \(|\[\w+\(.*\), \w+\(.*\)\]\[", 0.20),
+    "indexed by a variable": (r"\[[xz]\d+\]", 0.24),
 }
 
 
 def test_every_feature_occurs_often_enough():
-    """Over 400 programs; an entire feature that stopped occurring would make tests blind."""
+    """Over 400 programs; an entire feature that stopped occurring would make tests blind.
+
+    A fifth of the usual share is asked for. Counts of six samples of 400 had standard deviations up
+    to a third of their means (Hypothesis varies what it drew before), and gamma laws of these
+    moments are below a fifth of the mean once in 10^4 samples for the worst feature: a false alarm
+    in about 10^3 changes of the generator. The seed is fixed.
+    """
     seen: Counter[str] = Counter()
-    higher: Counter[str] = Counter()
+    signs = SIGNS | HIGHER_ORDER
 
     @given(programs(features=ALL))
     @settings(GENERATE, max_examples=400)
     def collect(program):
         text = program.source
-        seen.update(k for k, (sign, _) in SIGNS.items() if re.search(sign, text, re.MULTILINE))
-        higher["function as a parameter"] += bool(re.search(r"a\d+: [^,]*->", text))
-        higher["measure as a parameter"] += ": measure[" in text
-        higher["distribution as a parameter"] += ": dist[" in text
-        higher["function drawn or returned"] += bool(re.search(r"return fn|~ .*fn \(|=> fn", text))
-        higher["array of functions"] += bool(re.search(r"\[fn \(|\[\w+\(.*\), \w+\(.*\)\]\[", text))
-        higher["indexed by a variable"] += bool(re.search(r"\[[xz]\d+\]", text))
+        seen.update(k for k, (sign, _) in signs.items() if re.search(sign, text, re.MULTILINE))
 
     collect()
-    rare = {k: seen[k] / 400 for k, (_, share) in SIGNS.items() if seen[k] < share * 400}
+    rare = {k: seen[k] / 400 for k, (_, share) in signs.items() if seen[k] < share / 5 * 400}
     assert not rare, rare
-    assert all(n >= 20 for n in higher.values()), higher
 
 
 @pytest.mark.parametrize("feature", sorted(SIGNS.keys() - {"dirac", "tuples", "closures"}))
@@ -123,12 +132,19 @@ def test_the_smallest_program_is_one_draw():
 
 @pytest.mark.parametrize("sign", ["condition", "scan ", "mem(", "return fn"])
 def test_programs_shrink_to_what_is_asked_for(sign: str):
-    """No more lines than the smallest that could show it, and a few."""
-    program = find(
-        programs(features=ALL),
-        lambda p: sign in p.source,
-        settings=SHRINK,
-    )
+    """No more lines than the smallest that could show it, and a few.
+
+    Hypothesis stops in a local minimum of more lines from one start in 20; two fixed starts both do
+    in one change of the generator in 100, for all signs together.
+    """
+
+    def smallest(start: int) -> Program:
+        strategy = programs(features=ALL)
+        return find(strategy, lambda p: sign in p.source, settings=SHRINK, random=Random(start))
+
+    program = smallest(1)
+    if program.source.count("\n") > 10:
+        program = smallest(2)
     assert program.source.count("\n") <= 10, program
 
 
