@@ -56,12 +56,12 @@ class _Place:
     moved: list[Block]
 
 
-def compose(kernel: Kernel, density: MixedDensity, warmup: int) -> Move:
+def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = False) -> Move:
     """The kernel on this density, which `blocks.held_by` of it says what to hold for.
 
     Raises:
         DiagnosticError: E855, it names a site that there is not; E819, E862, it cannot move a site;
-            E863, it leaves a site where it is.
+            E863, it leaves a site where it is (unless it moves only a `part` of what a chain does).
     """
     moved: list[Block] = []
     names = iter(blocks.labels(kernel))
@@ -73,7 +73,7 @@ def compose(kernel: Kernel, density: MixedDensity, warmup: int) -> Move:
         np.unique(np.concatenate([b.k for b in moved])),
     )
     left = blocks.unmoved(density, union)
-    if left:
+    if left and not part:
         raise fail(
             "E863",
             f"the kernel never moves `{left[0]}`, which would stay where it starts",

@@ -7,6 +7,7 @@ Metropolis et al. (1953). Tuned to accept 0.234 of the steps of several coordina
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -36,10 +37,10 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
     label = path[-1]
     n, m = len(block.z), len(block.k)
     rate = ONE if n == 1 else MANY
-    first = jnp.log2(max(kernel.scale, 1.0))
+    first = min(math.log2(max(kernel.scale, 1.0)), LARGEST)
 
     def begin(target: Target, point: Point) -> Any:
-        exponents = jnp.full(m, jnp.minimum(first, LARGEST), jnp.result_type(float))
+        exponents = jnp.full(m, first, jnp.result_type(float))
         return begin_tuning(kernel.scale, point.z[block.z]), (exponents, jnp.zeros((), int))
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
@@ -67,7 +68,7 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
     ) -> tuple[Any, Any, Point, Any]:
         """Every integer in turn."""
         exponents, steps = tuned
-        largest = LARGEST if kernel.adapt else int(min(first, LARGEST))
+        largest = LARGEST if kernel.adapt else int(first)
 
         def one(i: Any, carry: Any) -> Any:
             point, exponents, omega, moved = carry
