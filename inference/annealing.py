@@ -91,8 +91,20 @@ class Annealed(NamedTuple):
 
 def blank_plan(run: Annealing, omega: Omega) -> Control:
     """A plan of the form that runs make, to be ignored."""
-    shapes = jax.eval_shape(lambda o: anneal(run, o)[1].controls, omega)
-    return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    def first(omega: Omega) -> Control:
+        _, x, log_weights = run.bridge.start(omega, run.particles)
+        return _first_control(run, x, Population(log_weights))
+
+    def room(shape: Any) -> Array:
+        return jnp.zeros((run.steps, *shape.shape), shape.dtype)
+
+    return jax.tree.map(room, jax.eval_shape(first, omega))
+
+
+def _first_control(run: Annealing, x: Array, population: Population) -> Control:
+    zero = jnp.zeros((), jnp.result_type(float))
+    return Control(zero, jnp.zeros((), int), zero + 1, run.tune(x, population.weights))
 
 
 def anneal(
@@ -107,7 +119,7 @@ def anneal(
     omega, x, log_weights = bridge.start(omega, n)
     zero = jnp.zeros((), jnp.result_type(float))
     population = Population(log_weights - jnp.log(n))
-    first = Control(zero, jnp.zeros((), int), zero + 1, run.tune(x, population.weights))
+    first = _first_control(run, x, population)
 
     def room(value: Array) -> Array:
         value = jnp.asarray(value)
