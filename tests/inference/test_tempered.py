@@ -150,20 +150,20 @@ def test_without_a_pilot_each_population_chooses_what_leaves_the_share():
 
 
 def test_sites_in_other_coordinates_and_values_that_are_missing():
-    """The evidence by quadrature over tau; 10 populations, within 4.5 standard errors (7e-6)."""
+    """The evidence by quadrature over tau; 20 populations, within 4.5 standard errors (7e-6)."""
     ys = [0.4, None, 1.9, -0.7]
     tau = (np.arange(4_000) + 0.5) * 8 / 4_000
     terms = np.sqrt(2 / math.pi) * np.exp(-(tau**2) / 2) * 8 / 4_000
     for y in (0.4, 1.9, -0.7):
         terms *= norm.pdf(y, 0.5, np.hypot(tau, 0.3))
     method = ppl.tempered_smc(
-        particles=200, replicas=10, temperatures=5, kernel="mala", moves=3, noncenter=("theta",)
+        particles=200, replicas=20, temperatures=10, kernel="mala", moves=3, noncenter=("theta",)
     )
     posterior = ppl.infer(MODELS.hierarchy(ys=ys), method, seed=3, progress=False)
-    assert posterior["theta"].shape == (10, 200, 4)
+    assert posterior["theta"].shape == (20, 200, 4)
     assert posterior["ys"][..., 1].std() > 0.3
-    assert posterior.points["temperature"].shape == (10, 5)
-    assert posterior.evidence_se < 0.05
+    assert posterior.points["temperature"].shape == (20, 10)
+    assert posterior.evidence_se < 0.1
     error = posterior.log_evidence - math.log(terms.sum())
     assert abs(error) < 4.5 * posterior.evidence_se, error / posterior.evidence_se
 

@@ -175,6 +175,22 @@ def nuts(case: Case, target: ppl.Target) -> None:
     chains(case, ppl.infer(target, method, seed=SEED, progress=False))
 
 
+def tempered_smc(case: Case, target: ppl.Target) -> None:
+    """As `smc`: of independent populations, which are the replicas of one run."""
+    replicas, total = 40, float(case.evidence)
+    method = ppl.tempered_smc(particles=100, replicas=replicas, kernel="mala", moves=3)
+    posterior = ppl.infer(target, method, seed=SEED, progress=False)
+    w = np.exp(np.asarray(posterior.log_weights)) / total
+    rows = {"evidence": (w.mean(axis=1) - 1, 0.25)}
+    for name, values, known in means_of(case, posterior.result, np.ones(w.shape, bool)):
+        errors = values.reshape(w.shape) - known
+        spread = np.sqrt(np.mean(w * errors**2))
+        rows[name] = (np.mean(w * errors, axis=1), 0.4 * spread)
+    limit = float(student_t.isf(normal.sf(LIMIT), replicas - 1))
+    for name, (xs, effect) in rows.items():
+        z(name, float(xs.mean()), xs.std(ddof=1) / np.sqrt(replicas), effect, limit)
+
+
 def mcmc(case: Case, target: ppl.Target) -> None:
     method = ppl.mcmc(chains=4, draws=800, warmup=100, thin=4)
     chains(case, ppl.infer(target, method, seed=SEED, progress=False))
@@ -199,5 +215,7 @@ METHODS = (
     # the same; here what a chain of one move a site explores quickly
     Method("mcmc", needs("smooth"), mcmc),
     Method("nuts", needs("smooth"), nuts),
+    # compiles for long; tests of its own cover more
+    Method("tempered_smc", needs("gaussian"), tempered_smc),
     Method("laplace", needs("gaussian"), laplace),
 )
