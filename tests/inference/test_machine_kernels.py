@@ -75,7 +75,7 @@ def subject(kernel):
     def step(model, trace, omega):
         if id(model) not in made:
             # the check compares traces by name, so that all runs record them
-            program = Program(model.machine, model.data, model.run, model.run)
+            program = Program(model.machine, model.data, model.run, model.run, named=True)
             made[id(model)] = step_of(kernel, program)
         return made[id(model)](trace, Turns(omega), Tally())
 

@@ -14,7 +14,7 @@ from ppl.inference.choices import COIN
 from ppl.inference.kernels.machine.program import Program, Selection
 from ppl.inference.kernels.machine.traces import Site, Trace
 from ppl.inference.kernels.machine.walk import Tuning, walk
-from ppl.semantics.machine import MachineKey, Replay
+from ppl.semantics.machine import Replay
 
 TARGET = ppl.compile("""
 model floats(y: real) {

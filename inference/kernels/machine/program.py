@@ -12,7 +12,7 @@ from typing import Any
 from ppl.inference.kernels.machine.names import Address, checked_address
 from ppl.inference.kernels.machine.traces import Revision, Run, Trace
 from ppl.semantics import ir
-from ppl.semantics.machine import Execution, Machine, MachineKey
+from ppl.semantics.machine import Execution, Machine, MachineKey, Suspended
 from ppl.semantics.machine.machine import Arguments
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.paths import Path, path_of, spell
@@ -27,6 +27,8 @@ class Program:
     data: Arguments
     run: Run
     record: Callable[[Any], Any]
+    #: whether all runs have names
+    named: bool = False
     #: of every site met so far, by the hash of its path
     paths: dict[int, Path] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
@@ -37,6 +39,10 @@ class Program:
         return Program(
             machine, bound, machine.runner(bound, record=False), machine.untimed.runner(bound)
         )
+
+    def start(self, *, named: bool = False) -> Suspended:
+        """A run that has not begun and stops at the suspension points."""
+        return self.machine.start(self.data, record=named or self.named)
 
     @property
     def ir(self) -> ir.Program:

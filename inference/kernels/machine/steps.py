@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from ppl.inference.choices import CATEGORICAL, INDEX, KERNEL, SITE
 from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
 from ppl.inference.kernels.basic import Gibbs, Prior, RandomWalk
+from ppl.inference.kernels.machine.conditional import Sweep
 from ppl.inference.kernels.machine.coordinates import Thin, lines
 from ppl.inference.kernels.machine.gibbs import options, sweep
 from ppl.inference.kernels.machine.program import Program, Selection
 from ppl.inference.kernels.machine.single_site import revise_all, revise_one
 from ppl.inference.kernels.machine.traces import Trace, Turns
 from ppl.inference.kernels.machine.walk import Tuning, continuous, walk, walk_whole
+from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.diagnostics import fail
 
 
@@ -61,6 +63,8 @@ def step_of(kernel: Kernel, program: Program, choose: Selection | None = None) -
             return (_all if block else _one)(str(kernel), program, choose)
         case Gibbs():
             return _gibbs(str(kernel), program, choose)
+        case ParticleGibbs():
+            return _particles(kernel, program, choose)
         case RandomWalk():
             return _walk(kernel, program, choose)
     raise fail(
@@ -128,6 +132,18 @@ def _gibbs(text: str, program: Program, choose: Selection) -> Step:
                 checked.add(site)
         after, tried, changed = sweep(program.run, trace, choose, turns)
         tally.note(text, "", tried, changed)
+        return after
+
+    return run
+
+
+def _particles(kernel: ParticleGibbs, program: Program, choose: Selection) -> Step:
+    text = _told(str(kernel), choose)
+    sweep = Sweep(program, choose, kernel.particles, kernel.ancestor_sampling, kernel.threshold)
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        after, changed = sweep(trace, turns)
+        tally.note(text, "", 1, changed)
         return after
 
     return run
