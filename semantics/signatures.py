@@ -181,9 +181,9 @@ _ELEMENTARY = [
 _REDUCTION = [
     _reduce("sum", "nat -> nat | int -> int | pos -> pos | real -> real", "sum of all elements"),
     _reduce("prod", "bit -> bit | nat -> nat | int -> int | prob -> prob | pos -> pos | real -> real", "product"),
-    _reduce("mean", "prob -> prob | pos -> pos | real -> real", "arithmetic mean"),
-    _reduce("var", "real -> pos", "sample variance (divisor n - 1)"),
-    _reduce("sd", "real -> pos", "sample standard deviation (divisor n - 1)"),
+    _reduce("mean", "prob -> prob | pos -> pos | real -> real", "arithmetic mean of at least one number"),
+    _reduce("var", "real -> pos", "sample variance (divisor n - 1) of at least two numbers"),
+    _reduce("sd", "real -> pos", "sample standard deviation (divisor n - 1) of at least two numbers"),
     _reduce("minimum", "bit -> bit | nat -> nat | int -> int | prob -> prob | pos -> pos | real -> real", "smallest element, also min(xs)"),
     _reduce("maximum", "bit -> bit | nat -> nat | int -> int | prob -> prob | pos -> pos | real -> real", "largest element, also max(xs)"),
     _reduce("logsumexp", "real -> real", "log of the sum of exponentials"),

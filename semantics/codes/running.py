@@ -204,6 +204,17 @@ Start from a written number, draw the first state before the loop, or use a meth
 importance, smc, mcmc.
 """,
     ),
+    "E719": Code(
+        "a statistic of too few numbers",
+        """
+A mean needs a number at least, and a variance or standard deviation (which divide by n - 1) two.
+Sums of no numbers are 0, products 1, and the largest of none is -infinity; a mean of none is no
+number.
+
+    let m = mean(ys)                                      # an error if there are no data
+    let m = if len(ys) > 0 { mean(ys) } else { 0 }        # says what it is then
+""",
+    ),
     "E730": Code(
         "a suspension point at which compiled code cannot stop",
         """

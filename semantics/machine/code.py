@@ -20,9 +20,10 @@ from ppl.semantics.machine.limits import Exhausted
 from ppl.semantics.machine.memoise import whole
 from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
-from ppl.semantics.machine.primitives import ShapeError
+from ppl.semantics.machine.primitives import ShapeError, TooFew
 from ppl.semantics.machine.state import State, burn, mark, restore
 from ppl.semantics.machine.values import BLOCK, DIRECT
+from ppl.semantics.statistics import tested
 
 if TYPE_CHECKING:
     from ppl.semantics.machine.settings import Settings
@@ -184,6 +185,8 @@ class Code:
                     span=span,
                     hint="allow more memory, or ask for fewer executions",
                 )
+            case TooFew(op=op):
+                return fail("E719", str(error), span=self._innermost(error), hint=tested(op))
             case ShapeError():
                 return fail("E704", str(error), span=self._innermost(error))
             case MemoryError():

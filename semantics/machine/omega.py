@@ -21,7 +21,7 @@ from ppl.semantics.machine.state import Draw, Omega, State
 
 GAMMA = 0x9E3779B97F4A7C15
 KEY = 0xA0761D6478BD642F
-UNIT, HALF = 2.0**-53, 2.0**-54
+HALF = 2.0**-54
 #: keys that are made together
 BLOCK = 4096
 _SEEDED = 0x6A09E667F3BCC908
@@ -62,7 +62,7 @@ class Generator:
     def uniform(self) -> float:
         """The next number in (0, 1)."""
         self.state = state = (self.state + GAMMA) & MASK
-        return (mix(state) >> 11) * UNIT + HALF
+        return mix(state) * SCALE + HALF
 
 
 class Source(Omega, Protocol):

@@ -14,6 +14,7 @@ from typing import Any
 from ppl.semantics.machine import special
 from ppl.semantics.machine.maps import MAPS
 from ppl.semantics.machine.texts import TEXTS
+from ppl.semantics.statistics import too_few
 
 nan, inf = math.nan, math.inf
 
@@ -203,6 +204,14 @@ class ShapeError(Exception):
     """Arrays whose sizes do not fit."""
 
 
+class TooFew(ShapeError):
+    """Fewer numbers than a statistic needs."""
+
+    def __init__(self, op: str, problem: str):
+        super().__init__(problem)
+        self.op = op
+
+
 def leaves(xs: Any) -> list[Any]:
     """All numbers in an array of any rank."""
     if xs and type(xs[0]) is tuple:
@@ -215,13 +224,21 @@ def total(xs: Any) -> Any:
     return math.fsum(out) if out and type(out[0]) is float else sum(out)
 
 
+def enough(op: str, n: int) -> None:
+    """Raise TooFew unless a statistic of n numbers is one."""
+    if (problem := too_few(op, n)) is not None:
+        raise TooFew(op, problem)
+
+
 def mean(xs: Any) -> float:
     out = leaves(xs)
+    enough("mean", len(out))
     return div(total(xs), len(out))
 
 
-def variance(xs: Any) -> float:
+def variance(xs: Any, op: str = "var") -> float:
     out = leaves(xs)
+    enough(op, len(out))
     m = mean(xs)
     return div(math.fsum((x - m) ** 2 for x in out), len(out) - 1)
 
@@ -275,14 +292,14 @@ def dot(a: Any, b: Any) -> Any:
     return out
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """Products of vectors and matrices, by the ranks of the arguments."""
-    if type(b) is tuple and b and type(b[0]) is tuple:
-        columns = tuple(zip(*b, strict=True))
-        if a and type(a[0]) is tuple:
+def matmul(a: Any, b: Any, rank_a: int, rank_b: int) -> Any:
+    """Products of vectors and matrices. A matrix without rows does not show that it is one."""
+    if rank_b == 2:
+        columns = transpose(b)
+        if rank_a == 2:
             return tuple(tuple(dot(row, column) for column in columns) for row in a)
         return tuple(dot(a, column) for column in columns)
-    if a and type(a[0]) is tuple:
+    if rank_a == 2:
         return tuple(dot(row, b) for row in a)
     return dot(a, b)
 
@@ -342,7 +359,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "prod": lambda xs: math.prod(leaves(xs)),
     "mean": mean,
     "var": variance,
-    "sd": lambda xs: math.sqrt(variance(xs)),
+    "sd": lambda xs: math.sqrt(variance(xs, "sd")),
     "minimum": _extremum(min, inf),
     "maximum": _extremum(max, -inf),
     "logsumexp": lambda xs: special.log_sum_exp(leaves(xs)),

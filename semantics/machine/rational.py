@@ -107,6 +107,12 @@ def total(xs: Any) -> Any:
     return out
 
 
+def mean(xs: Any) -> Any:
+    n = len(primitives.leaves(xs))
+    primitives.enough("mean", n)
+    return div(total(xs), n)
+
+
 SCALAR: dict[str, Callable[..., Any]] = {
     "div": div,
     "pow": power,
@@ -119,7 +125,7 @@ SCALAR: dict[str, Callable[..., Any]] = {
 }
 WHOLE: dict[str, Callable[..., Any]] = {
     "sum": total,
-    "mean": lambda xs: div(total(xs), len(primitives.leaves(xs))),
+    "mean": mean,
 }
 _KEPT = frozenset(
     "add sub mul neg lt gt le ge eq ne and or not square abs sign floor ceil trunc min max "

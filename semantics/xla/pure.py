@@ -17,6 +17,7 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.machine.texts import TEXTS
 from ppl.semantics.signatures import OPERATORS, PRIMITIVES, Distribution
+from ppl.semantics.statistics import NEEDED, tested, too_few
 from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
 from ppl.semantics.xla.dists import float_params
@@ -143,7 +144,20 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
             reals = float_params(node.op)
             args = [a if real else captured(a) for a, real in zip(args, reals, strict=True)]
         return Dist(node.op, tuple(args), node.type)
+    if node.op in NEEDED:
+        _check_enough(node, to_arr(args[0]), scope)
     return apply_primitive(node.op, args, node.span)
+
+
+def _check_enough(node: ir.Op, xs: Arr, scope: Scope) -> None:
+    """A statistic of too few numbers is an error where it is computed, if it is."""
+    problem = too_few(node.op, math.prod(xs.event_shape))
+    if problem is None:
+        return
+    if scope.mask is None and all(axis.size for axis in scope.axes):
+        raise fail("E719", problem, span=node.span, hint=tested(node.op))
+    somewhere = jnp.ones([axis.size for axis in scope.axes], bool)
+    faults.note(scope, Arr(somewhere, scope.axes), "E719", problem, node.span)
 
 
 def texts(node: ir.Op, args: list[RValue]) -> RValue:

@@ -66,3 +66,49 @@ def test_the_arguments_are_named():
         trace("observe y ~ normal(b * x, [1, 2])", x=[1.0, 2.0, 3.0], y=[1.0, 2.0, 3.0])
     notes = [n.message for n in raised.value.diagnostics[0].notes]
     assert notes == ["`b * x` has 3 elements", "`[1, 2]` has 2 elements"]
+
+
+STATISTICS = ppl.compile("""
+model of(y: [real]) { a ~ normal(0, 1); return {m: mean(y), s: sd(y), v: var(y)} }
+model average(y: [real]) { a ~ normal(0, 1); return mean(y) }
+model untaken(y: [real]) {
+  a ~ bernoulli(0.5)
+  condition not a
+  return if a { mean(y) } else if len(y) > 1 { sd(y) } else { 7 }
+}
+model groups(y: [[real]]) { m ~ for row in y { return mean(row) }; return m }
+model products(X: [[real]], v: [real], w: [real]) { a ~ normal(0, 1); return (X @ v, w @ X, sum(X @ v)) }
+""")
+ENGINES = pytest.mark.parametrize("engine", ["xla", "machine"])
+
+
+def ran(target: Any, engine: str) -> Any:
+    method = ppl.importance(particles=6)
+    posterior = ppl.infer(target, method, engine=engine, progress=False)
+    return jax.tree.map(lambda x: x[posterior.weights > 0], posterior.result)
+
+
+@ENGINES
+def test_statistics_of_too_few_numbers(engine):
+    for model, y, says in (
+        ("average", [], "`mean` needs a number at least, and the array has none"),
+        ("of", [0.4], "`(sd|var)` needs 2 numbers at least, and the array has 1"),
+        ("groups", [[], [], []], "`mean` needs a number"),
+    ):
+        with pytest.raises(DiagnosticError, match=rf"E719(.|\n)*{says}"):
+            ran(STATISTICS[model](y=y), engine)
+    assert (ran(STATISTICS.untaken(y=[]), engine) == 7).all()
+    assert ran(STATISTICS.groups(y=np.zeros((0, 2))), engine).shape[1:] == (0,)
+    found = ran(STATISTICS.of(y=[1.0, 2.0, 6.0]), engine)
+    assert np.allclose([found["m"][0], found["v"][0], found["s"][0]], [3, 7, 7**0.5], atol=1e-12)
+
+
+@ENGINES
+def test_products_of_empty_matrices(engine):
+    products = STATISTICS.products
+    X = np.zeros((0, 3))
+    tall, _, total = ran(products(X=X, v=[1.0, 2.0, 3.0], w=[]), engine)
+    assert tall.shape[1:] == (0,) and (total == 0).all()
+    wide, other, total = ran(products(X=np.zeros((2, 0)), v=[], w=[1.0, 2.0]), engine)
+    assert (wide == 0).all() and wide.shape[1:] == (2,)
+    assert other.shape[1:] == (0,) and (total == 0).all()

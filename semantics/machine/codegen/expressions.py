@@ -267,6 +267,10 @@ class Expressions:
 
     _op_checked_nat = _op_checked_pos = _op_checked_prob = _in_line
 
+    def _op_matmul(self, v: ir.Op) -> str:
+        a, b = (self.whole(x) for x in v.args)
+        return f"q_matmul({a}, {b}, {T.rank(v.args[0].type)}, {T.rank(v.args[1].type)})"
+
     def _op_checkpoint(self, v: ir.Op) -> str:
         return "0"
 

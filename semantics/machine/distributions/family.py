@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine.omega import GAMMA, mix
+from ppl.semantics.machine.omega import GAMMA, HALF, SCALE, mix
 from ppl.semantics.machine.paths import MASK
 from ppl.semantics.machine.state import Dead
 
 NEVER = -math.inf
-_UNIT, _HALF = 2.0**-53, 2.0**-54
 
 #: values of one draw with their probabilities, positive and summing to 1
 Options = Sequence[tuple[Any, Any]]
@@ -100,7 +99,7 @@ class Family:
 def child(z: int, i: int) -> tuple[float, int]:
     """u and z for element i of a draw of several."""
     z = mix((z + (i + 1) * GAMMA) & MASK)
-    return (z >> 11) * _UNIT + _HALF, mix(z ^ GAMMA)
+    return z * SCALE + HALF, mix(z ^ GAMMA)
 
 
 def too_many(count: Any) -> Exception:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ppl.semantics.machine import paths
+from ppl.semantics.machine import omega, paths
 from ppl.semantics.machine.codegen.paths import At
+from ppl.semantics.machine.distributions import family
 from ppl.semantics.machine.memo import EMPTY, SMALL
 from ppl.semantics.machine.omega import Generator, MachineKey
 
@@ -35,6 +36,17 @@ def test_the_hash_of_a_path_is_what_the_module_says():
     for step in path:
         h = (h * 0x9E3779B97F4A7C15 + key(step)) % 2**64
     assert paths.hash_of(path) == h == 10709069306063212144
+
+
+def test_uniform_numbers_are_inside_the_interval_whatever_the_bits(monkeypatch):
+    """The largest 64 bits are no 1.0, nor the smallest a 0.0: quantiles there are infinite."""
+    for z in (0, 1, 2**63, 2**64 - 2**11, 2**64 - 1):
+        for module in (omega, family):
+            monkeypatch.setattr(module, "mix", lambda _, z=z: z)
+        numbers = Generator(5).uniform(), family.child(7, 0)[0]
+        assert all(0 < u < 1 and abs(u - z / 2**64) < 1e-15 for u in numbers)
+        monkeypatch.setattr(omega, "bits", lambda _, z=z: z)
+        assert 0 < MachineKey(1).uniform(9) < 1
 
 
 @given(st.lists(STEPS, max_size=8))
