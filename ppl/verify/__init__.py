@@ -34,13 +34,22 @@ if TYPE_CHECKING:
     from ppl.verify.draws import categorical as categorical
     from ppl.verify.draws import index as index
     from ppl.verify.draws import uniform as uniform
+    from ppl.verify.gradients import Estimator as Estimator
     from ppl.verify.laws import same_law as same_law
+    from ppl.verify.maps import Bijection as Bijection
+    from ppl.verify.maps import Integrator as Integrator
+    from ppl.verify.maps import Involution as Involution
+    from ppl.verify.maps import Metropolis as Metropolis
+    from ppl.verify.orbits import OnOrbit as OnOrbit
     from ppl.verify.programs import Program as Program
     from ppl.verify.programs import programs as programs
     from ppl.verify.properties import preserves as preserves
+    from ppl.verify.quadrature import evidence as evidence
     from ppl.verify.runnable import Runnable as Runnable
-    from ppl.verify.subjects import Compiled as Compiled
     from ppl.verify.sequential import Plan as Plan
+    from ppl.verify.search import search as search
+    from ppl.verify.sizes import Largest as Largest
+    from ppl.verify.subjects import Compiled as Compiled
     from ppl.verify.subjects import Enumeration as Enumeration
     from ppl.verify.subjects import Kernel as Kernel
     from ppl.verify.subjects import Pair as Pair
@@ -59,11 +68,17 @@ _HOME = {
         "contracts": "Approximates Calibrated ChangesVariables Enumerates Invariant KeepsVolume "
         "Measure Posterior ProperlyWeighted Reversible SameDensity SameLaw UnbiasedGradient",
         "draws": "bernoulli categorical index uniform",
+        "gradients": "Estimator",
         "laws": "same_law",
+        "maps": "Bijection Integrator Involution Metropolis",
+        "orbits": "OnOrbit",
         "programs": "Program programs",
         "properties": "preserves",
+        "quadrature": "evidence",
         "runnable": "Runnable",
         "sequential": "Plan",
+        "search": "search",
+        "sizes": "Largest",
         "subjects": "Compiled Enumeration Kernel Pair Resampler Rewrite Sampler Sequential",
         "verdict": "LawBroken Verdict",
     }.items()

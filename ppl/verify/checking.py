@@ -18,6 +18,7 @@ from ppl.verify.contracts import (
 from ppl.verify.exact import Found, Witness, find
 from ppl.verify.runnable import Law, Runnable
 from ppl.verify.sequential import POWER, Decision, Plan, Undecided
+from ppl.verify.sizes import Largest, planned
 from ppl.verify.subjects import Compiled, Numeric, Subject, subject_of
 from ppl.verify.tapes import Budget, Reused, TooMany
 from ppl.verify.verdict import Counterexample, Report, Verdict
@@ -74,6 +75,8 @@ def check(
         raise fail("E746", f"bound = {bound}: it must be positive")
     if steps < 1:
         raise fail("E746", f"steps = {steps}: there must be at least 1")
+    if isinstance(subject, Largest):
+        return _largest(subject, Runnable.of(program), contract, limit)
     subject = subject_of(subject, contract)
     if isinstance(subject, Numeric):
         if level not in ("auto", "numeric"):
@@ -96,6 +99,20 @@ def check(
             return replace(verdict, report=replace(verdict.report, because=because))
     verdict = _by_trials(subject, model, contract, limit, plan or Plan(), bound, steps)
     return replace(verdict, report=replace(verdict.report, because=because))
+
+
+def _largest(subject: Largest, model: Runnable, contract: Contract, limit: int) -> Verdict:
+    """The verdict of the largest size that can be enumerated, at the exact level."""
+    *larger, smallest = sorted(subject.sizes, reverse=True)
+    for n in larger:
+        made = subject_of(subject.make(n), contract)
+        if planned(made, model) > limit:
+            continue
+        verdict = check(made, model, contract, limit=limit, level="exact")
+        if verdict.outcome != "INCONCLUSIVE" or not verdict.report.paths:
+            return replace(verdict, report=replace(verdict.report, size=n))
+    verdict = check(subject.make(smallest), model, contract, limit=limit, level="exact")
+    return replace(verdict, report=replace(verdict.report, size=smallest))
 
 
 def _by_trials(

@@ -155,15 +155,15 @@ def outcomes(
     """
 
     def once(tape: MachineTape) -> Outcome:
+        first = not tape.choices
         value = run(Watched(tape, names))
+        # as it would be if all paths were as long as the first
+        if first and math.prod(tape.sizes) > budget.left:
+            expected = estimate(run, names)
+            if expected > SLACK * budget.left:
+                raise TooMany(f"about {expected:.1g} paths, and {budget.left:,} may be run")
         return Outcome(value, float(tape.probability), tuple(tape.choices[: len(tape.sizes)]))
 
-    first = MachineTape()
-    run(Watched(first, names))
-    if math.prod(first.sizes) > budget.left:  # as it would be if all paths were as long
-        expected = estimate(run, names)
-        if expected > SLACK * budget.left:
-            raise TooMany(f"about {expected:.1g} paths, and {budget.left:,} may be run")
     try:
         found = explore(once, limit=budget.left)
     except DiagnosticError as error:

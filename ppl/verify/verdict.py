@@ -81,7 +81,8 @@ class Report:
     is always in floating point. paths: of program and subject together, that were run. trials:
     random ones, at the levels that make them, and alpha: the probability at most with which they
     make a FAIL of a law that is kept. compared: masses, statistics or points that were compared.
-    because: why no level before this one decided. not_covered: what the check says nothing about.
+    because: why no level before this one decided. size: of a subject of several. not_covered: what
+    the check says nothing about.
     """
 
     level: str = "exact"
@@ -92,6 +93,7 @@ class Report:
     trials: int = 0
     alpha: float | None = None
     because: str = ""
+    size: int | None = None
 
     def __str__(self) -> str:
         out = f"decided at the {self.level} level: "
@@ -105,6 +107,8 @@ class Report:
                 out += f", {self.compared:,} masses compared with a law in {self.arithmetic}"
         if self.alpha is not None:
             out += f"\na law that is kept fails with probability {self.alpha:.1g} at most"
+        if self.size is not None:
+            out += f"\nsize {self.size}, the largest of which all paths could be run"
         if self.because:
             out += f"\nnot decided before: {self.because}"
         return out + "".join(f"\nnot covered: {x}" for x in self.not_covered)
