@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from ppl.verify.properties import preserves as preserves
     from ppl.verify.quadrature import evidence as evidence
     from ppl.verify.runnable import Runnable as Runnable
-    from ppl.verify.sequential import Plan as Plan
     from ppl.verify.search import search as search
+    from ppl.verify.sequential import Plan as Plan
     from ppl.verify.sizes import Largest as Largest
     from ppl.verify.subjects import Compiled as Compiled
     from ppl.verify.subjects import Enumeration as Enumeration
