@@ -68,6 +68,12 @@ def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
 
 def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    if method.rounds:
+        raise fail(
+            "E811",
+            f"rounds = {method.rounds}: proposals are fitted on XLA only",
+            hint="leave it out, or use `smc`",
+        )
     machine, n = target.machine, method.particles
     data = machine.bind(target.plain)
     run, executions = machine.runner(data, record=False, keyed=True), []

@@ -228,6 +228,8 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
     from ppl.inference.importance import run_importance
 
     target = target.sampler
+    if method.rounds:
+        return _adaptive_importance(method, target, seed)
     with progress_bar(None if progress else False, title="sampling") as report:
         found = run_importance(
             target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report
@@ -244,6 +246,21 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
         log_weights=np.asarray(found.log_weights)[None],
         evidence=float(found.log_evidence),
         evidence_se=float(found.log_evidence_se),
+        **_about(method, target, seed),
+    )
+
+
+def _adaptive_importance(method: Any, target: Target, seed: int) -> Posterior:
+    from ppl.inference.adaptive_importance import run_adaptive
+
+    found = run_adaptive(target.density, target.data, method, seed=seed)
+    position = {name: z[None] for name, z in found.values.items()}
+    return _from_positions(
+        target,
+        Draws(position, {}, "importance", 0.0),
+        log_weights=found.log_weights[None],
+        evidence=found.log_evidence,
+        evidence_se=found.log_evidence_se,
         **_about(method, target, seed),
     )
 
