@@ -37,3 +37,14 @@ def pytest_runtest_teardown(item: pytest.Item):
 def root() -> Path:
     """The root of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Without the optimiser, for programs that are compiled, run once and forgotten."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -24,14 +24,7 @@ from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.precision import precision
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """No optimiser: every program is compiled, run once and forgotten."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 # -------------------------------------------------- reversible at pairs of points: what it says of q

@@ -34,14 +34,7 @@ from ppl.semantics.mixed import DiscreteSite, MixedDensity
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.mixed import mixed_density
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """No optimiser: every program is compiled, run once and forgotten."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @dataclass(frozen=True)
