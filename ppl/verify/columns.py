@@ -63,7 +63,8 @@ def numbers_of(execution: Execution, names: Collection[str]) -> dict[Leaf, float
                 leaf = leaf.rpartition("/")[0]
             if leaf in names:
                 out[leaf, indices] = x
-    out.update(leaves(RESULT, (), execution.result))
+    if any(name.startswith(RESULT) for name in names):
+        out.update(leaves(RESULT, (), execution.result))
     return out
 
 

@@ -1,0 +1,116 @@
+"""What runs on XLA, as subjects of checks: the production code, compiled, on tapes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppl.inference.exact import enumerate_paths
+from ppl.inference.kernels.algebra import Kernel as Description
+from ppl.inference.kernels.xla.compose import compose
+from ppl.inference.kernels.xla.move import Target
+from ppl.inference.particles import compiled_policy
+from ppl.inference.resample import Resample, SchemeName
+from ppl.inference.weighted import Exact
+from ppl.semantics import distributions as D
+from ppl.semantics.precision import precision
+from ppl.semantics.xla.axes import Arr, close_event
+from ppl.semantics.xla.elimination import draw_back, eliminate
+from ppl.semantics.xla.mixed import mixed_density
+from ppl.semantics.xla.program import ALL, CENTRED
+from ppl.semantics.xla.sites import Chosen
+from ppl.semantics.xla.state import total
+from ppl.semantics.xla.summing import Summing
+from ppl.verify import Compiled, Enumeration, Largest
+from ppl.verify.columns import Columns, identified
+from ppl.verify.compiled import Lanes, Runs, values_of
+from ppl.verify.runnable import Runnable
+
+
+def importance(program: Any) -> Compiled:
+    """Two runs forward in a batch."""
+    return Compiled(lambda model, omega: model.forward(omega, 2))
+
+
+def smc(program: Any, scheme: SchemeName, threshold: float) -> Largest:
+    """The policy at every suspension point, as the evaluator calls it."""
+    policy = compiled_policy(Resample(scheme, threshold))
+    return Largest(
+        lambda n: Compiled(lambda model, omega: model.sequential(omega, n, policy)), sizes=(2, 3)
+    )
+
+
+def paths(program: Any) -> Enumeration:
+    """Every path of the compiled program, equal executions merged: what `exact` does."""
+
+    def run(model: Runnable) -> Any:
+        target = model.target
+        executions = model.law(10_000).executions
+        names: list[str] = []
+
+        def observe(result: Any, state: Any) -> Any:
+            found = values_of(result, state, 1)
+            names[:] = found
+            return [Arr(x[0]) for x in found.values()]
+
+        with precision():
+            found = enumerate_paths(target.bound, target.data, Exact(), observe=observe)
+        columns = Columns({k: v.event_shape for k, v in zip(names, found.values, strict=True)})
+        n = len(found.log_weights)
+        rows = [np.asarray(v.data).reshape(n, -1) for v in found.values]
+        table = np.concatenate(rows, axis=1).astype(float)
+        known = identified(table, columns, executions)
+        return [
+            (executions.get(k, k), float(w)) for k, w in zip(known, found.log_weights, strict=True)
+        ]
+
+    return Enumeration(run)
+
+
+def sums(program: Any) -> Compiled:
+    """All sites summed out, and drawn back from their exact joint law: one run of the whole mass."""
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        bound, data = model.bound, model.data
+        _, state = bound.execute(data, rule=Summing(CENTRED))
+        scores, steps = eliminate(state.scores, state.extra.chains)
+        log_evidence = total(scores, ()).data
+        omega, at = draw_back(steps, omega, ())
+        given = {}
+        for name, axis in state.extra.sites:
+            chosen = at[axis]
+            for plate in reversed(axis.plates):
+                chosen = close_event(chosen, plate)
+            given[name] = chosen
+        result, state = bound.execute(
+            data, rule=Chosen(CENTRED), omega=omega, given=given, record=ALL
+        )
+        return Runs(state.omega, values_of(result, state, 1), jnp.reshape(log_evidence, (1,)))
+
+    return Compiled(run)
+
+
+def kernel(description: Description) -> Callable[[Any], Compiled]:
+    """One step from a draw of the posterior, over every state of the discrete choices."""
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        density = mixed_density(model.bound, model.data, None)
+        sizes = [s.options for s in density.discrete for _ in range(math.prod(s.shape))]
+        states = jnp.asarray(list(itertools.product(*map(range, sizes))))
+        target = Target(density, model.data)
+        logs = jax.vmap(lambda k: target.log_density(jnp.zeros(0), k))(states)
+        law = D.make("categorical", (jax.nn.softmax(logs),))
+        omega, start = omega.draw(("", "start"), law, ())
+        point = target.point(jnp.zeros(0), states[start])
+        move = compose(description, density, 0)
+        done = move.step(target, point, move.begin(target, point), omega, False)
+        values = {k: v[None] for k, v in density.unflatten_discrete(done.point.k).items()}
+        return Runs(done.omega, values, jnp.zeros(1))
+
+    return lambda program: Compiled(run)

@@ -1,0 +1,43 @@
+"""What a line of the table is, and kinds of programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ppl.verify.contracts import Contract
+from ppl.verify.programs import FEATURES, MACHINE_FEATURES
+from ppl.verify.search import Searched, search
+
+Programs = Mapping[str, Any]
+
+#: all that the machine runs; of one run each, so that they may be wide
+ANY: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 60}
+#: all that both engines run
+PLAIN: Programs = {"features": FEATURES, "paths": 24, "size": 1}
+#: choices and scores in turn
+STAGES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 6, "size": 1, "stages": 2}
+PLAIN_STAGES: Programs = {"features": FEATURES, "paths": 6, "size": 1, "stages": 2}
+#: a few traces, of unequal lengths: kernels run from each
+TRACES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 12, "size": 1, "stages": 1}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """make(program, **sizes) -> subject. sizes: settings that are drawn with each program. limit:
+    paths of one check."""
+
+    name: str
+    make: Callable[..., Any]
+    contract: Contract
+    programs: Programs
+    sizes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    limit: int = 1_500
+
+    def run(self, examples: int, *, epoch: int = 0, **more: Any) -> Searched:
+        """The check on that many programs."""
+        return search(
+            self.name, self.make, self.contract, examples=examples, limit=self.limit,
+            sizes=self.sizes, epoch=epoch, **{**self.programs, **more},
+        )  # fmt: skip

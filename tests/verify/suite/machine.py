@@ -1,0 +1,152 @@
+"""What runs on the machine, as subjects of checks."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from ppl.inference.kernels.algebra import Kernel as Description
+from ppl.inference.kernels.machine.program import Program
+from ppl.inference.kernels.machine.steps import Tally, step_of
+from ppl.inference.kernels.machine.traces import Turns, first_trace
+from ppl.inference.population import Population
+from ppl.inference.resample import Resample, SchemeName
+from ppl.inference.smc import advance, resample, spawn
+from ppl.lang.parser import parse
+from ppl.semantics.diagnostics import Source
+from ppl.semantics.machine import enumerate_paths
+from ppl.verify import Enumeration, Kernel, Largest, Resampler, Sampler, Sequential, uniform
+from ppl.verify.runnable import Runnable, canonical
+from tests.oracles import rational
+from tests.oracles.compare import plain
+
+
+def importance(program: Any) -> Sampler:
+    """One run forward, weighted by its scores."""
+    return Sampler(lambda model, omega: model.run(omega))
+
+
+def smc(scheme: SchemeName) -> Callable[..., Largest]:
+    """From suspension point to suspension point, resampled by a scheme at a threshold."""
+
+    def make(program: Any, threshold: float) -> Largest:
+        policy = Resample(scheme, threshold)
+
+        def step(particles: Any, omega: Any, t: int) -> Any:
+            moved = advance(particles, omega, t)
+            return resample(moved, policy, omega, t) if moved.waiting else moved
+
+        return Largest(
+            lambda n: Sequential(lambda model: spawn(model.start(), n), step), sizes=(2, 3)
+        )
+
+    return make
+
+
+def scheme(name: SchemeName) -> Callable[..., Resampler]:
+    """A resampling scheme by itself, on weights that a program's traces have."""
+
+    def make(program: Any) -> Resampler:
+        def run(log_weights: Any, omega: Any) -> Any:
+            import numpy as np
+
+            def uniforms(n: int, edges: Any, where: Any) -> Any:
+                rows = np.asarray(edges())
+                return np.array([uniform(omega, ("u", k), rows[k].tolist()) for k in range(n)])
+
+            population = Population(np.asarray(log_weights))
+            ancestors, after = Resample(name, 1.0)(population, uniforms)
+            return ancestors, after.log_weights
+
+        return Resampler(run, particles=3)
+
+    return make
+
+
+def kernel(description: Description) -> Callable[..., Kernel]:
+    """A kernel of the algebra, on traces."""
+
+    def make(program: Any) -> Kernel:
+        @lru_cache(maxsize=1)
+        def steps(model: Runnable) -> Any:
+            run = Program(model.machine, model.data, model.run, model.run, named=True)
+            return step_of(description, run)
+
+        def step(model: Any, trace: Any, omega: Any) -> Any:
+            return steps(model)(trace, Turns(omega), Tally())
+
+        return Kernel(step, lambda model, omega: first_trace(model.run, omega))
+
+    return make
+
+
+def paths(program: Any) -> Enumeration:
+    """Every path, in floating point: what `exact` does on the machine."""
+
+    def run(model: Runnable) -> Any:
+        out: dict[Any, float] = defaultdict(float)
+        for path in enumerate_paths(model.machine, model.target.sampler.plain):
+            out[canonical(path.execution.result)] += path.weight
+        return out
+
+    return Enumeration(run)
+
+
+def oracle(program: Any) -> Enumeration:
+    """An interpreter of the syntax, in rational arithmetic, that shares no code with the engines:
+    the law that all else is compared with."""
+
+    def run(model: Runnable) -> Any:
+        module = parse(Source("generated.ppl", program.source))
+        law = rational.law(module, program.model, program.data)
+        out: dict[Any, float] = defaultdict(float)
+        for result, mass in law.results.items():
+            out[plain(result)] += float(mass)
+        return out
+
+    return Enumeration(run)
+
+
+def given(program: Any) -> Enumeration:
+    """Conditioning on each value of the first choice: together, they are the measure."""
+
+    def run(model: Runnable) -> Any:
+        target, out = model.target, defaultdict(float)
+        name, values = first_choice(model)
+        for value in values:
+            seen = target.given({name: value})
+            for path in enumerate_paths(seen.machine, seen.plain):
+                out[canonical(path.execution.result)] += path.weight
+        return out
+
+    return Enumeration(run)
+
+
+def do(program: Any) -> Enumeration:
+    """Interventions on the first choice, each in proportion to its probability. What is drawn
+    first depends on nothing, so that this is the measure, too."""
+
+    def run(model: Runnable) -> Any:
+        target, out = model.target, defaultdict(float)
+        name, values = first_choice(model)
+        for value, probability in values.items():
+            changed = target.do({name: value})
+            for path in enumerate_paths(changed.machine, changed.plain):
+                out[canonical(path.execution.result)] += probability * path.weight
+        return out
+
+    return Enumeration(run)
+
+
+def first_choice(model: Runnable) -> tuple[str, dict[Any, float]]:
+    """The name of the choice that is made first, and the probabilities of its values."""
+    prior: dict[Any, float] = defaultdict(float)
+    name = ""
+    for path in enumerate_paths(model.machine, model.target.sampler.plain):
+        execution = path.execution
+        name = next(iter(execution.sites))
+        prior[execution.sites[name]] += path.weight / math.exp(execution.log_weight)
+    return name, dict(prior)

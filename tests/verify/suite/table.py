@@ -1,0 +1,61 @@
+"""The table of `make verify`: a subject is a line."""
+
+from __future__ import annotations
+
+from ppl import kernels
+from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.semantics.passes import PASSES
+from ppl.verify import Enumerates, Invariant, Measure, Posterior, ProperlyWeighted, Reversible
+from ppl.verify.programs import FEATURES
+from tests.verify.suite import compiled, machine
+from tests.verify.suite.entries import (
+    ANY,
+    PLAIN,
+    PLAIN_STAGES,
+    STAGES,
+    TRACES,
+    Entry,
+)
+
+SCHEMES = ("systematic", "stratified", "residual", "multinomial")
+#: of the number of particles, below which they are resampled; the first is the simplest
+THRESHOLDS = {"threshold": (1.0, 0.7)}
+
+_ODD = {"dead_draws", "iid", "mixture", "discrete_uniform", "zero_scores", "zero_probability"}
+#: choices that have names of their own, and never probability zero
+NAMED = {**PLAIN, "features": FEATURES - _ODD}
+#: programs with few states in all
+STATES = {**PLAIN, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
+
+PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
+
+MACHINE = (
+    Entry("the law itself", machine.oracle, Enumerates(), ANY),
+    Entry("exact", machine.paths, Enumerates(), ANY),
+    Entry("given", machine.given, Enumerates(), NAMED),
+    Entry("do", machine.do, Enumerates(), NAMED),
+    *(Entry(f"pass {name}", make, Measure(), ANY) for name, make in PASS.items()),
+    Entry("importance", machine.importance, ProperlyWeighted(), ANY),
+    *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
+    *(
+        Entry(f"smc {s}", machine.smc(s), ProperlyWeighted(), STAGES, THRESHOLDS)
+        for s in SCHEMES
+    ),
+    Entry("kernel prior", machine.kernel(kernels.prior()), Reversible(), TRACES),
+    Entry("kernel prior block", machine.kernel(kernels.prior(block=True)), Reversible(), TRACES),
+    Entry("kernel gibbs", machine.kernel(kernels.gibbs()), Invariant(), TRACES),
+    Entry("kernel random walk", machine.kernel(kernels.random_walk()), Invariant(), TRACES),
+    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), TRACES),
+)  # fmt: skip
+
+COMPILED = (
+    Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
+    Entry("xla sums", compiled.sums, Measure(), PLAIN),
+    Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
+    Entry("xla smc", compiled.smc, ProperlyWeighted(), PLAIN_STAGES, {"scheme": SCHEMES, **THRESHOLDS}),
+    Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
+    Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
+    Entry("xla pgibbs", compiled.kernel(ParticleGibbs(particles=2)), Posterior(), STATES),
+)  # fmt: skip
+
+TABLE = (*MACHINE, *COMPILED)
