@@ -21,6 +21,7 @@ from scipy.stats import norm as normal
 from scipy.stats import t as student_t
 
 import ppl
+from ppl import kernels
 from ppl.convergence import convergence
 from ppl.semantics.machine import enumerate_paths
 from tests.known_answers.case import Case
@@ -196,6 +197,19 @@ def mcmc(case: Case, target: ppl.Target) -> None:
     chains(case, ppl.infer(target, method, seed=SEED, progress=False))
 
 
+#: cases that show what compiled kernels do together, each with its kernel
+KERNELS = {
+    "a coin of unknown bias": kernels.slice().then(kernels.mala()),
+    "a mean of unknown kind": kernels.gibbs().then(kernels.elliptical_slice()),
+    "logistic regression": kernels.mixture(kernels.hmc(), kernels.random_walk(), weights=(2, 1)),
+}
+
+
+def compiled_kernels(case: Case, target: ppl.Target) -> None:
+    method = ppl.mcmc(kernel=KERNELS[case.name], chains=2, draws=1_000, warmup=500)
+    chains(case, ppl.infer(target, method, seed=SEED, progress=False, engine="xla"))
+
+
 def laplace(case: Case, target: ppl.Target) -> None:
     posterior = ppl.infer(target, ppl.laplace(), seed=SEED, progress=False)
     assert np.exp(posterior.log_evidence) == pytest.approx(float(case.evidence), rel=1e-8)
@@ -214,6 +228,7 @@ METHODS = (
     Method("smc", needs("machine", without="finite"), smc),
     # the same; here what a chain of one move a site explores quickly
     Method("mcmc", needs("smooth"), mcmc),
+    Method("mcmc, kernels", lambda case: case.name in KERNELS, compiled_kernels),
     Method("nuts", needs("smooth"), nuts),
     # compiles for long; tests of its own cover more
     Method("tempered_smc", needs("gaussian"), tempered_smc),
