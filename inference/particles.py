@@ -22,7 +22,7 @@ from ppl.inference.resample import SCHEMES, Resample
 from ppl.inference.smc import Smc
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.omega import Key
-from ppl.semantics.xla.points import Decision, Policy
+from ppl.semantics.xla.points import Decision, Future, Policy
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.state import Path
 from ppl.semantics.xla.steps import check_room, with_room
@@ -88,7 +88,9 @@ def compiled_policy(resample: Resample) -> Policy:
     """The policy as the evaluator calls it."""
     scheme = SCHEMES[resample.scheme]
 
-    def at_point(log_weights: Any, omega: Any, path: Path) -> tuple[Any, Decision]:
+    def at_point(
+        log_weights: Any, omega: Any, path: Path, future: Future | None = None
+    ) -> tuple[Any, Decision]:
         population = Population(log_weights)
         w, due = population.weights, resample.due(population)
         count, mass = scheme.count(population.size), population.log_mass

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ppl.inference.map import Map as map
     from ppl.inference.mcmc import Mcmc as mcmc
     from ppl.inference.nuts import Nuts as nuts
+    from ppl.inference.pgibbs import Pgibbs as pgibbs
     from ppl.inference.smc import Smc as smc
     from ppl.inference.tempered import Ais as ais
     from ppl.inference.tempered import TemperedSmc as tempered_smc
@@ -67,6 +68,7 @@ _HOME = {
     "map": ("ppl.inference.map", "Map"),
     "mcmc": ("ppl.inference.mcmc", "Mcmc"),
     "nuts": ("ppl.inference.nuts", "Nuts"),
+    "pgibbs": ("ppl.inference.pgibbs", "Pgibbs"),
     "predict": ("ppl.predict", "predict"),
     "prior": ("ppl.predict", "prior"),
     "read_data": ("ppl.files", "read_data"),

@@ -16,7 +16,7 @@ from ppl.semantics.machine.limits import Limits
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine; on XLA if their kernel is one that it has
-MACHINE_ONLY = ("mcmc",)
+MACHINE_ONLY = ("mcmc", "pgibbs")
 
 
 def on_engine(
@@ -41,10 +41,8 @@ def on_engine(
     """
     if engine not in ENGINES:
         raise fail("E811", f"engine = {engine!r}: it must be one of {', '.join(ENGINES)}")
-    if not (limits is None or isinstance(limits, Limits)):
-        raise fail("E811", f"limits = {limits!r}: it must be made by ppl.limits(…)")
     chosen = target.model.engine
-    held = replace(target, budget=(limits or Limits()).begin())
+    held = replace(target, budget=checked_limits(limits).begin())
     if engine == "xla" and chosen.name == "machine":
         raise fail(
             "E716",
@@ -88,6 +86,13 @@ def _has_xla_kernel(method: Any) -> bool:
     """Whether a method that runs on the machine by itself was given a kernel that XLA runs."""
     kernel = getattr(method, "kernel", None)
     return kernel is not None and runs_on_xla(kernel)
+
+
+def checked_limits(limits: Any) -> Limits:
+    """The limits of runs on the machine, those by default if there are none."""
+    if not (limits is None or isinstance(limits, Limits)):
+        raise fail("E811", f"limits = {limits!r}: it must be made by ppl.limits(…)")
+    return limits or Limits()
 
 
 def went_over(posterior: Posterior, problem: Diagnostic) -> Posterior:

@@ -24,6 +24,7 @@ class Methods(Mapping[str, Any]):
         "laplace": ("laplace", "Laplace"),
         "smc": ("smc", "Smc"),
         "mcmc": ("mcmc", "Mcmc"),
+        "pgibbs": ("pgibbs", "Pgibbs"),
         "tempered_smc": ("tempered", "TemperedSmc"),
         "waste_free": ("tempered", "WasteFree"),
         "ais": ("tempered", "Ais"),

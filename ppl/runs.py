@@ -24,8 +24,8 @@ from ppl.semantics.machine.omega import slots_of
 if TYPE_CHECKING:
     from ppl.inference.mcmc import Chain
 
-#: methods of the machine; the last is not yet XLA's
-METHODS = ("importance", "exact", "smc", "mcmc")
+#: methods that the machine has
+METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs")
 
 
 #: kinds of moves whose acceptance is told one by one
@@ -62,9 +62,9 @@ class Stopped(KeyboardInterrupt):
 
 def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     """Executions of a program by one of METHODS."""
-    return {"importance": _importance, "exact": _exact, "smc": _smc, "mcmc": _mcmc}[
-        name_of(method)
-    ](method, target if name_of(method) == "exact" else target.sampler, seed, progress)
+    name = name_of(method)
+    run = {"importance": _importance, "exact": _exact, "smc": _smc, "mcmc": _mcmc, "pgibbs": _mcmc}
+    return run[name](method, target if name == "exact" else target.sampler, seed, progress)
 
 
 def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:

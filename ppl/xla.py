@@ -342,6 +342,7 @@ _RUNNERS: dict[str, Callable[..., Posterior]] = {
     "nuts": _chains,
     "hmc": _chains,
     "mcmc": _mcmc,
+    "pgibbs": _mcmc,
     "importance": _importance,
     "smc": _smc,
     "exact": _exact,

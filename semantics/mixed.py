@@ -63,6 +63,12 @@ class MixedDensity(Density):
     from their laws, and the log density without these draws' own. chosen: booleans of the shape of
     its loops, for the paths of which some draw is. With source None, nothing is drawn: the
     position's own score."""
+    sweep: Callable[..., tuple[Any, Any, dict[str, Any]]] | None = field(
+        default=None, compare=False
+    )
+    """(data, position, moved sites, n, policy, source) to the source, the log weights (n,) of
+    particles the first of which goes along the position, and their coordinates (n, …) of the moved
+    sites; no site may be summed out."""
     whiten: Callable[[frozenset[str]], Whitened] | None = field(default=None, compare=False)
     """Sites by their paths; raises E862 if one is not Gaussian given the others."""
 

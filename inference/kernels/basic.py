@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ppl.inference.kernels.algebra import Kernel, basic_kernels
+from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.diagnostics import fail
 
 
@@ -131,7 +132,17 @@ class Prior(Kernel):
 
 
 #: what XLA runs; the machine has its own kernels besides
-ON_XLA = (RandomWalk, Slice, EllipticalSlice, Mala, HmcMove, NutsMove, Gibbs, Prior)
+ON_XLA = (
+    RandomWalk,
+    Slice,
+    EllipticalSlice,
+    Mala,
+    HmcMove,
+    NutsMove,
+    Gibbs,
+    Prior,
+    ParticleGibbs,
+)
 
 
 def runs_on_xla(kernel: Kernel) -> bool:

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 
 from ppl.semantics.density import SiteInfo
 from ppl.semantics.mixed import DiscreteSite, MixedDensity, Whitened
+from ppl.semantics.xla import conditional
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.elimination import eliminate
 from ppl.semantics.xla.held import DiscoverMixed, Held
+from ppl.semantics.xla.points import Policy
 from ppl.semantics.xla.program import (
     NOTHING,
     Bound,
@@ -82,6 +84,16 @@ def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> Mi
             lambda data, position: run(data, position, rule)[0],
         )
 
+    def sweep(
+        data: Data,
+        position: Mapping[str, Any],
+        moved: frozenset[str],
+        n: int,
+        policy: Policy,
+        omega: Any,
+    ) -> tuple[Any, Any, dict[str, Any]]:
+        return conditional.sweep(bound, data, held, position, moved, n, policy, omega)
+
     plain = replace(held, free=Free(jacobian=False))
     return MixedDensity(
         key=(bound, tree, shapes, "mixed", held),
@@ -95,6 +107,7 @@ def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> Mi
         loops=loops,
         begin=begin,
         redraw=redraw,
+        sweep=sweep,
         whiten=whiten,
     )
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+from ppl.semantics.xla.axes import Arr, Axis, spread
 from ppl.semantics.xla.lineage import Lineage, Versioned
 from ppl.semantics.xla.state import Path, State, total
 
@@ -30,27 +31,62 @@ class Decision:
     choose: Callable[[], tuple[Array, Array]]
 
 
-#: (log weights (n,), source of randomness, the path to draw at)
-Policy = Callable[[Array, Omega, Path], tuple[Omega, Decision]]
+#: the log densities (n,) of what the retained particle has before it, had it each one's past
+Future = Callable[[], Array]
+
+#: (log weights (n,), source of randomness, the path to draw at, what is to come if one is retained)
+Policy = Callable[[Array, Omega, Path, Future | None], tuple[Omega, Decision]]
+
+#: where sites record the log densities of their own draws, if anybody needs them
+OWN = "!own"
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """What conditional SMC knows of the retained trace. moved: the sites it goes along, by the rule
+    `base` when it is replayed. log_density: of whole traces (n,), those of their coordinates that
+    are found so far instead of the retained ones."""
+
+    moved: frozenset[str]
+    base: Any
+    log_density: Callable[[Mapping[str, Arr]], Array]
 
 
 @dataclass(frozen=True, eq=False)
 class Front:
     """Where a population is. history: at each point, or at the steps of a loop, (effective size,
-    whether it resampled). faults: of the versions in which they happened."""
+    whether it resampled). faults: of the versions in which they happened. past: the log density of
+    each particle's trace so far (n,), if anybody needs it."""
 
     log_weights: Array
     lineage: Lineage
     history: tuple[tuple[Array, Array], ...] = ()
     faults: tuple[Versioned, ...] = ()
+    past: Array | None = None
+
+
+def scored(state: State, axis: Axis) -> Array:
+    """What every particle scored since it was last asked for (n,)."""
+    return total((f.score for f in state.scores), (axis,)).data
 
 
 def weighted(log_weights: Array, state: State, lineage: Lineage) -> Array:
     """The weights times what was scored since they were last asked for. What has no value has no
     mass."""
-    increments = total((f.score for f in state.scores), (lineage.axis,)).data
-    out = log_weights + increments
+    out = log_weights + scored(state, lineage.axis)
     return jnp.where(out < jnp.inf, out, -jnp.inf)
+
+
+def drawn(state: State, axis: Axis) -> tuple[Array, State]:
+    """The log density of what every particle drew since it was last asked for (n,), and the state
+    that does not tell it again."""
+    own = {k: v for k, v in state.observed.items() if k.startswith(OWN)}
+    rest = {k: v for k, v in state.observed.items() if k not in own}
+    out = jnp.zeros(axis.size)
+    for v in own.values():
+        a = spread(v.value if isinstance(v, Versioned) else v, (axis,))
+        out = out + jnp.sum(a.data, axis=tuple(range(1, jnp.ndim(a.data))))
+    return out, replace(state, observed=rest)
 
 
 def path_at(lineage: Lineage) -> Path:
@@ -75,17 +111,26 @@ def decided(decision: Decision, log_weights: Array, take: Callable[[Array], T], 
     return jax.lax.cond(decision.due, go, stay)
 
 
-def point(state: State, policy: Policy) -> State:
+def point(state: State, policy: Policy, ahead: Ahead | None = None) -> State:
     """The state after a suspension point of the main block."""
     front: Front = state.extra
+    axis, past, future = front.lineage.axis, front.past, None
+    if ahead is not None:
+        own, state = drawn(state, axis)
+        past = now = front.past + own + scored(state, axis)
+        found = front.lineage.brought(state.sites)
+        future = lambda: ahead.log_density(found) - now  # noqa: E731
     weights = weighted(front.log_weights, state, front.lineage)
-    omega, decision = policy(weights, state.omega, path_at(front.lineage))
-    ancestors, weights, _ = decided(decision, weights, lambda _: (), ())
+    omega, decision = policy(weights, state.omega, path_at(front.lineage), future)
+    ancestors, weights, past = decided(
+        decision, weights, lambda a: None if past is None else past[a], past
+    )
     after = replace(
         front,
         log_weights=weights,
         lineage=front.lineage.then(ancestors),
         history=(*front.history, (decision.size, decision.due)),
+        past=past,
     )
     return replace(state, omega=omega, scores=(), extra=after)
 

@@ -21,7 +21,7 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, spread
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.fixed import Fixed, values_of
-from ppl.semantics.xla.points import Front, Policy
+from ppl.semantics.xla.points import Ahead, Front, Policy
 from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
 from ppl.semantics.xla.sequential import run_sequentially
@@ -114,14 +114,16 @@ class Bound:
         outline: dict[str, ir.At] | None = None,
         policy: Policy | None = None,
         history: bool = True,
+        ahead: Ahead | None = None,
         temperature: Any = None,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`.
 
         With `predict`, observations are made instead of scored: drawn, or by the site rule that it
         gives for the value seen. With `policy`, the run stops at its suspension points, and `axes`
-        is the particle axis; without `history`, loops then keep their last step only. What
-        observations score is multiplied by `temperature`, a scalar.
+        is the particle axis; without `history`, loops then keep their last step only, and
+        `ahead` is for conditional runs (`conditional`). What observations score is multiplied by
+        `temperature`, a scalar.
         """
         env = {**dict(self.static), **_in_this_precision(dict(data))}
         entry = self.program.entry
@@ -147,7 +149,14 @@ class Bound:
         try:
             if policy is not None:
                 result, state = run_sequentially(
-                    self.program, local, state, scope, axes[0], policy, history=history
+                    self.program,
+                    local,
+                    state,
+                    scope,
+                    axes[0],
+                    policy,
+                    history=history,
+                    ahead=ahead,
                 )
             else:
                 measure, state = run(entry.body, local, state, scope)

@@ -41,7 +41,7 @@ class Redraw:
         if state.omega is None:
             u = _given(site, scope)
         else:
-            u, state = self._drawn(site, scope, state, made, axes, chosen)
+            u, state = self.drawn(site, scope, state, made, axes, chosen)
         given = {**scope.given, site.name: u}
         inner = replace(scope, given=given, record=frozenset())
         x, scored = self.base(site, inner, State())
@@ -55,9 +55,10 @@ class Redraw:
             return Arr(jnp.ones((), bool)) if D.is_discrete(made) else None
         return scope.given.get(f"{site.name}/{CHOSEN}")
 
-    def _drawn(
+    def drawn(
         self, site: Site, scope: Scope, state: State, made: Any, axes: Axes, chosen: Arr
     ) -> tuple[Arr, State]:
+        """The site's coordinates: new ones of the chosen draws, else what is given."""
         summed = summed_axes(axes, scope)
         if summed and not self.starting:
             raise depends_on_summed(site, summed[0].name)

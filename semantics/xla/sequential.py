@@ -9,6 +9,7 @@ when it is read. The points are those of `analysis.effects`, so both engines hav
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from ppl.semantics.diagnostics import DiagnosticError, Note, Span, fail
 from ppl.semantics.xla.axes import Axis
 from ppl.semantics.xla.fixed import at_binder
 from ppl.semantics.xla.lineage import Lineage, Versioned
-from ppl.semantics.xla.points import Front, Policy, point, recorded, weighted
+from ppl.semantics.xla.points import Ahead, Front, Policy, point, recorded, weighted
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.run import deeper, is_law, run, run_measure
 from ppl.semantics.xla.sequential_scan import scan
@@ -40,16 +41,18 @@ def run_sequentially(
     policy: Policy,
     *,
     history: bool = True,
+    ahead: Ahead | None = None,
 ) -> Result:
     """The program's result and state, of one lineage for every particle of the last version;
     `state.extra` is the final `Front`. Without `history` loops with points keep what happened in
-    their last step only.
+    their last step only. With `ahead` the policy may ask what is to come for a retained particle.
 
     Raises E730 if there is a point at which XLA cannot stop, E731 if what is not kept is read.
     """
     start = jnp.full(axis.size, -jnp.log(axis.size), jnp.result_type(float))
-    state = replace(state, extra=Front(start, Lineage(axis)))
-    run_it = _Sequential(Effects(program), policy, history)
+    past = None if ahead is None else jnp.zeros_like(start)
+    state = replace(state, extra=Front(start, Lineage(axis), past=past))
+    run_it = _Sequential(Effects(program), policy, history, ahead)
     out, state = run_it.main(main_block(program), dict(env), state, scope)
     _check_kept(out, None)
     front: Front = state.extra
@@ -79,6 +82,7 @@ class _Sequential:
     effects: Effects
     policy: Policy
     history: bool
+    ahead: Ahead | None
 
     # --------------------------------------------------------------------------- the main block
 
@@ -87,18 +91,19 @@ class _Sequential:
         match c:
             case ir.Block(binds=binds, result=result):
                 env = dict(env)
-                for bind in binds:
-                    out, state = self.statement(bind.comp, env, state, scope)
+                for k, bind in enumerate(binds):
+                    last = not any(c.effectful for c in (*(b.comp for b in binds[k + 1 :]), result))
+                    out, state = self.statement(bind.comp, env, state, scope, last=last)
                     env[bind.name] = state.extra.lineage.made(out)
                     if self.ends_at_point(bind.comp):
-                        state = point(state, self.policy)
+                        state = point(state, self.policy, self.ahead)
                 return self.main(result, env, state, scope)
             case ir.At():
                 return self._at(c, env, state, scope, self.main)
-        out, state = self.statement(c, env, state, scope)
+        out, state = self.statement(c, env, state, scope, last=True)
         if self.ends_at_point(c):
             made = state.extra.lineage.made(out)
-            state = point(state, self.policy)
+            state = point(state, self.policy, self.ahead)
             out = state.extra.lineage.now(made)
         return out, state
 
@@ -122,7 +127,10 @@ class _Sequential:
                 return self.stops_in(then) or self.stops_in(other)
         return self.effects.suspends(c) and (self.effects.scores(c) or self.effects.stops(c))
 
-    def statement(self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope) -> Result:
+    def statement(
+        self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope, *, last: bool = False
+    ) -> Result:
+        """last: nothing is drawn or scored after it, in the whole program."""
         if isinstance(c, RunCall):
             called, state = self._plain(c.call, env, state, scope)
             return self._run(called, c, env, state, scope)
@@ -130,7 +138,7 @@ class _Sequential:
             return self._plain(c, env, state, scope)
         match c:
             case ir.At():
-                return self._at(c, env, state, scope, self.statement)
+                return self._at(c, env, state, scope, partial(self.statement, last=last))
             case ir.Block(binds=binds, result=result):
                 env = dict(env)
                 for bind in binds:
@@ -138,12 +146,21 @@ class _Sequential:
                     env[bind.name] = state.extra.lineage.made(out)
                 return self.statement(result, env, state, scope)
             case ir.Score() if is_checkpoint(c):
-                return None, point(state, self.policy)
+                return None, point(state, self.policy, self.ahead)
             case ir.Scan():
                 if self.stops_in(c.body):
                     raise _no_stop("inside a step of another loop", c)
                 local = self._ready(c, env, state)
-                return scan(c, local, state, scope, self.policy, history=self.history)
+                return scan(
+                    c,
+                    local,
+                    state,
+                    scope,
+                    self.policy,
+                    history=self.history,
+                    ahead=self.ahead,
+                    last=last,
+                )
             case ir.If(cond=cond, then=then, other=other):
                 known, state = self._value(cond, c, env, state, scope)
                 if not isinstance(known, bool):

@@ -29,19 +29,39 @@ from ppl.semantics.xla.faults import Fault, over_time
 from ppl.semantics.xla.fixed import at_binder, without_elements
 from ppl.semantics.xla.lineage import inherited, moved, moving, traced_back
 from ppl.semantics.xla.loops import history_of, nothing_happened, owned_elements
-from ppl.semantics.xla.points import Front, Policy, decided, path_at, recorded, weighted
+from ppl.semantics.xla.points import (
+    Ahead,
+    Front,
+    Policy,
+    decided,
+    drawn,
+    path_at,
+    recorded,
+    scored,
+    weighted,
+)
 from ppl.semantics.xla.pure import value
+from ppl.semantics.xla.retained import Rest, watching
 from ppl.semantics.xla.run import run
 from ppl.semantics.xla.state import Env, Scope, State
 from ppl.semantics.xla.values import Forgotten, RValue, elements, length, map_leaves
 
 
 def scan(
-    node: ir.Scan, env: Env, state: State, scope: Scope, policy: Policy, *, history: bool = True
+    node: ir.Scan,
+    env: Env,
+    state: State,
+    scope: Scope,
+    policy: Policy,
+    *,
+    history: bool = True,
+    ahead: Ahead | None = None,
+    last: bool = False,
 ) -> tuple[RValue, State]:
     """`scan` and `fold` in the main block: as in `loops`, with the policy after every step.
 
     Without `history` what happened is that of the last step, and an array of states `Forgotten`.
+    With `ahead` a particle is `retained`; nothing is drawn or scored after a `last` loop.
     """
     if node.keep == "last":
         scope = without_elements(scope)
@@ -64,7 +84,7 @@ def scan(
     packing = _Packing()
 
     def step(carry: Any, x: Any) -> Any:
-        (current, inner, who, recent, weights, omega), (t, item, now) = carry, x
+        (current, inner, who, recent, seen, weights, omega), (t, item, now) = carry, x
         if follows:
             item = inherited(item, who, axis)
         local = {**env, **moved(outer, axis, inner)}
@@ -73,32 +93,41 @@ def scan(
         here = replace(scope, given=now, faults=None if scope.faults is None else [])
         out, end = at_binder(lambda s, sc: run(node.body, local, s, sc), begin, here)
         after = moved_on(out, current, axes, node.carry.type, node.span)
+        future = None
+        if watch is not None:
+            end, seen, future = watch.after(t, after, end, seen)
         weights = weighted(weights, end, before)
-        drawn, decision = policy(weights, end.omega, path_at(before))
+        chose, decision = policy(weights, end.omega, path_at(before), future)
         kept = after if node.keep == "all" and history else None
         happened = packing.pack((kept, end.sites, end.kept, end.observed))
         recent = recent and (happened, _either(recent[1], here.faults))
-        live = (after, inner, who, recent)
+        live = (after, inner, who, recent, seen)
         ancestors, weights, live = decided(decision, weights, lambda a: _heirs(live, a, axis), live)
         stored = (ancestors, (happened, here.faults)) if recent is None else None
-        return (*live, weights, omega.leave(drawn)), (stored, (decision.size, decision.due))
+        return (*live, weights, omega.leave(chose)), (stored, (decision.size, decision.due))
 
     same = jnp.arange(axis.size, dtype=jnp.int32) if follows or not history else None
+    watch, inputs = None, (jnp.arange(n), steps, given)
+    init, recent, seen = carried(start, axes), None, None
+    first = jax.tree.map(lambda x: x[0], inputs)
+    if ahead is not None:
+        rest = Rest(node, env, scope, inputs, axes, axis)
+        alone = last and not follows and not moving(outer, axis)
+        own, state = drawn(state, axis)
+        past = front.past + own + scored(state, axis)
+        watch, seen = watching(ahead, rest, init, before.brought(state.sites), past, alone)
     # what was scored since the last point counts at the next
     now = weighted(front.log_weights, state, before)
-    outside_it, so_far = (moving(outer, axis), same), (now, state.omega)
-    inputs = (jnp.arange(n), steps, given)
-    init, recent = carried(start, axes), None
-    first = jax.tree.map(lambda x: x[0], inputs)
+    outside_it, so_far = (moving(outer, axis), same, None), (seen, now, state.omega)
     if holds_code(node.carry.type):
-        alone = lambda v: step((v, *outside_it, None, *so_far), first)[0][0]  # noqa: E731
-        init = closed_form(alone, init, node.span)
+        after_one = lambda v: step((v, *outside_it, *so_far), first)[0][0]  # noqa: E731
+        init = closed_form(after_one, init, node.span)
     if not history:
-        begin = (init, *outside_it, None, *so_far)
+        begin = (init, *outside_it, *so_far)
         (_, like), _ = jax.eval_shape(step, begin, first)[1]
         recent = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
-    (last, _, who, recent, weights, omega), (stored, points) = jax.lax.scan(
-        step, (init, *outside_it, recent, *so_far), inputs, length=n
+    (end_state, _, who, recent, seen, weights, omega), (stored, points) = jax.lax.scan(
+        step, (init, *outside_it[:2], recent, *so_far), inputs, length=n
     )
     if recent is None:
         links, happened = stored
@@ -113,6 +142,7 @@ def scan(
         log_weights=weights,
         lineage=before.then(composed),
         history=(*front.history, points),
+        past=None if seen is None else seen.past.data,
     )
     state = replace(
         state,
@@ -124,8 +154,8 @@ def scan(
     for name, s in observed.items():
         state = state.observing(name, s)
     if node.keep == "all":
-        last = kept if history else Forgotten(last, node.span)
-    return last, recorded(state, front, tuple(faults or ()))
+        end_state = kept if history else Forgotten(end_state, node.span)
+    return end_state, recorded(state, front, tuple(faults or ()))
 
 
 def _over_time(happened: Any, n: int) -> Any:
@@ -137,9 +167,9 @@ def _over_time(happened: Any, n: int) -> Any:
 
 def _heirs(live: Any, ancestors: Any, axis: Any) -> Any:
     """What a step leaves, as the children of `ancestors` see it."""
-    after, inner, who, recent = live
-    after, inner, recent = inherited((after, inner, recent), ancestors, axis)
-    return after, inner, None if who is None else who[ancestors], recent
+    after, inner, who, recent, seen = live
+    after, inner, recent, seen = inherited((after, inner, recent, seen), ancestors, axis)
+    return after, inner, None if who is None else who[ancestors], recent, seen
 
 
 def _either(before: list[Fault] | None, now: list[Fault] | None) -> list[Fault] | None:

@@ -14,6 +14,7 @@ import numpy as np
 from ppl.inference.kernels.algebra import Kernel, On, basic_kernels, parts_of
 from ppl.inference.kernels.basic import Gibbs, Prior
 from ppl.inference.kernels.machine.names import Index, read_address
+from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.inference.kernels.xla.move import Block
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.mixed import MixedDensity
@@ -22,8 +23,10 @@ from ppl.semantics.xla.held import is_at
 
 def held_by(kernel: Kernel) -> tuple[str, ...] | None:
     """The names whose discrete sites have to be held for a kernel: those that it names. None, for
-    all, if one of its parts moves whatever is discrete: `gibbs` or `prior` without names."""
-    return None if _free(kernel) else tuple(dict.fromkeys(_named(kernel)))
+    all, if one of its parts moves whatever is discrete (`gibbs` or `prior` without names), or runs
+    the program forward (`pgibbs`)."""
+    every = _free(kernel) or any(isinstance(k, ParticleGibbs) for k in basic_kernels(kernel))
+    return None if every else tuple(dict.fromkeys(_named(kernel)))
 
 
 def _free(kernel: Kernel) -> bool:
@@ -120,10 +123,10 @@ def sites_in(density: MixedDensity, block: Block) -> tuple[list[str], list[str]]
 
 
 def whole_sites(density: MixedDensity, block: Block) -> bool:
-    """Whether a block has all free coordinates of each site that it has any of."""
-    return all(
-        np.isin(i, block.z).all() or not np.isin(i, block.z).any() for _, i in _z_sites(density)
-    )
+    """Whether a block has all coordinates of each site that it has any of."""
+    found = [np.isin(i, block.z) for _, i in _z_sites(density)]
+    found += [np.isin(i, block.k) for _, i in _k_sites(density)]
+    return all(own.all() or not own.any() for own in found)
 
 
 def draws_in(density: MixedDensity, block: Block) -> dict[str, np.ndarray]:

@@ -26,11 +26,13 @@ from ppl.inference.kernels.basic import (
     RandomWalk,
     Slice,
 )
+from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.inference.kernels.xla import blocks
 from ppl.inference.kernels.xla.elliptical import elliptical_slice
 from ppl.inference.kernels.xla.gibbs import gibbs
 from ppl.inference.kernels.xla.mala import mala
 from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target
+from ppl.inference.kernels.xla.particle_gibbs import particle_gibbs
 from ppl.inference.kernels.xla.prior import prior
 from ppl.inference.kernels.xla.random_walk import random_walk
 from ppl.inference.kernels.xla.slice import slice_move
@@ -119,6 +121,8 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
             return mala(kernel, block, path)
         case HmcMove() | NutsMove():
             return trajectories(kernel, block, path, int(place.warmup))
+        case ParticleGibbs():
+            return _particles(kernel, block, path, place.density)
         case Gibbs():
             return gibbs(kernel, block, path, _options(place.density))
         case _:
@@ -165,6 +169,18 @@ def _elliptical(kernel: EllipticalSlice, block: Block, path: Path, density: Mixe
             hint=f'name the site without an index: elliptical_slice().on("{names[0]}")',
         )
     return elliptical_slice(kernel, block, path, frozenset(names))
+
+
+def _particles(kernel: ParticleGibbs, block: Block, path: Path, density: MixedDensity) -> Move:
+    continuous, discrete = blocks.sites_in(density, block)
+    if not blocks.whole_sites(density, block):
+        name = (continuous + discrete)[0]
+        raise fail(
+            "E819",
+            "`pgibbs` moves all elements of a site together",
+            hint=f'name the site without an index: pgibbs().on("{name}")',
+        )
+    return particle_gibbs(kernel, path, frozenset(continuous + discrete))
 
 
 # ------------------------------------------------------------------------------------ combinators

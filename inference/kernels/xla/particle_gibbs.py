@@ -1,0 +1,92 @@
+"""Particle Gibbs: the moved sites from one sweep of conditional SMC, given all others.
+
+n particles run the program, the first along the present point (`semantics.xla.conditional`). Where
+they are resampled, by independent draws from their weights, the first keeps its past, or with
+ancestor sampling draws it: by weight times the density of the retained future. At the end one
+particle is drawn by its weight. Law: `Invariant`, in whatever coordinates. Nothing is tuned.
+
+Andrieu, Doucet and Holenstein (2010), section 4.5; Lindsten, Jordan and Schön (2014), algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.inference.kernels.xla.move import (
+    Move,
+    Path,
+    Point,
+    Step,
+    Target,
+    nothing_tuned,
+    rate_of,
+    real,
+)
+from ppl.inference.population import Population
+from ppl.inference.resample import SCHEMES, Resample
+from ppl.semantics import distributions as D
+from ppl.semantics.distributions.pieces import Pieces
+from ppl.semantics.omega import path_hash
+from ppl.semantics.xla.points import Decision, Future, Policy
+
+
+def particle_gibbs(kernel: ParticleGibbs, path: Path, moved: frozenset[str]) -> Move:
+    """moved: the sites, all of whose coordinates it moves."""
+    policy = conditional_policy(kernel)
+
+    def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
+        density = target.density
+        assert density.sweep is not None
+        position = target.position(point.z, point.k)
+        inner = omega.enter(path_hash(path) >> 1)  # the program draws at paths of its own
+        inner, log_weights, found = density.sweep(
+            target.data, position, moved, kernel.particles, policy, inner
+        )
+        omega = omega.leave(inner)
+        omega, who = _categorical(omega, (*path, "which"), log_weights)
+        new = {**position, **{k: u[who] for k, u in found.items()}}
+        z = density.flatten(new) if density.sites else point.z
+        after = target.point(z, density.flatten_discrete(new))
+        changed = jnp.any(after.z != point.z) | jnp.any(after.k != point.k)
+        return Step(after, tuned, omega, {rate_of(path[-1]): real(changed)})
+
+    return Move(nothing_tuned, step, {rate_of(path[-1]): jnp.nan})
+
+
+def conditional_policy(kernel: ParticleGibbs) -> Policy:
+    """Multinomial resampling in which the first particle's ancestor is its own, or is drawn."""
+    scheme, resample = SCHEMES["multinomial"], Resample("multinomial", kernel.threshold)
+    n = kernel.particles
+
+    def at_point(
+        log_weights: Any, omega: Any, path: Path, future: Future | None = None
+    ) -> tuple[Any, Decision]:
+        population = Population(log_weights)
+        w, due, mass = population.weights, resample.due(population), population.log_mass
+        law = Pieces(n - 1, lambda: scheme.edges(w)[1:])
+        where = jnp.broadcast_to(due, (n - 1,))
+        omega, u = omega.draw(path, law, (n - 1,), where=where)
+        own: Any = 0
+        if kernel.ancestor_sampling and future is not None:
+            ahead = jax.lax.cond(due, future, lambda: jnp.zeros_like(log_weights))
+            omega, own = _categorical(omega, (*path, "retained"), log_weights + ahead, due)
+
+        def choose() -> tuple[Any, Any]:
+            others = scheme.ancestors(w, u)
+            ancestors = jnp.concatenate([jnp.full(1, own, others.dtype), others])
+            return ancestors, jnp.full(n, mass - math.log(n))
+
+        return omega, Decision(population.effective_size, due, choose)
+
+    return at_point
+
+
+def _categorical(omega: Any, path: Path, logits: Any, where: Any = None) -> tuple[Any, Any]:
+    """A draw with probabilities in proportion to the exponentials; what is no number has none."""
+    logits = jnp.where(logits < jnp.inf, logits, -jnp.inf)
+    return omega.draw(path, D.make("categorical_logit", (logits,)), (), where=where)
