@@ -72,8 +72,9 @@ last model takes no data.
     "E746": Code(
         "a setting of a check that makes no sense",
         """
-`limit` is the number of paths that may be run, at least 1, as are `particles`; `temperature` is
-positive; `within` is a distance, from 0 to 1.
+`limit` is the number of paths that may be run, at least 1, as are `particles`, `steps` and
+`trials`; `temperature` and `bound` are positive; `within` is a distance and `alpha` a probability,
+from 0 to 1; `level` is "auto", "exact", "numeric" or "sequential".
 
     check(kernel, program, Invariant(temperature=0))       # wrong: the prior is no posterior
     check(kernel, program, Invariant(temperature=0.3))     # the scores to the power 0.3
@@ -86,6 +87,27 @@ The contract `Enumerates` says that every atom of the measure comes once, with i
 
     [(True, log(0.2)), (True, log(0.1))]       # wrong
     [(True, log(0.2 + 0.1))]
+""",
+    ),
+    "E748": Code(
+        "more coordinates than quadrature takes",
+        """
+`ppl.verify.evidence` integrates the density of a program's free coordinates, of which there must be
+one or two. Finite discrete choices do not count, since they are summed out; a simplex of k has k - 1.
+
+    evidence(model(y=y))                  # wrong: mu, sigma and theta[0], …, theta[7]
+    evidence(model(y=y).given(theta=t))   # mu and sigma, given the others
+""",
+    ),
+    "E749": Code(
+        "a model whose calibration cannot be tested",
+        """
+Calibration draws parameters and data from the model, infers the parameters again, and looks at
+their ranks. So the model must observe its data parameters whole, by name, and score in no other
+way: a `factor` or a `condition` has no data that could be drawn.
+
+    model m(y: [real]) { mu ~ normal(0, 1); factor -sum((y - mu) ^ 2) }                      # wrong
+    model m(y: [real]) { mu ~ normal(0, 1); for v in y { observe v ~ normal(mu, 1) } }
 """,
     ),
 }

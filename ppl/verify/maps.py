@@ -1,0 +1,254 @@
+"""Maps and continuous kernels as functions of JAX: their Jacobians, and balance point by point.
+
+    Bijection    forward(x) -> y, log_determinant(x) -> log |det of the Jacobian|, inverse(y) -> x
+    Integrator   step(q, p) -> (q, p): of Hamilton's equations
+    Involution   map(x) -> x, accept(x, mapped) -> probability
+    Metropolis   propose(x, noise) -> x, accept(x, proposed) -> probability
+
+`check(subject, program, contract)`: `program` says which law a kernel keeps, by the density of its
+free coordinates; a log density as a function of a vector will do. Points are taken at random, from
+a hash of the subject's names, so that a check has one verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ppl.semantics.diagnostics import DiagnosticError, fail
+from ppl.verify.contracts import ChangesVariables, Contract, Invariant, KeepsVolume, Reversible
+from ppl.verify.runnable import Runnable
+from ppl.verify.sequential import seed_of
+from ppl.verify.subjects import Numeric, wrong
+from ppl.verify.verdict import Counterexample, Report, Verdict
+
+#: points, or pairs of points, that are tried
+POINTS = 24
+#: differences of logarithms, or of coordinates that are about 1, that are rounding
+TOLERANCE = 1e-8
+#: rounds of Newton's method by which the noise that leads back is found
+ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Bijection(Numeric):
+    """forward(x) -> y of as many numbers; log_determinant(x), a number; inverse(y) -> x, if there
+    is one. Points of `size` numbers, standard normal; or `points` (n, size), where they must lie in
+    a domain."""
+
+    forward: Callable[[Any], Any]
+    log_determinant: Callable[[Any], Any]
+    inverse: Callable[[Any], Any] | None = None
+    size: int = 3
+    points: Any = None
+    takes = (ChangesVariables,)
+
+    def verdict(self, program: Any, contract: Contract) -> Verdict:
+        import jax
+        import jax.numpy as jnp
+
+        x = _points(self.size, self.forward) if self.points is None else np.asarray(self.points)
+
+        def at(x: Any) -> Any:
+            y = self.forward(x)
+            if jnp.shape(y) != jnp.shape(x):
+                raise wrong(
+                    f"the map takes {jnp.shape(x)} numbers and gives {jnp.shape(y)}",
+                    "a map between coordinates has as many of them on both sides",
+                )
+            stated = jnp.asarray(self.log_determinant(x))
+            if stated.shape != ():
+                raise wrong(
+                    f"the log determinant of one point has the shape {stated.shape}",
+                    "it is one number: sum it over the coordinates",
+                )
+            back = x if self.inverse is None else self.inverse(y)
+            return stated, jnp.linalg.slogdet(jax.jacfwd(self.forward)(x))[1], back
+
+        stated, true, back = _every(at, x)
+        sides = [("log determinant", true, stated)]
+        sides += [(f"x[{i}] that comes back", x[:, i], back[:, i]) for i in range(x.shape[1])]
+        return _compared(sides, x, contract, "")
+
+
+@dataclass(frozen=True)
+class Integrator(Numeric):
+    """step(q, p) -> (q, p), of `size` numbers each."""
+
+    step: Callable[[Any, Any], tuple[Any, Any]]
+    size: int = 3
+    takes = (KeepsVolume,)
+
+    def verdict(self, program: Any, contract: Contract) -> Verdict:
+        import jax
+        import jax.numpy as jnp
+
+        n = self.size
+
+        def one(x: Any) -> Any:
+            q, p = self.step(x[:n], x[n:])
+            return jnp.concatenate([q, p])
+
+        def at(x: Any) -> Any:
+            turned = jnp.concatenate([jnp.ones(n), -jnp.ones(n)])
+            back = turned * one(turned * one(x))
+            return jnp.linalg.slogdet(jax.jacfwd(one)(x))[1], back
+
+        x = _points(2 * n, self.step)
+        volume, back = _every(at, x)
+        names = [f"{'qp'[i // n]}[{i % n}] that comes back" for i in range(2 * n)]
+        sides = [("log determinant", np.zeros(len(x)), volume)]
+        sides += [(name, x[:, i], back[:, i]) for i, name in enumerate(names)]
+        return _compared(sides, x, contract, "")
+
+
+@dataclass(frozen=True)
+class Involution(Numeric):
+    """map(x) -> x, which undoes itself; accept(x, mapped) -> the probability of going there.
+
+    x has the program's free coordinates, and then `extra` standard normal ones, momenta for
+    instance: Hamiltonian Monte Carlo is leapfrog steps with the momenta turned round at the end.
+    """
+
+    map: Callable[[Any], Any]
+    accept: Callable[[Any, Any], Any]
+    extra: int = 0
+    takes = (Reversible, Invariant)
+
+    def verdict(self, program: Any, contract: Contract) -> Verdict:
+        import jax
+        import jax.numpy as jnp
+
+        log_density, size, source = _target(program, contract)
+        x = _points(size + self.extra, self.map)
+
+        def joint(x: Any) -> Any:
+            return log_density(x[:size]) - 0.5 * jnp.sum(x[size:] ** 2)
+
+        def at(x: Any) -> Any:
+            y = self.map(x)
+            again = self.map(y)
+            volume = jnp.linalg.slogdet(jax.jacfwd(self.map)(x))[1]
+            there = joint(x) + jnp.log(self.accept(x, y))
+            back = joint(y) + jnp.log(self.accept(y, again)) + volume
+            return there, back, again, y
+
+        there, back, again, y = _every(at, x)
+        sides = [(f"x[{i}] that comes back", x[:, i], again[:, i]) for i in range(x.shape[1])]
+        sides.append(("log flow of the move", back, there))
+        return _compared(sides, x, contract, source, y)
+
+
+@dataclass(frozen=True)
+class Metropolis(Numeric):
+    """propose(x, noise) -> x, with standard normal noise of as many numbers as x; accept(x,
+    proposed) -> the probability of going there.
+
+    The density of a proposal is not asked for: it is that of the noise, by the proposal's Jacobian.
+    The noise that leads back is found by Newton's method.
+    """
+
+    propose: Callable[[Any, Any], Any]
+    accept: Callable[[Any, Any], Any]
+    takes = (Reversible, Invariant)
+
+    def verdict(self, program: Any, contract: Contract) -> Verdict:
+        import jax
+        import jax.numpy as jnp
+
+        log_density, size, source = _target(program, contract)
+        x, noise = np.split(_points(2 * size, self.propose), 2, axis=1)
+
+        def density(x: Any, z: Any) -> Any:
+            slope = jnp.linalg.slogdet(jax.jacfwd(self.propose, 1)(x, z))[1]
+            return -0.5 * jnp.sum(z**2) - slope
+
+        def leading(y: Any, x: Any, z: Any) -> Any:
+            for _ in range(ROUNDS):
+                slope = jax.jacfwd(self.propose, 1)(y, z)
+                z = z - jnp.linalg.solve(slope, self.propose(y, z) - x)
+            return z
+
+        def at(pair: Any) -> Any:
+            x, z = pair[:size], pair[size:]
+            y = self.propose(x, z)
+            w = leading(y, x, -z)
+            there = log_density(x) + density(x, z) + jnp.log(self.accept(x, y))
+            back = log_density(y) + density(y, w) + jnp.log(self.accept(y, x))
+            return there, back, jnp.max(jnp.abs(self.propose(y, w) - x)), y
+
+        there, back, missed, y = _every(at, np.concatenate([x, noise], 1))
+        if not (missed <= 1e-6).all():
+            why = "no noise was found that leads from a proposal back to where it came from"
+            return Verdict("INCONCLUSIVE", contract, why, Report("numeric"))
+        return _compared([("log flow of the move", back, there)], x, contract, source, y)
+
+
+def _points(size: int, *about: Any) -> Any:
+    return np.random.default_rng(seed_of(size, *about)).normal(size=(POINTS, size))
+
+
+def _every(f: Callable[[Any], Any], x: Any) -> Any:
+    """`f` at every point, in double precision; operation by operation, which costs less than to
+    compile it.
+
+    Raises:
+        DiagnosticError: E742, JAX cannot trace it.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from ppl.semantics.precision import precision
+
+    try:
+        with precision("double"):
+            return jax.tree.map(np.asarray, jax.vmap(f)(jnp.asarray(x)))
+    except DiagnosticError:
+        raise
+    except (jax.errors.JAXTypeError, TypeError, ValueError) as error:
+        first = str(error).split("\n")[0]
+        raise wrong(f"JAX cannot run it: {first}", "write it with `jax.numpy`") from None
+
+
+def _target(program: Any, contract: Contract) -> tuple[Callable[[Any], Any], int, str]:
+    """The log density of flat free coordinates, how many there are, and the program's text."""
+    temperature = getattr(contract, "temperature", 1.0)
+    if temperature != 1:
+        raise fail("E746", f"temperature = {temperature}: densities are checked at 1 alone")
+    if isinstance(program, tuple) and len(program) == 2 and callable(program[0]):
+        return program[0], int(program[1]), ""
+    model = Runnable.of(program)
+    density, data = model.target.density, model.target.data
+    if not density.size:
+        raise fail("E745", f"`{model.target.name}` has no continuous choices")
+    return (
+        lambda z: density.log_density(data, density.unflatten(z)), density.size, model.source
+    )  # fmt: skip
+
+
+def _compared(
+    sides: list[tuple[str, Any, Any]], x: Any, contract: Contract, source: str, to: Any = None
+) -> Verdict:
+    """PASS if both numbers of every side agree at every point; else FAIL at the worst."""
+    report = Report("numeric", compared=len(sides) * len(x))
+    worst = 0.0
+    for unit, expected, found in sides:
+        expected, found = np.asarray(expected, float), np.asarray(found, float)
+        with np.errstate(invalid="ignore"):  # of infinities
+            off = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+        off = np.where(found == expected, 0.0, np.where(np.isnan(off), np.inf, off))
+        i = int(np.argmax(off))
+        if off[i] > TOLERANCE:
+            at = f"x = {np.array2string(x[i], precision=6)}"
+            if to is not None:
+                at += f"\n   to     x = {np.array2string(to[i], precision=6)}"
+            example = Counterexample(source, at, unit, expected[i], found[i], None, ())
+            why = f"it is not so that {contract.says}: {unit}"
+            return Verdict("FAIL", contract, why, report, example, distance=float(off[i]))
+        worst = max(worst, float(off[i]))
+    return Verdict(
+        "PASS", contract, contract.says, report, smallest_effect=TOLERANCE, distance=worst
+    )
