@@ -74,12 +74,17 @@ class Particle:
     def trace(self) -> Trace:
         """Of one that has ended. Raises E504 if a name was drawn twice."""
         assert isinstance(self.run, Execution)
-        steps = list(_steps(self.sites))
-        sites = {k: site for step in reversed(steps) for k, site in step.items()}
-        if len(sites) < sum(map(len, steps)):
-            twice = next(k for k in sites if sum(k in step for step in steps) > 1)
-            raise named_twice(sites[twice].family)
-        return Trace(self.run, sites)
+        return Trace(self.run, merged(self.sites))
+
+
+def merged(cell: Any) -> dict[int, Site]:
+    """The sites of all steps, in the order of drawing. Raises E504 if a name was drawn twice."""
+    steps = list(_steps(cell))
+    sites = {k: site for step in reversed(steps) for k, site in step.items()}
+    if len(sites) < sum(map(len, steps)):
+        twice = next(k for k in sites if sum(k in step for step in steps) > 1)
+        raise named_twice(sites[twice].family)
+    return sites
 
 
 def _steps(cell: Any) -> Iterator[Sites]:

@@ -1,0 +1,199 @@
+"""Resample-move: particles that move at every suspension point.
+
+Composition: as `smc`; at every point, after the particles were resampled if that was due, each
+makes `moves` steps of a kernel on its *prefix*, the program run from its beginning to this point.
+The target of a move is the joint density of the prefix: of its sites and of its scores so far,
+never of what is still to come, and never the weights, which stay. Law: `ProperlyWeighted`, for the
+joint law of whole traces.
+
+Particles move whether they were resampled or not. Whether that is due depends on what they are, and
+moves that depended on it would keep no law: a kernel leaves alone the mean over all populations,
+not that over those with few effective particles. For the same reason particles that have ended stay
+as they are, and no move of another ends its run before this point.
+
+Gilks and Berzuini, "Following a moving target: Monte Carlo inference for dynamic Bayesian models"
+(2001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ppl.inference.kernels.algebra import Kernel, basic_kernels, check_kernel
+from ppl.inference.kernels.basic import Prior
+from ppl.inference.kernels.machine.conditional import Particle, Segment, merged
+from ppl.inference.kernels.machine.program import Program
+from ppl.inference.kernels.machine.steps import Step, Tally, step_of
+from ppl.inference.kernels.machine.traces import Trace, Turns
+from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.inference.population import Population
+from ppl.inference.resample import Resample, SchemeName
+from ppl.inference.settings import check_types
+from ppl.inference.smc import uniforms_of
+from ppl.semantics.diagnostics import fail
+from ppl.semantics.machine import Execution, Suspended
+from ppl.semantics.machine.omega import Source
+
+#: (steps done, particles, step)
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rmsmc:
+    """Settings: those of `smc`, the kernel (`ppl.kernels`; by default single-site
+    Metropolis-Hastings), and how many steps of it each particle makes at every point."""
+
+    particles: int = 1_000
+    threshold: float = 0.5
+    scheme: SchemeName = "systematic"
+    kernel: Kernel | None = None
+    moves: int = 1
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.particles < 1:
+            raise fail("E811", f"particles = {self.particles}: it must be at least 1")
+        if self.moves < 1:
+            raise fail("E811", f"moves = {self.moves}: it must be at least 1")
+        if not 0 <= self.threshold <= 1:
+            raise fail("E811", f"threshold = {self.threshold}: it must be between 0 and 1")
+        if self.kernel is not None:
+            check_kernel(self.kernel)
+            if any(isinstance(k, ParticleGibbs) for k in basic_kernels(self.kernel)):
+                raise fail(
+                    "E811",
+                    "`pgibbs` runs programs to the end, and `rmsmc` moves particles on their way",
+                    hint="move by prior, gibbs or random_walk",
+                )
+
+    @property
+    def policy(self) -> Resample:
+        """Who goes on at a suspension point."""
+        return Resample(self.scheme, self.threshold)
+
+
+class Prefix(NamedTuple):
+    """A run that has come to a point, as kernels look at it: one that has ended before has weight
+    zero."""
+
+    run: Suspended | Execution
+
+    @property
+    def log_weight(self) -> Any:
+        return self.run.log_weight
+
+    @property
+    def alive(self) -> bool:
+        return isinstance(self.run, Suspended)
+
+
+def prefix_of(program: Program, points: int) -> Program:
+    """The program up to a point, where its runs stop. What was learnt of names is shared."""
+
+    def upto(start: Suspended, omega: Any) -> Suspended | Execution:
+        at: Suspended | Execution = start
+        for _ in range(points):
+            if isinstance(at, Execution):
+                break
+            at = at.resume(omega)
+        return at
+
+    quick, named = program.start(), program.start(named=True)
+    return replace(
+        program,
+        run=lambda omega: Prefix(upto(quick, omega)),
+        record=lambda omega: upto(named, omega),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """Particles and the population of their weights. tally: of all moves so far."""
+
+    particles: Sequence[Particle]
+    population: Population
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def runs(self) -> Sequence[Suspended | Execution]:
+        return [p.run for p in self.particles]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some particle has not ended."""
+        return any(p.waits for p in self.particles)
+
+
+@dataclass(frozen=True, eq=False)
+class ResampleMove:
+    """The steps of all particles of a program."""
+
+    program: Program
+    settings: Rmsmc
+    _moves: dict[int, Step] = field(default_factory=dict)
+
+    def spawn(self) -> Moving:
+        """All particles where the program begins."""
+        n = self.settings.particles
+        return Moving([Particle(self.program.start(), None, 0.0)] * n, Population.fresh(n))
+
+    def step(self, at: Moving, source: Source, t: int) -> Moving:
+        """Each particle to its next point; there resampled, if that is due, and moved."""
+        particles = [
+            p.resumed(Segment({}, source.at(t, i))) if p.waits else replace(p, increment=0.0)
+            for i, p in enumerate(at.particles)
+        ]
+        population = at.population.scored(np.array([p.increment for p in particles]))
+        after = Moving(particles, population, at.tally)
+        if not after.waiting:
+            return after
+        ancestors, population = self.settings.policy(population, uniforms_of(source, t))
+        n, step = len(particles), self.moves(t)
+        chosen = enumerate(particles[a] for a in ancestors.tolist())
+        moved = [
+            move(p, step, self.settings.moves, Turns(source, 1 + t * n + i), at.tally)
+            if p.waits
+            else p
+            for i, p in chosen
+        ]
+        return Moving(moved, population, at.tally)
+
+    def moves(self, t: int) -> Step:
+        """The kernel's step at the points that end step t."""
+        if t not in self._moves:
+            kernel = self.settings.kernel or Prior()
+            self._moves[t] = step_of(kernel, prefix_of(self.program, t + 1))
+        return self._moves[t]
+
+
+def move(particle: Particle, step: Step, times: int, turns: Turns, tally: Tally) -> Particle:
+    """A particle after some steps of a kernel on its prefix."""
+    trace = Trace(Prefix(particle.run), merged(particle.sites))  # type: ignore[arg-type]
+    for _ in range(times):
+        trace = step(trace, turns, tally)
+    prefix: Any = trace.execution
+    return Particle(prefix.run, (None, trace.sites), particle.increment)
+
+
+def run_moving(
+    program: Program, settings: Rmsmc, source: Source, *, progress: Progress | None = None
+) -> Moving:
+    """Particles to their ends.
+
+    Raises:
+        DiagnosticError: E712, E855, E819, the kernel does not fit the program.
+    """
+    every = ResampleMove(program, settings)
+    at = every.spawn()
+    for t in count():
+        at = every.step(at, source, t)
+        if progress is not None:
+            progress(settings.particles, settings.particles, t)
+        if not at.waiting:
+            return at
+    raise AssertionError("unreachable")
