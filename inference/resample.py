@@ -7,7 +7,8 @@ A scheme is a deterministic function of uniform numbers, and says at which *edge
 each number changes. So its exact law is that of one finite choice a number, among the intervals
 between edges, each represented by its midpoint through the same code: tapes enumerate it.
 
-Douc, Cappé and Moulines, "Comparison of resampling schemes for particle filtering" (2005).
+Douc, Cappé and Moulines, "Comparison of resampling schemes for particle filtering" (2005); Gerber,
+Chopin and Whiteley, "Negative association, ordering and convergence of resampling methods" (2019).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ Array = Any
 #: where in (0, 1) the use of each number changes. Where `where` is false they are not used.
 Uniforms = Callable[[int, Callable[[], Array], Array], Array]
 
-SchemeName = Literal["multinomial", "stratified", "systematic", "residual"]
+#: whether to resample: one boolean, from the weights as arrays of NumPy or JAX
+When = Callable[[Population], Array]
+
+SchemeName = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
 
 
 @dataclass(frozen=True)
@@ -108,27 +112,69 @@ def _residual_ancestors(w: Array, u: Array) -> Array:
 # the whole part of n·w in copies, the rest by independent draws from the remainders
 _RESIDUAL = Scheme(lambda n: n, _residual_edges, _residual_ancestors)
 
+
+def _duels(w: Array) -> tuple[Array, Array, Array]:
+    """Of the Srinivasan sampling process: whole copies; at which of n - 1 duels one more is made;
+    and with what probability the next particle stays in the game.
+
+    Fractions of a copy are moved between the particle in the game and the next, until one of them
+    has none, or a whole one, and leaves. Who stays is random; what is then left of a copy is not:
+    it is the fraction of their running sum.
+    """
+    xp = w.__array_namespace__()
+    whole, _, rest = _shares(w)
+    upto = xp.cumsum(rest)
+    mine, next_ = (upto - xp.floor(upto))[:-1], rest[1:]
+    made = xp.floor(upto[1:]) > xp.floor(upto[:-1])
+    whom = xp.where(made, 1 - next_, next_)
+    both = xp.where(made, 2 - mine - next_, mine + next_)
+    return whole, made, whom / xp.where(both > 0, both, xp.ones_like(both))
+
+
+def _ssp_ancestors(w: Array, u: Array) -> Array:
+    xp = w.__array_namespace__()
+    n, (whole, made, stays) = w.shape[0], _duels(w)
+    entered = xp.concat([xp.ones(1, dtype=bool), u < stays])  # the first is in the game
+    left = n - xp.sum(whole) - xp.sum(xp.where(made, 1.0, 0.0))  # a copy lost by rounding
+    copies = xp.concat([xp.where(made, 1.0, 0.0), xp.reshape(left, (1,))])
+    # who leaves at once takes the copy made then; others that of the duel that they lose later
+    at_once = xp.concat([xp.zeros(1), copies[:-1]])
+    so_far = xp.cumsum(xp.where(entered, 1, 0))
+    later = xp.take(copies, xp.searchsorted(so_far, so_far + 1, side="left") - 1)
+    counts = whole + xp.where(entered, later, at_once)
+    slots = xp.searchsorted(xp.cumsum(counts), _slots(w), side="right")
+    return xp.minimum(slots, n - 1)
+
+
+# every particle's number of copies is n·w rounded up or down, by one number a particle
+_SSP = Scheme(lambda n: n - 1, lambda w: _duels(w)[2][:, None], _ssp_ancestors)
+
 SCHEMES: dict[str, Scheme] = {
     "multinomial": _MULTINOMIAL,
     "stratified": _STRATIFIED,
     "systematic": _SYSTEMATIC,
     "residual": _RESIDUAL,
+    "ssp": _SSP,
 }
 
 
 @dataclass(frozen=True)
 class Resample:
-    """The policy at a suspension point: resample when the effective size is below a share of n.
+    """The policy at a suspension point: resample when the effective size is below a share of n, or
+    when a predicate of the population says so.
 
     Law: `ProperlyWeighted`, whatever decides *when*, since that is a function of the weights.
     """
 
     scheme: SchemeName = "systematic"
     threshold: float = 0.5
+    when: When | None = None
 
     def due(self, population: Population) -> Array:
         """Whether to resample now. A population without mass goes on as it is."""
         size = population.effective_size
+        if self.when is not None:
+            return self.when(population) & (size > 0)
         return (size < self.threshold * population.size) & (size > 0)
 
     def __call__(self, population: Population, uniforms: Uniforms) -> tuple[Array, Population]:

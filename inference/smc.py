@@ -22,7 +22,7 @@ import numpy as np
 
 from ppl.inference.choices import ANCESTOR, UNIFORM
 from ppl.inference.population import Population
-from ppl.inference.resample import Resample, SchemeName, Uniforms
+from ppl.inference.resample import Resample, SchemeName, Uniforms, When
 from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Suspended
@@ -36,13 +36,16 @@ Progress = Callable[[int, int, int], None]
 @dataclass(frozen=True, kw_only=True)
 class Smc:
     """Settings: particles; resample by `scheme` when the effective sample size is below `threshold`
-    times their number (0: never; 1: at every point). Without `keep_history` (on XLA) what loops did
-    before their last step is not kept, and memory does not grow with their steps."""
+    times their number (0: never; 1: at every point), or `when` a function of the population says so
+    (its `effective_size`, `weights`, `log_weights`; arrays of NumPy, or of JAX on XLA). Without
+    `keep_history` (on XLA) what loops did before their last step is not kept, and memory does not
+    grow with their steps."""
 
     particles: int = 1_000
     threshold: float = 0.5
     scheme: SchemeName = "systematic"
     keep_history: bool = True
+    when: When | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -50,11 +53,13 @@ class Smc:
             raise fail("E811", f"particles = {self.particles}: it must be at least 1")
         if not 0 <= self.threshold <= 1:
             raise fail("E811", f"threshold = {self.threshold}: it must be between 0 and 1")
+        if not (self.when is None or callable(self.when)):
+            raise fail("E811", f"when = {self.when!r}: it must be a function of the population")
 
     @property
     def policy(self) -> Resample:
         """What happens at a suspension point."""
-        return Resample(self.scheme, self.threshold)
+        return Resample(self.scheme, self.threshold, self.when)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +107,7 @@ def advance(
 
 def resample(particles: Particles, policy: Resample, source: Source, step: int) -> Particles:
     """What the policy makes of them."""
-    ancestors, population = policy(particles.population, _uniforms(source, step))
+    ancestors, population = policy(particles.population, uniforms_of(source, step))
     chosen = ancestors.tolist()
     runs, lineages = particles.runs, particles.lineages
     return Particles([runs[a] for a in chosen], population, [lineages[a] for a in chosen])
@@ -121,7 +126,7 @@ def run_smc(
     return particles
 
 
-def _uniforms(source: Source, step: int) -> Uniforms:
+def uniforms_of(source: Source, step: int) -> Uniforms:
     """Number k of a step comes from slot k of the step, at a path of its own."""
 
     def uniforms(n: int, edges: Callable[[], Any], where: Any) -> Any:

@@ -39,13 +39,42 @@ def test_each_particle_is_chosen_in_proportion_to_its_weight(name, w):
     assert all(w[list(key)].min() > 0 for key in found)
 
 
-@pytest.mark.parametrize("name", ["systematic", "residual"])
+@pytest.mark.parametrize("name", ["systematic", "residual", "ssp"])
 def test_counts_of_low_variance_schemes_are_near_their_means(name):
     for key in law(SCHEMES[name], W):
         counts = np.bincount(key, minlength=5)
         below = np.floor(5 * W)
         assert np.all(counts >= below)
         assert name == "residual" or np.all(counts <= below + 1)
+
+
+def test_srinivasan_sampling_rounds_every_count_up_or_down_and_is_negatively_associated():
+    w = np.array([0.11, 0.27, 0.32, 0.05, 0.25])
+    found = law(SCHEMES["ssp"], w)
+    counts = np.array([np.bincount(key, minlength=5) for key in found])
+    p = np.array(list(found.values()))
+    assert np.all(np.abs(counts - 5 * w) < 1)
+    up = counts > np.floor(5 * w + 1e-12)
+    joint = (p[:, None, None] * up[:, :, None] * up[:, None, :]).sum(axis=0)
+    excess = joint - np.outer(np.diag(joint), np.diag(joint))
+    assert np.all(excess[~np.eye(5, dtype=bool)] < 1e-12) and excess.min() < -0.05
+
+
+def test_one_particle_and_equal_weights_stay():
+    for name, scheme in SCHEMES.items():
+        u = np.full(8, 0.3)
+        assert scheme.ancestors(np.ones(1), u[: scheme.count(1)]).tolist() == [0]
+        if name not in ("multinomial", "residual"):
+            same = scheme.ancestors(np.full(8, 0.125), u[: scheme.count(8)])
+            assert same.tolist() == list(range(8))
+
+
+def test_a_predicate_of_the_population_says_when():
+    heavy = Resample("multinomial", when=lambda p: p.weights.max() > 0.6)
+    for log_weights, expected in (([-1.0, -1.2, -4.0], False), ([-0.1, -1.6, -4.0], True)):
+        population = Population(np.array(log_weights))
+        assert bool(heavy.due(population)) is expected
+    assert not heavy.due(Population(np.full(3, -math.inf)))
 
 
 def test_multinomial_slots_are_independent():
@@ -90,7 +119,7 @@ def test_the_policy_keeps_the_mass_and_waits_until_it_is_due():
     assert same.tolist() == [0, 1, 2] and np.array_equal(kept.log_weights, none.log_weights)
 
 
-@pytest.mark.parametrize("name", ["residual", "systematic"])
+@pytest.mark.parametrize("name", ["residual", "systematic", "ssp"])
 def test_the_policy_is_the_same_function_under_jax(name):
     import jax
     import jax.numpy as jnp
