@@ -24,7 +24,6 @@ from ppl.inference.annealing import Bridge
 from ppl.inference.chains import seed_words
 from ppl.inference.importance import WeightedDraws
 from ppl.inference.population import Population
-from ppl.inference.rejuvenate import few
 from ppl.inference.student_mixture import StudentMixture, draw, fitted, log_density, started
 from ppl.inference.temperatures import next_temperature
 from ppl.inference.tempered import bridge_of
@@ -40,6 +39,8 @@ Omega = Any
 DEFENSIVE = 0.1
 #: effective draws that a fit should have for every coordinate of a component
 PER_COORDINATE = 10
+#: steps of a fit
+STEPS = 3
 
 
 def run_adaptive(density: Density, data: Any, settings: Importance, *, seed: int) -> WeightedDraws:
@@ -59,48 +60,58 @@ def run_adaptive(density: Density, data: Any, settings: Importance, *, seed: int
 def _compiled(density: Density, settings: Importance) -> Callable[..., Any]:
     def run(data: Any, seed: Any) -> tuple[Array, Array]:
         bridge, omega = bridge_of(density, data), Key(jax.random.wrap_key_data(seed))
-        n, rounds = settings.particles // settings.rounds, settings.rounds
-        q = adapted(bridge, omega, n, rounds, settings.components)
-        return weighted(bridge, omega.enter(rounds), q, settings.particles)
+        return sample(bridge, omega, settings)
 
     return jax.jit(run)
 
 
-def adapted(bridge: Bridge, omega: Omega, n: int, rounds: int, components: int) -> StudentMixture:
-    """The proposal after so many rounds of n draws each, the first from the prior."""
-    inner, first, log_weights = bridge.start(omega.enter(0), n)
-    wanted = PER_COORDINATE * first.shape[1] * components
-    prior, target = (bridge.log_density(first, jnp.asarray(t)) for t in (0.0, 1.0))
-    target = jnp.where(log_weights > -jnp.inf, target, -jnp.inf)
-    weights = tamed(target - prior, wanted)
-    inner, at = few(inner, weights, components)
-    q = fitted(started(first, weights, at), first, weights)
+def sample(bridge: Bridge, omega: Omega, settings: Importance) -> tuple[Array, Array]:
+    """Positions (particles, d) and their log weights, of which the mean is the evidence."""
+    n, rounds = settings.particles, settings.rounds
+    some = math.ceil(DEFENSIVE * n)
+    _, starts, log_weights = bridge.start(omega.enter(0), n // rounds + some)
+    legal = log_weights > -jnp.inf
+    fit = (starts[some:], legal[some:])
+    q = adapted(bridge, omega, *fit, rounds, settings.components)
+    return weighted(bridge, omega.enter(rounds), q, starts[:some], legal[:some], n - some)
 
-    def room(row: Array, blank: float) -> Array:
-        return jnp.full((rounds, *row.shape), blank, row.dtype).at[0].set(row)
+
+def adapted(
+    bridge: Bridge, omega: Omega, first: Array, legal: Array, rounds: int, components: int
+) -> StudentMixture:
+    """The proposal after so many rounds of n draws each, the first of which is given: (n, d) from
+    the prior, of no weight where they are not legal."""
+    n = first.shape[0]
+    wanted = PER_COORDINATE * first.shape[1] * components
+    q = started(first, jnp.full(n, 1 / n), jnp.arange(components))
+
+    def room(row: Array) -> Array:
+        return jnp.zeros((rounds, *row.shape), row.dtype)
 
     # the draws of every round, the densities of target and prior there, and all proposals so far
-    draws = (room(first, 0.0), room(target, -jnp.inf), room(prior, 0.0))
+    draws = (room(first), room(first[:, 0]), room(first[:, 0]))
     past = jax.tree.map(lambda a: jnp.broadcast_to(a, (rounds, *a.shape)), q)
+    made = jnp.arange(rounds)
 
-    def following(r: Array, carry: Any) -> Any:
+    def round_of(r: Array, carry: Any) -> Any:
         q, past, (xs, targets, priors) = carry
         past = jax.tree.map(lambda all_of_them, new: all_of_them.at[r].set(new), past, q)
         _, x = draw(omega.enter(r), q, n)
+        x = jnp.where(r == 0, first, x)
+        target = bridge.log_density(x, jnp.ones(()))
         xs = xs.at[r].set(x)
-        targets = targets.at[r].set(bridge.log_density(x, jnp.ones(())))
+        targets = targets.at[r].set(jnp.where((r == 0) & ~legal, -jnp.inf, target))
         priors = priors.at[r].set(bridge.log_density(x, jnp.zeros(())))
-        made = jnp.arange(rounds)
-        used = (made >= 1) & (made <= r)
         everywhere = xs.reshape(-1, xs.shape[-1])
-        over = jax.vmap(lambda q: log_density(q, everywhere))(past)
-        over = jnp.where(used[:, None], over, -jnp.inf)
+        over = jax.lax.map(lambda q: log_density(q, everywhere), past)
+        over = jnp.where(((made >= 1) & (made <= r))[:, None], over, -jnp.inf)
         mixture = logsumexp(jnp.concatenate([priors.reshape(1, -1), over]), axis=0)
         ratio = jnp.where(made[:, None] <= r, targets, -jnp.inf).reshape(-1) - mixture
         weights = tamed(ratio, wanted)
-        return fitted(q, everywhere, weights), past, (xs, targets, priors)
+        q = jax.lax.fori_loop(0, STEPS, lambda _, q: fitted(q, everywhere, weights), q)
+        return q, past, (xs, targets, priors)
 
-    q, _, _ = jax.lax.fori_loop(1, rounds, following, (q, past, draws))
+    q, _, _ = jax.lax.fori_loop(0, rounds, round_of, (q, past, draws))
     return q
 
 
@@ -116,15 +127,15 @@ def tamed(log_weights: Array, wanted: int) -> Array:
     return flat.scored(t * log_weights).weights
 
 
-def weighted(bridge: Bridge, omega: Omega, q: StudentMixture, n: int) -> tuple[Array, Array]:
-    """n draws from prior and proposal, and their log weights; positions (n, d)."""
-    some = math.ceil(DEFENSIVE * n)
-    omega, defensive, log_weights = bridge.start(omega, some)
-    omega, rest = draw(omega, q, n - some)
-    x = jnp.concatenate([defensive, rest])
+def weighted(
+    bridge: Bridge, omega: Omega, q: StudentMixture, starts: Array, legal: Array, n: int
+) -> tuple[Array, Array]:
+    """Draws from the prior and n from the proposal, and the log weights of all."""
+    _, rest = draw(omega, q, n)
+    x = jnp.concatenate([starts, rest])
     prior, target = (bridge.log_density(x, jnp.asarray(t)) for t in (0.0, 1.0))
-    share = some / n
+    share = len(starts) / len(x)
     mixture = jnp.logaddexp(math.log(share) + prior, math.log1p(-share) + log_density(q, x))
-    legal = jnp.concatenate([log_weights, jnp.zeros(n - some)]) > -jnp.inf
     ratio = target - mixture
-    return x, jnp.where(legal & ~jnp.isnan(ratio), ratio, -jnp.inf)
+    possible = jnp.concatenate([legal, jnp.ones(n, bool)]) & ~jnp.isnan(ratio)
+    return x, jnp.where(possible, ratio, -jnp.inf)
