@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ppl.inference.mcmc import Mcmc as mcmc
     from ppl.inference.nuts import Nuts as nuts
     from ppl.inference.pgibbs import Pgibbs as pgibbs
+    from ppl.inference.resample_move import Rmsmc as rmsmc
     from ppl.inference.smc import Smc as smc
     from ppl.inference.tempered import Ais as ais
     from ppl.inference.tempered import TemperedSmc as tempered_smc
@@ -74,6 +75,7 @@ _HOME = {
     "read_data": ("ppl.files", "read_data"),
     "tempered_smc": ("ppl.inference.tempered", "TemperedSmc"),
     "waste_free": ("ppl.inference.tempered", "WasteFree"),
+    "rmsmc": ("ppl.inference.resample_move", "Rmsmc"),
     "smc": ("ppl.inference.smc", "Smc"),
     "Diagnostic": ("ppl.semantics.diagnostics", "Diagnostic"),
     "DiagnosticError": ("ppl.semantics.diagnostics", "DiagnosticError"),

@@ -16,7 +16,7 @@ from ppl.semantics.machine.limits import Limits
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine; on XLA if their kernel is one that it has
-MACHINE_ONLY = ("mcmc", "pgibbs")
+MACHINE_ONLY = ("mcmc", "pgibbs", "rmsmc")
 
 
 def on_engine(
@@ -85,7 +85,7 @@ def on_engine(
 def _has_xla_kernel(method: Any) -> bool:
     """Whether a method that runs on the machine by itself was given a kernel that XLA runs."""
     kernel = getattr(method, "kernel", None)
-    return kernel is not None and runs_on_xla(kernel)
+    return kernel is not None and name_of(method) != "rmsmc" and runs_on_xla(kernel)
 
 
 def checked_limits(limits: Any) -> Limits:

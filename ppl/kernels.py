@@ -17,16 +17,22 @@ from ppl.inference.kernels.basic import NutsMove as nuts
 from ppl.inference.kernels.basic import Prior as prior
 from ppl.inference.kernels.basic import RandomWalk as random_walk
 from ppl.inference.kernels.basic import Slice as slice
+from ppl.inference.kernels.particle import ParticleGibbs as pgibbs
+from ppl.inference.kernels.programmed import involution as involution
+from ppl.inference.kernels.programmed import proposal as proposal
 
 __all__ = [
     "Kernel",
     "elliptical_slice",
     "gibbs",
     "hmc",
+    "involution",
     "mala",
     "mixture",
     "nuts",
+    "pgibbs",
     "prior",
+    "proposal",
     "random_walk",
     "slice",
 ]

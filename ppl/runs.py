@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ppl.inference.mcmc import Chain
 
 #: methods that the machine has
-METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs")
+METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "rmsmc")
 
 
 #: kinds of moves whose acceptance is told one by one
@@ -63,7 +63,14 @@ class Stopped(KeyboardInterrupt):
 def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     """Executions of a program by one of METHODS."""
     name = name_of(method)
-    run = {"importance": _importance, "exact": _exact, "smc": _smc, "mcmc": _mcmc, "pgibbs": _mcmc}
+    run = {
+        "importance": _importance,
+        "exact": _exact,
+        "smc": _smc,
+        "mcmc": _mcmc,
+        "pgibbs": _mcmc,
+        "rmsmc": _rmsmc,
+    }
     return run[name](method, target if name == "exact" else target.sampler, seed, progress)
 
 
@@ -144,6 +151,28 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         np.asarray(found.population.log_weights) + np.log(n),
         lambda i: follow(start, found.lineages[i], key),
         found.log_evidence,
+    )
+
+
+def _rmsmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.kernels.machine.program import Program
+    from ppl.inference.resample_move import run_moving
+
+    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    with progress_bar(None if progress else False, title="particles") as report:
+
+        def at(done: int, n: int, step: int) -> None:
+            if report is not None:
+                report(done, n, {"step": step})
+
+        found = run_moving(program, method, key, progress=at)
+    traces = [p.trace() for p in found.particles]
+    weights = np.asarray(found.population.log_weights)
+    return Runs(
+        [t.execution for t in traces],
+        weights + np.log(len(traces)),
+        lambda i: program.again(traces[i], key),
+        float(found.population.log_mass),
     )
 
 

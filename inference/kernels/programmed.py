@@ -1,0 +1,88 @@
+"""Kernels that a user writes: proposals that are programs, and involutions.
+
+Both are for the machine, whose traces have any structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ppl.inference.kernels.algebra import Kernel
+from ppl.semantics.diagnostics import fail
+
+#: values by name, as results show them
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal(Kernel):
+    """Metropolis-Hastings by a program: `model` draws new values for the sites that its own sites
+    are named as.
+
+    Its parameters are named as values of the trace, whose present values they get; others are
+    given in `data`.
+    """
+
+    name: ClassVar[str] = "proposal"
+    model: Any
+    data: Values = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        check_model("proposal", self.model)
+
+    def __str__(self) -> str:
+        return f"proposal({self.model.name})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Involution(Kernel):
+    """Reversible jump: `move(values, auxiliary)` gives the values of another trace, and the
+    auxiliary values with which it would come back.
+
+    `auxiliary` is a model that draws the auxiliary values, its parameters as of `Proposal`.
+    `log_jacobian(values, auxiliary)` is the log of the absolute determinant of the derivative of
+    the continuous values; without it, it is worked out by finite differences.
+    """
+
+    name: ClassVar[str] = "involution"
+    move: Callable[[dict[str, Any], dict[str, Any]], tuple[Values, Values]]
+    auxiliary: Any = None
+    data: Values = field(default_factory=dict, compare=False)
+    log_jacobian: Callable[[dict[str, Any], dict[str, Any]], float] | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.move):
+            raise fail("E811", f"move = {self.move!r}: it must be a function")
+        if self.auxiliary is not None:
+            check_model("involution", self.auxiliary)
+
+    def __str__(self) -> str:
+        return f"involution({getattr(self.move, '__name__', 'move')})"
+
+
+def proposal(model: Any, **data: Any) -> Proposal:
+    """A kernel that proposes by a model."""
+    return Proposal(model=model, data=data)
+
+
+def involution(
+    move: Callable[[dict[str, Any], dict[str, Any]], tuple[Values, Values]],
+    auxiliary: Any = None,
+    *,
+    log_jacobian: Callable[[dict[str, Any], dict[str, Any]], float] | None = None,
+    **data: Any,
+) -> Involution:
+    """A kernel that jumps by an involution of values and auxiliary values."""
+    return Involution(move=move, auxiliary=auxiliary, data=data, log_jacobian=log_jacobian)
+
+
+def check_model(kernel: str, model: Any) -> None:
+    """Raise E817 for what is no model."""
+    if not (hasattr(model, "machine") and hasattr(model, "parameters")):
+        raise fail(
+            "E817",
+            f"`{kernel}` needs a model, not {type(model).__name__}",
+            hint='compile one: ppl.compile("model q(x: real) { x ~ normal(x, 0.5) }").q',
+        )
