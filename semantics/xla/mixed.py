@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics.density import SiteInfo
+from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.mixed import DiscreteSite, MixedDensity, Whitened
 from ppl.semantics.xla import conditional
 from ppl.semantics.xla.axes import Arr
@@ -30,13 +31,27 @@ from ppl.semantics.xla.summing import Summing
 from ppl.semantics.xla.whiten import Whiten
 
 
+#: what summing raises where choices are coupled, or a loop's state depends on them
+UNSUMMABLE = ("E805", "E806")
+
+
 def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDensity:
     """The density of data of these shapes that holds the discrete sites at or below these names
-    (None: all of them), and those whose values cannot be listed.
+    (None: all of them), and those that cannot be summed out: the sites whose values have no list;
+    all, if the program cannot sum out the others together."""
+    try:
+        density = _density(bound, data, names)
+        zeros = {s.path: jnp.zeros(s.unconstrained_shape) for s in density.sites}
+        zeros |= {s.path: jnp.zeros(s.shape, int) for s in density.discrete}
+        jax.eval_shape(density.log_density, dict(data), zeros)
+    except DiagnosticError as error:
+        if names is None or error.diagnostics[0].code not in UNSUMMABLE:
+            raise
+        return _density(bound, data, None)
+    return density
 
-    Raises:
-        DiagnosticError: what summing the others raises (E805, E806).
-    """
+
+def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDensity:
     flat, tree = jax.tree.flatten(dict(data))
     shapes = tuple((x.shape, str(x.dtype)) for x in flat)
     sites, discrete, loops = _coordinates(bound, data, names)

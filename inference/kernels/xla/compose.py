@@ -76,10 +76,13 @@ def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = 
     )
     left = blocks.unmoved(density, union)
     if left and not part:
+        shown = " and ".join(f"`{name}`" for name in left[:3]) + (" and others" if left[3:] else "")
+        finite = any(s.path == left[0] and s.options for s in density.discrete)
+        suited = "gibbs" if finite else "random_walk"
         raise fail(
             "E863",
-            f"the kernel never moves `{left[0]}`, which would stay where it starts",
-            hint=f'add a kernel for it: ….then(kernels.random_walk().on("{left[0]}"))',
+            f"the kernel never moves {shown}: the chain would keep the first value",
+            hint=f'add a kernel for it: ….then(kernels.{suited}().on("{left[0]}"))',
         )
     return move
 
