@@ -30,7 +30,6 @@ from ppl.semantics.xla.state import SiteRule, State, total
 from ppl.semantics.xla.summing import Summing
 from ppl.semantics.xla.whiten import Whiten
 
-
 #: what summing raises where choices are coupled, or a loop's state depends on them
 UNSUMMABLE = ("E805", "E806")
 
