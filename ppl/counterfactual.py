@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from ppl.engines import checked_limits
 from ppl.infer import infer
-from ppl.interventions import listed, together
+from ppl.interventions import listed
 from ppl.methods import as_method
 from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import DiagnosticError, fail
-from ppl.semantics.precision import precision
-from ppl.xla import is_observation, named, observed, posterior_of
+from ppl.semantics.machine.limits import Limits
 
 #: executions that noise is drawn for where the posterior is a list of a few
 DRAWS = 4_000
@@ -36,6 +36,7 @@ def counterfactual(
     seed: int = 0,
     progress: bool = True,
     engine: str = "auto",
+    limits: Limits | None = None,
 ) -> Posterior:
     """What would have been seen, given `evidence`, had the names in `do` had these values.
 
@@ -54,7 +55,7 @@ def counterfactual(
 
     Returns the choices, named values, observations (by their names) and result of the imagined
     world. A posterior that is an exact list of executions is repeated to about 4000 entries, since
-    the noise of discrete choices is drawn.
+    the noise of discrete choices is drawn. `limits` bound runs on the machine, as in `infer`.
 
     Raises:
         DiagnosticError: E855 to E859, a name or value does not fit (see `Target.do`), or noise
@@ -75,6 +76,8 @@ def counterfactual(
     if engine == "machine" or (engine == "auto" and _for_machine(target)):
         from ppl.machine import imagined_on_machine
 
+        budget = checked_limits(limits).begin()
+        factual, before = replace(factual, budget=budget), replace(before, budget=budget)
         found = imagined_on_machine(method, factual, before, settings, seed, progress, draws=DRAWS)
         return replace(found, model=name)
     if engine == "xla" and target.unfit is not None:
@@ -85,19 +88,12 @@ def counterfactual(
             "XLA does not keep the noise of choices in loops and recursion without a bound",
             hint="leave the choice to the compiler: engine='auto'",
         )
-    seen = infer(factual, method, seed=seed, progress=progress, engine=engine)
+    seen = infer(factual, method, seed=seed, progress=progress, engine=engine, limits=limits)
     if seen.exact:
         seen = _repeated(seen)
-    with precision():
-        values, result = _imagined(before, settings, seen, seed)
-        about = {
-            k: getattr(seen, k)
-            for k in ("stats", "log_weights", "evidence", "evidence_se", "method", "settings")
-        }
-        n = int(np.prod(seen.shape))
-        return replace(
-            posterior_of(before, values, result, n, seen.shape, seed=seed, **about), model=name
-        )
+    from ppl.reruns import imagined_on_xla  # imports JAX
+
+    return replace(imagined_on_xla(before, settings, seen, seed), model=name)
 
 
 def _for_machine(target: Target) -> bool:
@@ -106,28 +102,6 @@ def _for_machine(target: Target) -> bool:
     if target.model.engine.name == "machine" or target.unfit is not None:
         return True
     return any(n.shape is None and n.choice is not None for n in target.names.values())
-
-
-def _imagined(target: Target, settings: Any, seen: Posterior, seed: int) -> tuple[Any, Any]:
-    from ppl.inference.counterfactual import imagined
-    from ppl.semantics.xla.faults import raise_faults
-    from ppl.semantics.xla.fixed import as_data
-
-    n = int(np.prod(seen.shape))
-    sites = {k: np.reshape(v, (n, *np.shape(v)[2:])) for k, v in seen.draws.items()}
-    fixed, values = as_data(together(settings))
-    found, result, faults = imagined(
-        target.bound, target.data, sites, n, fixed, values, seed=seed, observe=_world
-    )
-    weights = None if seen.log_weights is None else np.reshape(seen.log_weights, n)
-    raise_faults(faults, weights=weights)
-    return found, result
-
-
-def _world(result: Any, state: Any) -> Any:
-    """The choices and names of a run, and its observations by name."""
-    known = {k: v for k, v in named(state).items() if not is_observation(k)}
-    return {**observed(state), **known}, result, state.faults
 
 
 def _repeated(seen: Posterior) -> Posterior:

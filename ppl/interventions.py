@@ -171,8 +171,8 @@ def setting(
 
 
 def endless(address: str, known: Mapping[str, Named]) -> Named | None:
-    """The name among `known` whose elements an address sets, in a loop or recursion without a bound:
-    there are as many as it takes. A call inside a call has a path with more steps."""
+    """The name among `known` whose elements an address sets, if they are those of a loop or
+    recursion without a bound. A call inside a call has a path with more steps."""
     steps = read_address(address)[0].split("/")
     if "/".join(steps) in known:
         at = known["/".join(steps)]

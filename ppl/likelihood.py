@@ -15,13 +15,7 @@ from ppl.holes import Holes
 from ppl.methods import checked_seed
 from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
-from ppl.replays import gathered, replay, to_replay
-from ppl.semantics.precision import precision
-from ppl.semantics.xla.state import State
-from ppl.semantics.xla.steps import by_name
-from ppl.semantics.xla.values import RValue
 from ppl.simulate import likelihood_on_machine
-from ppl.xla import observed
 
 
 def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> dict[str, np.ndarray]:
@@ -36,29 +30,11 @@ def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> di
     the rest, so that other data can be scored.
     """
     target, seed = checked_target("log_likelihood", target), checked_seed(seed)
-    if target.model.engine.name == "machine" or left_xla(posterior):
+    if target.model.engine.name == "machine" or left_xla(posterior) or target.beyond is not None:
         return _without_holes(target.holes, likelihood_on_machine(posterior, target, seed))
-    shape, sites = posterior.shape, gathered(posterior.draws)
-    n, (running, filled) = shape[0] * shape[1], to_replay(target, sites)
-    with precision():
-        found = replay(
-            running,
-            filled,
-            sites,
-            n,
-            seed=seed,
-            salt=0xF1,
-            observe=_scores,
-            record=frozenset(("elements",)),
-        )
-        scores = {k: np.asarray(v.data) for k, v in by_name(found).items()}
-    made = {k: np.where(np.isnan(v), 0.0, v) for k, v in scores.items()}
-    out = {k: v.reshape(*shape, *v.shape[1:]) for k, v in made.items()}
-    return _without_holes(target.holes, out)
+    from ppl.reruns import likelihood_on_xla  # imports JAX
 
-
-def _scores(_: RValue, state: State) -> RValue:
-    return observed(state)
+    return _without_holes(target.holes, likelihood_on_xla(posterior, target, seed))
 
 
 def _without_holes(holes: Sequence[Holes], scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

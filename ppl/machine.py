@@ -105,7 +105,8 @@ def imagined_on_machine(
             hint="no execution agrees with the evidence: look at the model's supports and data",
         )
     base, after = before.sampler, replace(before.sampler, settings=(*before.settings, *settings))
-    replaying = base.model._machine(base.program).setting(for_machine(base.settings))
+    replaying = base.model._machine(base.program).under(base.budget)
+    replaying = replaying.setting(for_machine(base.settings))
     imagining, data = after.machine, after.machine.bind(after.plain)
     executions: list[Execution] = []
     observed: list[Mapping[tuple[Path, str], Any]] = []

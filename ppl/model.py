@@ -348,7 +348,7 @@ class Target:
         return None
 
     @property
-    def _beyond(self) -> Diagnostic | None:
+    def beyond(self) -> Diagnostic | None:
         """Why XLA cannot run the program with these settings."""
         unsized = [s.address for s in self.settings if s.shape is None]
         if not unsized or self.unfit is not None:
@@ -401,8 +401,8 @@ class Target:
         from ppl.semantics.xla.data import split_static
         from ppl.semantics.xla.fixed import as_data
 
-        if beyond := self._beyond:
-            raise DiagnosticError(beyond)
+        if problem := self.beyond:
+            raise DiagnosticError(problem)
         program = self.program
         types = {p.name: p.type for p in program.entry.params}
         with precision():

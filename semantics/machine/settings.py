@@ -16,7 +16,7 @@ from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.distributions.combinators import elements
 from ppl.semantics.machine.distributions.family import NEVER
 from ppl.semantics.machine.distributions.table import joint
-from ppl.semantics.machine.paths import Named, path_of, step_hash
+from ppl.semantics.machine.paths import Named, step_hash
 from ppl.semantics.machine.state import Dead, Draw, State, note
 
 #: what is found where nothing is set
@@ -67,22 +67,40 @@ class Set:
         )
 
 
+#: in a trie of names, where one ends
+_END = object()
+_UNSET: tuple[str, list[Set], tuple[Any, ...]] = "", [], ()
+
+
 class Settings:
-    """All that is set, by the names on the path."""
+    """All that is set, by the names on the path.
+
+    Names are kept from the last backwards: a path that is no name of these, however deep in a
+    recursion, is left at the first step that differs.
+    """
 
     def __init__(self, entries: Iterable[tuple[tuple[str, ...], Set]]):
-        self._by_name: dict[tuple[str, ...], list[Set]] = {}
+        self._trie: dict[Any, Any] = {}
         for names, entry in entries:
-            self._by_name.setdefault(names, []).insert(0, entry)  # the latest first
+            node = self._trie
+            for name in reversed(names):
+                node = node.setdefault(name, {})
+            node.setdefault(_END, ("/".join(names), []))[1].insert(0, entry)  # the latest first
 
     def of(self, path: Named) -> tuple[str, list[Set], tuple[Any, ...]]:
-        """The name of a path, what may be set there, and the path's indices."""
-        if not self._by_name:
-            return "", [], ()
-        steps = path_of(path)
-        names = tuple(step for step in steps if isinstance(step, str))
-        found = self._by_name.get(names, [])
-        return "/".join(names), found, tuple(s[0] for s in steps if not isinstance(s, str))
+        """What may be set at a path, the name that it has, and the path's indices."""
+        node: dict[Any, Any] | None = self._trie
+        indices: list[Any] = []
+        while path[1] is not None:
+            if isinstance(path[2], str):
+                node = node.get(path[2])
+                if node is None:
+                    return _UNSET
+            else:
+                indices.append(path[2][0])
+            path = path[1]
+        name, found = node.get(_END, _UNSET[:2])
+        return name, found, tuple(reversed(indices))
 
     def drawing(self, state: State, draw: Draw) -> Draw:
         """A `draw` of named paths, in which what is set is set. It records the sites."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from fractions import Fraction as F
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 import ppl
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey, enumerate_paths
+from ppl.semantics.machine.paths import NAMED_ROOT, below
+from ppl.semantics.machine.settings import Set, Settings
 
 U = [F(1, 5), F(1, 2), F(3, 10)]
 X = [[F(1, 10), F(3, 5), F(3, 10)], [F(1, 2), F(1, 5), F(3, 10)], [F(1, 4), F(1, 8), F(5, 8)]]
@@ -360,6 +363,22 @@ def test_what_xla_says_of_names_in_loops_without_a_bound():
         ENDLESS.loop().do({"n/s[0]": 0.5})
     drawn = ppl.prior(target, draws=5)
     assert drawn["n/s[0]"].all() and [r.code for r in drawn.remarks] == ["W717"]
+
+
+def test_settings_cost_nothing_deep_in_a_recursion():
+    """A path that nothing is set at is left at its last step: these ten thousand looks at paths of a
+    hundred thousand steps would take minutes."""
+    settings = Settings([(("n", "x"), Set((3,), 1.5, False)), (("n", "x"), Set((4,), 2.5, False))])
+    path = NAMED_ROOT
+    for _ in range(50_000):
+        path = below(below(path, "else"), "walk")
+    other = below(path, "s")
+    for _ in range(10_000):
+        assert not settings.of(other)[1]
+    name, entries, indices = settings.of(below(below(below(NAMED_ROOT, "n"), (3,)), "x"))
+    assert (name, [e.value for e in entries], indices) == ("n/x", [2.5, 1.5], (3,))
+    for steps in (("n",), ("x",), ("m", "n", "x"), ("n", "x", "x")):
+        assert not settings.of(functools.reduce(below, steps, NAMED_ROOT))[1]
 
 
 RANDOM = ppl.compile("""

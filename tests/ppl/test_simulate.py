@@ -261,6 +261,23 @@ def test_a_stopped_population_has_no_draws(monkeypatch):
     assert caught.value.posterior is None
 
 
+def test_imagined_runs_have_fuel_that_ends():
+    """The world that is imagined does not end."""
+    models = ppl.compile("""
+    type chain = End | Link(chain)
+    fn walk(c: chain, p: prob) -> measure[nat] {
+      stop ~ bernoulli(p)
+      if stop { return 3 } else { walk(Link(c), p) }
+    }
+    model walks() { p ~ beta(2, 1); n ~ walk(End, p); return n }
+    """)
+    method, target = ppl.importance(particles=3), models.walks()
+    with pytest.raises(DiagnosticError, match="its fuel, 50 steps"):
+        ppl.counterfactual(
+            target, {"p": 0.9}, do={"p": 0}, method=method, limits=ppl.limits(fuel=50)
+        )
+
+
 def test_limits_on_the_command_line(tmp_path):
     path = tmp_path / "endless.ppl"
     path.write_text(
