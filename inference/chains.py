@@ -13,16 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 
-from ppl.inference.initialise import explain_failure
+from ppl.inference.initialise import Init, explain_failure
 from ppl.inference.kernels.flat import Kernel, StepPrograms, step_programs
 from ppl.semantics.density import Density, Position
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.precision import Precision, precision
 
@@ -129,13 +130,14 @@ def run_chains(
     seed: int,
     mode: Mode = "auto",
     start: Position | None = None,
+    init: Init = "uniform",
     progress: Progress | None = None,
     numbers: Precision | None = None,
 ) -> Draws:
     """Run a schedule of chains of a kernel on a density.
 
     `start` gives a position for every chain (leading axis chain) or one for all; by default each
-    finds its own. `kernel` must count its own warm-up. The result is the same, bit for bit,
+    finds its own, by `init`. `kernel` must count its own warm-up. The result is the same, bit for bit,
     whatever the progress, the number of threads and the earlier calls; chain c of a seed is also
     the same however many chains run beside it in `loop` mode. Between modes XLA may round sums
     differently, and chains part after some steps though their random numbers are the same.
@@ -162,7 +164,9 @@ def run_chains(
         programs = step_programs(density, kernel, chosen)
         data = jax.device_put(data)
         lanes = list(range(schedule.chains)) if chosen == "loop" else [np.arange(schedule.chains)]
-        starter = _Starter(density, programs, data, seed_words(seed), _vectors(density, start))
+        starter = _Starter(
+            density, programs, data, seed_words(seed), _vectors(density, start), init == "prior"
+        )
         state_like, row_like, _ = starter.shapes(lanes[0])
         blank = _blank(row_like, density.size, axis=0 if chosen == "loop" else 1)
         run = _Run(programs.advance, data, blank, schedule, scope, _Report(schedule, progress))
@@ -246,11 +250,13 @@ class _Starter:
     data: Any
     seed: np.ndarray
     start: np.ndarray | None
+    prior: bool
 
     def call(self, lane: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """The program that begins a lane, and its arguments."""
         if self.start is None:
-            return self.programs.start, (self.data, self.seed, lane)
+            program = self.programs.start_from_prior if self.prior else self.programs.start
+            return program, (self.data, self.seed, lane)
         z = self.start[lane] if self.start.ndim == 2 else self.start
         z = np.broadcast_to(z, (*np.shape(lane), self.density.size))
         return self.programs.start_at, (self.data, self.seed, lane, z)
@@ -262,8 +268,9 @@ class _Starter:
     def __call__(self, lane: Any) -> Any:
         program, arguments = self.call(lane)
         state, _, ok = program(*arguments)
-        if not np.all(ok) and self.start is None and self.density.initial is not None:
-            state, _, ok = self.programs.start_from_prior(self.data, self.seed, lane)
+        if not np.all(ok) and self.start is None and not self.prior:
+            with suppress(DiagnosticError):  # a prior that cannot be drawn
+                state, _, ok = self.programs.start_from_prior(self.data, self.seed, lane)
         if not np.all(ok):
             raise explain_failure(self.density, self.data, self.seed)
         return state

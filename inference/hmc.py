@@ -8,6 +8,7 @@ from typing import Any
 
 from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
 from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+from ppl.inference.initialise import Init
 from ppl.inference.nuts import check_hamiltonian
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
@@ -31,6 +32,7 @@ class Hmc:
     target_accept: float = 0.8
     dense_mass: bool = False
     step_size: float = 1.0
+    init: Init = "uniform"
     mode: Mode = "auto"
     noncenter: tuple[str, ...] = ()
     precision: Precision | None = None
@@ -80,6 +82,7 @@ def run_hmc(
         seed=seed,
         mode=settings.mode,
         start=start,
+        init=settings.init,
         progress=progress,
         numbers=settings.precision,
     )

@@ -1,15 +1,15 @@
 """Where a chain or an optimiser starts: a point of finite log density and gradient.
 
 Candidates are uniform on (-r, r) in every free coordinate, r = 2 at first and then shrinking (the
-origin is where most maps to constrained values are tame), then draws from the prior if the program
-can be run forward. When none will do, `explain_failure` says which site or observation is at fault.
+origin is where most maps to constrained values are tame), and then draws from the prior; or draws
+from the prior alone. When none will do, `explain_failure` says which site or observation is at fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,12 @@ from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.faults import raise_faults
 
+Init = Literal["uniform", "prior"]
+"""Where a chain looks for its start: uniformly about the origin of the free coordinates, or among
+draws from the prior, which is better where far from it the density is hard to compute or rugged
+(differential equations)."""
 ATTEMPTS = 100
-"""Candidates tried from each of the two sources before giving up."""
+"""Candidates tried from a source before giving up."""
 RADIUS = 2.0
 """Half-width of the first candidates, as in Stan."""
 
@@ -62,10 +66,16 @@ def find_point(density: Density, data: Any, key: Any) -> tuple[Point, Any]:
 
 
 def find_point_from_prior(density: Density, data: Any, key: Any) -> tuple[Point, Any]:
-    """Like `find_point`, candidates drawn from the prior by `density.initial`."""
-    initial = density.initial
-    assert initial is not None, "a program that cannot be run forward has no prior draws"
-    return _first_usable(density, data, key, lambda i, key: density.flatten(initial(data, key)))
+    """Like `find_point`, candidates drawn from the prior. Raises E801 if that cannot be drawn."""
+    starts = density.starts
+    if starts is None:
+        raise fail("E801", "the density is of no program, which could be run forward")
+
+    def candidate(i: Any, key: Any) -> Any:
+        _, position, _ = starts(data, Key(key), 1)
+        return density.flatten(position)[0]
+
+    return _first_usable(density, data, key, candidate)
 
 
 def _first_usable(

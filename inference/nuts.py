@@ -7,6 +7,7 @@ from typing import Any
 
 from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
 from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+from ppl.inference.initialise import Init
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
@@ -19,7 +20,10 @@ class Nuts:
 
     `target_accept` is the mean acceptance statistic that warm-up tunes the step size to;
     `dense_mass` adapts a full mass matrix instead of a diagonal; `step_size` is the first one
-    tried; trajectories have at most 2^max_tree_depth - 1 leapfrog steps. The sites in `noncenter`
+    tried; trajectories have at most 2^max_tree_depth - 1 leapfrog steps. A chain starts at a point
+    of positive density that is `init`: "uniform" in (-2, 2) in every free coordinate, or from the
+    "prior", which is better where far from it the density is rugged (differential equations). The
+    sites in `noncenter`
     (of location-scale families) move in standardised coordinates.
     """
 
@@ -31,6 +35,7 @@ class Nuts:
     max_tree_depth: int = 10
     dense_mass: bool = False
     step_size: float = 1.0
+    init: Init = "uniform"
     mode: Mode = "auto"
     noncenter: tuple[str, ...] = ()
     precision: Precision | None = None
@@ -89,6 +94,7 @@ def run_nuts(
         seed=seed,
         mode=settings.mode,
         start=start,
+        init=settings.init,
         progress=progress,
         numbers=settings.precision,
     )

@@ -59,8 +59,6 @@ class Density:
     )
     """The same density with respect to the program's own coordinates; its mode is what
     statisticians call the posterior mode."""
-    initial: Callable[[Any, Any], Position] | None = field(default=None, compare=False)
-    """(data, key) to a position, a draw from the prior, if the program can be run forward."""
     explain: Callable[[Any, Position], dict[str, Any]] | None = field(default=None, compare=False)
     """(data, position) to the scalar contribution of each site and observation, for messages."""
     faults: Callable[[Any, Position], Any] | None = field(default=None, compare=False)

@@ -365,7 +365,6 @@ class Bound:
             lambda data, position: self.log_density(data, position, free),
             constrain,
             lambda data, position: self.log_density(data, position, plain),
-            None,
             lambda data, position: self.contributions(data, position, free),
             lambda data, position: self.faults(data, position, free),
             tempered,

@@ -15,6 +15,7 @@ from ppl.inference.map import Map, run_map
 from ppl.inference.nuts import Nuts, run_nuts
 from ppl.semantics.density import Density, SiteInfo
 from ppl.semantics.diagnostics import DiagnosticError, Source, Span
+from ppl.semantics.distributions import make
 from ppl.semantics.precision import precision
 
 SOURCE = Source("model.ppl", "a ~ normal(0, 1)\nb ~ normal(0, 1)\nc ~ normal(0, 1)\n")
@@ -70,21 +71,23 @@ def test_a_point_with_a_finite_density_but_no_gradient_is_passed_over():
     assert np.all(np.asarray(point.z)[:, 0] > 0), "the gradient is not a number below 0"
 
 
+def _around_40(data, omega, n):
+    omega, a = omega.draw(("start",), make("normal", (40.0, 1.0)), (n,))
+    return omega, {"a": a, "b": jnp.zeros((n, 2)), "c": jnp.zeros(n)}, jnp.zeros(n)
+
+
 def test_the_prior_is_tried_last():
     far = density(
         "far",
         lambda p: jnp.where(p["a"] > 30, standard({**p, "a": p["a"] - 40}), -jnp.inf),
-        initial=lambda data, key: {
-            "a": 40 + jax.random.normal(key),
-            "b": jnp.zeros(2),
-            "c": jnp.zeros(()),
-        },
+        starts=_around_40,
     )
     settings = Nuts(warmup=20, draws=10, chains=2)
-    run = run_nuts(far, (), settings, seed=0)
-    assert np.all(run.position["a"] > 30)
+    for init in ("uniform", "prior"):
+        run = run_nuts(far, (), dataclasses.replace(settings, init=init), seed=0)
+        assert np.all(run.position["a"] > 30)
     with pytest.raises(DiagnosticError, match="E810.*`a` is at fault"):
-        run_nuts(dataclasses.replace(far, initial=None), (), settings, seed=0)
+        run_nuts(dataclasses.replace(far, key="no start", starts=None), (), settings, seed=0)
 
 
 def test_an_impossible_observation_is_named():
