@@ -15,6 +15,7 @@ from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 
 if TYPE_CHECKING:
     from ppl.convergence import Convergence
+    from ppl.expectations import Expectation
     from ppl.model import Target
     from ppl.summary import Summary
 
@@ -232,6 +233,19 @@ class Posterior:
         from importlib import import_module  # by name: it stands above its posteriors
 
         return import_module("ppl.likelihood").log_likelihood(self, self._for(target), seed=seed)
+
+    def expect(self, f: Any, *, degree: int = 1, seed: int = 0) -> Expectation:
+        """The posterior expectation of a function of the draws, with less variance than its mean:
+        control variates made of the gradient of the log density. See `ppl.expectations.expect`.
+
+        Raises:
+            DiagnosticError: E897, there are no control variates; E896, the posterior was loaded
+                from a file.
+        """
+        from importlib import import_module  # by name: it stands above its posteriors
+
+        expect = import_module("ppl.expectations").expect
+        return expect(self, f, self._for(None), degree=degree, seed=seed)
 
     def _for(self, target: Target | None) -> Target:
         target = self.target if target is None else target

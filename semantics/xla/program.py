@@ -25,7 +25,7 @@ from ppl.semantics.xla.points import Ahead, Front, Policy
 from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
 from ppl.semantics.xla.sequential import run_sequentially
-from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, unlisted
+from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, replayed, unlisted
 from ppl.semantics.xla.starts import Start
 from ppl.semantics.xla.state import Path, Scope, SiteRule, State, total
 from ppl.semantics.xla.summing import NUDGE, Summed, Summing
@@ -258,6 +258,18 @@ class Bound:
         position = {path: spread(u, (axis,)).data for path, (_, u) in pairs.items()}
         weights = total((f.score for f in state.scores), (axis,)).data
         return state.omega, position, weights
+
+    def located(
+        self, data: Data, omega: Any, axis: Axis, given: Mapping[str, Arr], free: Free = CENTRED
+    ) -> dict[str, Any]:
+        """The position, led by `axis`, of choices whose values are given by path; what is not
+        given, or was not made there, is drawn."""
+        rule = Start(free, replayed)
+        _, state = self.execute(
+            data, rule=rule, omega=omega, axes=(axis,), given=given, record=NOTHING
+        )
+        pairs = {path: _inside_loops(pair) for path, pair in state.sites.items()}
+        return {path: spread(u, (axis,)).data for path, (_, u) in pairs.items()}
 
     # --------------------------------------------------------------------------- finite programs
 
