@@ -21,8 +21,9 @@ class Proposal(Kernel):
     """Metropolis-Hastings by a program: `model` draws new values for the sites that its own sites
     are named as.
 
-    Its parameters are named as values of the trace, whose present values they get; others are
-    given in `data`.
+    Its parameters get present values of the trace: `old_x` that of `x`, and a record those that its
+    fields name, as in `model q(now: {x: real}) { x ~ normal(now.x, 0.5) }`. Others are given in
+    `data`.
     """
 
     name: ClassVar[str] = "proposal"
@@ -84,5 +85,5 @@ def check_model(kernel: str, model: Any) -> None:
         raise fail(
             "E817",
             f"`{kernel}` needs a model, not {type(model).__name__}",
-            hint='compile one: ppl.compile("model q(x: real) { x ~ normal(x, 0.5) }").q',
+            hint='compile one: ppl.compile("model q(old_x: real) { x ~ normal(old_x, 0.5) }").q',
         )

@@ -191,4 +191,27 @@ programs move their free coordinates instead). Gradients and slices move real nu
     p ~ dirichlet([2, 3, 4]); kernels.prior().on("p")        # drawn again as a whole
 """,
     ),
+    "E866": Code(
+        "a proposal that is none",
+        """
+A program that proposes draws new values for sites of the model, and does nothing else: each of its
+sites is named as the one that it is for, and it scores nothing, so that the density of what it
+draws is the product of those of its sites.
+
+    model q(old_x: real) { e ~ normal(0, 0.1); x ~ normal(old_x + e, 0.1) }    # no `e` there
+    model q(old_x: real) { x ~ normal(old_x, 0.2) }
+""",
+    ),
+    "E867": Code(
+        "a function that is no involution",
+        """
+A reversible jump takes the values of a trace and auxiliary values to those of another trace, and to
+the auxiliary values that lead back: applied twice, the function gives what it was given. It takes
+as many continuous values to as many, which is what the auxiliary values are for, and its Jacobian,
+where it is given, is that of the function.
+
+    def double(x, u): return {"s": 2 * x["s"]}, {}                      # and does not come back
+    def scale(x, u): return {"s": u["f"] * x["s"]}, {"f": 1 / u["f"]}
+""",
+    ),
 }

@@ -16,11 +16,14 @@ from ppl.inference.kernels.basic import Gibbs, Prior, RandomWalk
 from ppl.inference.kernels.machine.conditional import Sweep
 from ppl.inference.kernels.machine.coordinates import Thin, lines
 from ppl.inference.kernels.machine.gibbs import options, sweep
+from ppl.inference.kernels.machine.involution import Jump
 from ppl.inference.kernels.machine.program import Program, Selection
+from ppl.inference.kernels.machine.proposing import Helper, propose
 from ppl.inference.kernels.machine.single_site import revise_all, revise_one
 from ppl.inference.kernels.machine.traces import Trace, Turns
 from ppl.inference.kernels.machine.walk import Tuning, continuous, walk, walk_whole
 from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.inference.kernels.programmed import Involution, Proposal
 from ppl.semantics.diagnostics import fail
 
 
@@ -65,6 +68,10 @@ def step_of(kernel: Kernel, program: Program, choose: Selection | None = None) -
             return _gibbs(str(kernel), program, choose)
         case ParticleGibbs():
             return _particles(kernel, program, choose)
+        case Proposal():
+            return _proposing(kernel, program, choose)
+        case Involution():
+            return _jumping(kernel, program, choose)
         case RandomWalk():
             return _walk(kernel, program, choose)
     raise fail(
@@ -147,6 +154,39 @@ def _particles(kernel: ParticleGibbs, program: Program, choose: Selection) -> St
         return after
 
     return run
+
+
+def _proposing(kernel: Proposal, program: Program, choose: Selection) -> Step:
+    text, helper = str(kernel), Helper(kernel.model, kernel.data, program)
+    _check_unrestricted(text, choose)
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        after = propose(program, helper, trace, turns)
+        tally.note(text, "", 1, after is not trace)
+        return after
+
+    return run
+
+
+def _jumping(kernel: Involution, program: Program, choose: Selection) -> Step:
+    text, jump = str(kernel), Jump.of(kernel, program)
+    _check_unrestricted(text, choose)
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        after = jump(trace, turns)
+        tally.note(text, "", 1, after is not trace)
+        return after
+
+    return run
+
+
+def _check_unrestricted(text: str, choose: Selection) -> None:
+    if not choose.everything:
+        raise fail(
+            "E811",
+            f"`{text}` says itself which sites it moves, and `on({choose.text})` was asked of it",
+            hint="leave `on` out",
+        )
 
 
 def _walk(kernel: RandomWalk, program: Program, choose: Selection) -> Step:
