@@ -42,7 +42,7 @@ def resample_move(mover: Mover, resample: Resample, moves: Moves) -> Rejuvenate:
         held: Array,
     ) -> Any:
         weights = population.log_weights
-        omega, decision = policy(weights, omega, ("", "ancestor"))
+        omega, decision = policy(weights, omega, ("", "ancestor"), None)
         _, weights, x = decided(decision, weights, lambda ancestors: x[ancestors], x)
         omega, after, control, acceptance = _moved(mover, omega, x, target, control, held, moves)
         happened = (decision.due, acceptance, _share_moved(x, after))

@@ -26,7 +26,7 @@ def next_temperature(
     population: Population,
     increments: Callable[[Array], Array],
     *,
-    share: float,
+    share: float | Array,
     halvings: int = HALVINGS,
 ) -> Array:
     """The largest temperature in (t, 1] that keeps `share` of the effective sample size.
