@@ -38,7 +38,10 @@ class Redraw:
         chosen = self._chosen(site, scope, made)
         if chosen is None:
             return self.base(site, scope, state)
-        if state.omega is None:
+        if state.omega is None and self.starting:  # only the form of a loop's step is asked for
+            own = tuple(a for a in axes if not a.enumerated)
+            u = Arr(jnp.zeros((*_sizes(own), *self._event(site, made)), int), own)
+        elif state.omega is None:
             u = _given(site, scope)
         else:
             u, state = self.drawn(site, scope, state, made, axes, chosen)
@@ -48,6 +51,10 @@ class Redraw:
         score = total((f.score for f in scored.scores), ())
         score = elementwise(lambda c, s: jnp.where(c, 0.0, s), chosen, score)
         return x, state.scored(score).with_site(site.path, (u, u), site.span)
+
+    def _event(self, site: Site, made: Any) -> tuple[int, ...]:
+        """The dimensions of one draw's coordinate: the number of an option is one number."""
+        return () if dict(self.base.options).get(site.name) else tuple(made.event_shape)
 
     def _chosen(self, site: Site, scope: Scope, made: Any) -> Arr | None:
         """Which draws of a site are chosen; None if no draw of it may be."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -210,6 +210,14 @@ def compiled_kernels(case: Case, target: ppl.Target) -> None:
     chains(case, ppl.infer(target, method, seed=SEED, progress=False, engine="xla"))
 
 
+def pgibbs(case: Case, target: ppl.Target) -> None:
+    """By the means: of histories that are rarer than a draw the law says nothing."""
+    method = ppl.pgibbs(particles=8, chains=2, draws=1_500, warmup=20)
+    chains(
+        replace(case, law=None), ppl.infer(target, method, seed=SEED, progress=False, engine="xla")
+    )
+
+
 def laplace(case: Case, target: ppl.Target) -> None:
     posterior = ppl.infer(target, ppl.laplace(), seed=SEED, progress=False)
     assert np.exp(posterior.log_evidence) == pytest.approx(float(case.evidence), rel=1e-8)
@@ -226,6 +234,9 @@ METHODS = (
     Method("importance, machine", needs(), importance_on_machine),
     # exact on all finite programs in tests of its own; here what only the machine runs
     Method("smc", needs("machine", without="finite"), smc),
+    # exact on programs with loops of points in tests of its own; here by its key
+    Method("smc, compiled", lambda case: case.name == "a hidden Markov model", smc),
+    Method("pgibbs", lambda case: case.name == "a hidden Markov model", pgibbs),
     # the same; here what a chain of one move a site explores quickly
     Method("mcmc", needs("smooth"), mcmc),
     Method("mcmc, kernels", lambda case: case.name in KERNELS, compiled_kernels),
