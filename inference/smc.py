@@ -39,13 +39,15 @@ class Smc:
     times their number (0: never; 1: at every point), or `when` a function of the population says so
     (its `effective_size`, `weights`, `log_weights`; arrays of NumPy, or of JAX on XLA). Without
     `keep_history` (on XLA) what loops did before their last step is not kept, and memory does not
-    grow with their steps."""
+    grow with their steps. A `guide`, another model applied to its data, proposes (on the machine:
+    see `inference.guided`)."""
 
     particles: int = 1_000
     threshold: float = 0.5
     scheme: SchemeName = "systematic"
     keep_history: bool = True
     when: When | None = None
+    guide: Any = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -55,6 +57,8 @@ class Smc:
             raise fail("E811", f"threshold = {self.threshold}: it must be between 0 and 1")
         if not (self.when is None or callable(self.when)):
             raise fail("E811", f"when = {self.when!r}: it must be a function of the population")
+        if not (self.guide is None or hasattr(self.guide, "plain")):
+            raise fail("E811", f"guide = {self.guide!r}: it must be a model applied to its data")
 
     @property
     def policy(self) -> Resample:

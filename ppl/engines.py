@@ -51,11 +51,11 @@ def on_engine(
             notes=chosen.reasons[:4],
             hint="leave the choice to the compiler: engine='auto'",
         )
-    if name_of(method) in MACHINE_ONLY and not _has_xla_kernel(method):
+    if _needs_machine(method):
         if engine == "xla":
             raise fail(
                 "E716",
-                f"`{name_of(method)}` runs on the machine only, and engine='xla' was asked for",
+                f"`{name_of(method)}` so set runs on the machine only, and engine='xla' was asked for",
                 hint="leave the choice to the compiler: engine='auto'; or choose a kernel that XLA "
                 "runs: kernel=ppl.kernels.random_walk()",
             )
@@ -82,10 +82,13 @@ def on_engine(
     return went_over(posterior, problem)
 
 
-def _has_xla_kernel(method: Any) -> bool:
-    """Whether a method that runs on the machine by itself was given a kernel that XLA runs."""
+def _needs_machine(method: Any) -> bool:
+    """Whether a method runs on the machine only: unless it was given a kernel that XLA runs, or
+    because it was given a guide."""
+    if name_of(method) not in MACHINE_ONLY:
+        return getattr(method, "guide", None) is not None
     kernel = getattr(method, "kernel", None)
-    return kernel is not None and name_of(method) != "rmsmc" and runs_on_xla(kernel)
+    return kernel is None or name_of(method) in ("rmsmc", "pmmh") or not runs_on_xla(kernel)
 
 
 def checked_limits(limits: Any) -> Limits:

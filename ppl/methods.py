@@ -99,7 +99,9 @@ def settings_of(method: Any) -> dict[str, Any]:
     """What a method was set to, without what is left open; kernels as they are written."""
     values = {f.name: getattr(method, f.name) for f in fields(method)}
     return {
-        name: str(v) if isinstance(v, Kernel) else v for name, v in values.items() if v is not None
+        name: str(v) if isinstance(v, Kernel) else getattr(v, "name", v)
+        for name, v in values.items()
+        if v is not None
     }
 
 

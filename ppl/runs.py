@@ -130,6 +130,8 @@ def _exact(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     from ppl.inference.smc import follow, run_smc
 
+    if method.guide is not None:
+        return _guided(method, target, seed, progress)
     machine, key = target.machine, MachineKey(seed)
     data = machine.bind(target.plain)
     with progress_bar(None if progress else False, title="particles") as report:
@@ -166,13 +168,40 @@ def _rmsmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
                 report(done, n, {"step": step})
 
         found = run_moving(program, method, key, progress=at)
-    traces = [p.trace() for p in found.particles]
-    weights = np.asarray(found.population.log_weights)
+    return _weighted(program, [p.trace() for p in found.particles], found.population, key)
+
+
+def _guided(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.guided import run_guided
+    from ppl.inference.kernels.machine.program import Program
+
+    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    guide = method.guide.sampler
+    helper = guide.machine.under(target.budget)
+    with progress_bar(None if progress else False, title="particles") as report:
+
+        def at(n: int, step: int) -> None:
+            if report is not None:
+                report(n, n, {"step": step})
+
+        found = run_guided(
+            program.start(),
+            helper.start(helper.bind(guide.plain), record=False),
+            method.particles,
+            method.policy,
+            key,
+            progress=at,
+        )
+    return _weighted(program, [p.trace() for p in found.particles], found.population, key)
+
+
+def _weighted(program: Any, traces: Sequence[Any], population: Any, key: MachineKey) -> Runs:
+    """Particles that have ended."""
     return Runs(
         [t.execution for t in traces],
-        weights + np.log(len(traces)),
+        np.asarray(population.log_weights) + np.log(len(traces)),
         lambda i: program.again(traces[i], key),
-        float(found.population.log_mass),
+        float(population.log_mass),
     )
 
 

@@ -214,4 +214,15 @@ where it is given, is that of the function.
     def scale(x, u): return {"s": u["f"] * x["s"]}, {"f": 1 / u["f"]}
 """,
     ),
+    "E868": Code(
+        "a guide of weight zero",
+        """
+What a guide scores says which particles are likely to be needed later. One that it gives up would
+never be drawn again, though the model may need it: its scores are positive, and its parameters
+legal.
+
+    model guide(ys: [real]) { …; condition abs(y - x) < 3; … }              # gives particles up
+    model guide(ys: [real]) { …; factor log(0.01 + exp(-abs(y - x))); … }
+""",
+    ),
 }
