@@ -28,7 +28,7 @@ from ppl.semantics.xla.program import Bound, particles
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.values import RValue
 from ppl.verify.columns import RESULT, Columns, identified
-from ppl.verify.recorded import replayed, watched
+from ppl.verify.recorded import Guarded, Twice, replayed, reused
 from ppl.verify.runnable import Atom, Law, Runnable
 from ppl.verify.subjects import wrong
 from ppl.verify.tapes import SLACK, Budget, Choice, TooMany
@@ -108,18 +108,21 @@ def enumerated(
     shapes: dict[str, tuple[int, ...]] = {}
 
     def once(data: Any, omega: Any) -> Any:
-        out = _checked(run(Lanes(target.bound, data), omega))
+        out = _checked(run(Lanes(target.bound, data), Guarded.of(omega)))
         n = out.log_weights.shape[0]
         shapes.clear()
         shapes.update({k: v.shape[1:] for k, v in out.values.items()})
         flat = [jnp.reshape(v, (n, -1)).astype(float) for v in out.values.values()]
         rows = jnp.concatenate(flat, axis=1) if flat else jnp.zeros((n, 0))
-        return (out.log_weights, rows), out.omega
+        return (out.log_weights, rows), out.omega.tape
 
     with precision(None):
-        watched(partial(once, target.data))
         enumerator = Enumerator(once, length=32, batches=(1024,), quick=True)
-        expected = enumerator.expected(target.data)
+        try:
+            expected = enumerator.expected(target.data)
+        except Twice as twice:
+            eager = partial(run, Lanes(target.bound, target.data))
+            raise reused(eager, twice.path) from None
         if expected > SLACK * budget.left:
             raise TooMany(f"about {expected:.1g} paths, and {budget.left:,} may be run")
         found: Rows = {}
@@ -149,6 +152,8 @@ def _gather(found: Rows, batch: Any) -> None:
     """Add the rows of a batch of paths: equal ones are put together."""
     log_weights, rows = batch.outputs
     paths, n = log_weights.shape
+    if not paths:
+        return
     p = np.exp(batch.log_probability)
     masses = (p[:, None] * np.exp(log_weights)).ravel()
     if not np.all(np.isfinite(masses)):

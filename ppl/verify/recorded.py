@@ -1,8 +1,9 @@
-"""A tape that writes down what is drawn where, for compiled code run operation by operation.
+"""Tapes for compiled code that know where choices are made.
 
-Once per check: the path, and the steps of the loops that were entered, make up the key that a draw
-is made with, so that two draws of one place would be one and the same random number, which no tape
-shows. And to replay: names and values of the choices that a tape stands for.
+The path of a draw, and the steps of the loops that were entered, make up the key that it is made
+with: two draws of one place would be one and the same random number, which no tape shows.
+`Guarded` tells while the code is traced, at no cost. `Recorded` runs it operation by operation, and
+writes down names and values of the choices that a tape stands for.
 """
 
 from __future__ import annotations
@@ -15,12 +16,74 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpyro.distributions.distribution import validation_enabled
 
 from ppl.semantics.omega import Path, Tape, TapeTooNarrow
 from ppl.verify.tapes import Choice, Reused
 
 #: (path, steps of loops)
 Place = tuple[Path, tuple[int, ...]]
+
+
+class Twice(Exception):
+    """Two draws at one place, found while tracing: at this path."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+
+@dataclass(eq=False)
+class _Scope:
+    """The body of a loop, or what is outside of all: the paths drawn at, and the trace it is of."""
+
+    trace: Any
+    paths: set[Path] = field(default_factory=set)
+
+    @staticmethod
+    def of(tape: Tape) -> _Scope:
+        return _Scope(_trace_of(tape))
+
+
+def _trace_of(tape: Tape) -> Any:
+    """What is being traced: another one in the body of a loop. Choices vary from path to path."""
+    return getattr(tape.choices, "_trace", None)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["tape"], meta_fields=["scope"])
+@dataclass(frozen=True)
+class Guarded:
+    """A tape that raises Twice for a second draw at a place, while it is traced: at a path that
+    there has been a draw at in this body, or in the body of a loop that was not entered."""
+
+    tape: Tape
+    scope: _Scope
+
+    @staticmethod
+    def of(tape: Tape) -> Guarded:
+        return Guarded(tape, _Scope.of(tape))
+
+    def draw(
+        self, path: Path, dist: Any, shape: tuple[int, ...], *, where: Any = None
+    ) -> tuple[Guarded, Any]:
+        scope = self.scope
+        if path in scope.paths or _trace_of(self.tape) is not scope.trace:
+            raise Twice(path)
+        scope.paths.add(path)
+        tape, value = self.tape.draw(path, dist, shape, where=where)
+        return replace(self, tape=tape), value
+
+    def enter(self, t: Any) -> Guarded:
+        return Guarded.of(self.tape)
+
+    def leave(self, inner: Guarded) -> Guarded:
+        return replace(self, tape=inner.tape)
+
+    def foreign_key(self, path: Path) -> Any:
+        return self.tape.foreign_key(path)
+
+    @property
+    def has_room(self) -> Any:
+        return self.tape.has_room
 
 
 @dataclass(eq=False)
@@ -81,13 +144,14 @@ class Recorded:
         return self.tape.has_room
 
 
-def watched(run: Callable[[Any], Any]) -> None:
-    """Run once. Raises Reused if two choices are made at one place."""
+def reused(run: Callable[[Any], Any], path: Path) -> Reused:
+    """What there is to say of two draws at one place, one of which is at the path."""
     _, record, tape = _eagerly(run, ())
-    if record.twice is not None:
-        choice, end = record.twice
-        before = record.choices[: record.choices.index(choice)]
-        raise Reused(choice, tuple(before), tape[:end])
+    if record.twice is None:
+        return Reused(Choice(0, 0, "/".join(x for x in path if x), None, 1.0), (), ())
+    choice, end = record.twice
+    before = record.choices[: record.choices.index(choice)]
+    return Reused(choice, tuple(before), tape[:end])
 
 
 def replayed(run: Callable[[Any], Any], tape: tuple[int, ...]) -> tuple[Any, tuple[Choice, ...]]:
@@ -106,7 +170,8 @@ def _eagerly(
         record = Record()
         omega = Recorded(Tape.of(jnp.asarray(choices), width), record)
         try:
-            with jax.disable_jit():
+            # what is refused of concrete values is none of compiled code's
+            with jax.disable_jit(), validation_enabled(is_validate=False):
                 out = run(omega)
         except TapeTooNarrow as wider:
             width = 1 << (wider.options - 1).bit_length()

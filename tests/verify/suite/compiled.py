@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -27,10 +29,15 @@ from ppl.semantics.xla.program import ALL, CENTRED
 from ppl.semantics.xla.sites import Chosen
 from ppl.semantics.xla.state import total
 from ppl.semantics.xla.summing import Summing
-from ppl.verify import Compiled, Enumeration, Largest
+from ppl.verify import Compiled, Enumeration
 from ppl.verify.columns import Columns, identified
 from ppl.verify.compiled import Lanes, Runs, values_of
 from ppl.verify.runnable import Runnable
+from ppl.verify.sizes import planned
+from tests.verify.suite import machine
+
+#: paths that are run with three particles
+FEW = 4_000
 
 
 def importance(program: Any) -> Compiled:
@@ -38,12 +45,13 @@ def importance(program: Any) -> Compiled:
     return Compiled(lambda model, omega: model.forward(omega, 2))
 
 
-def smc(program: Any, scheme: SchemeName, threshold: float) -> Largest:
-    """The policy at every suspension point, as the evaluator calls it."""
+def smc(program: Any, scheme: SchemeName, threshold: float) -> Compiled:
+    """The policy at every suspension point, as the evaluator calls it; with three particles, if the
+    machine, which has the same paths, would do with few enough."""
     policy = compiled_policy(Resample(scheme, threshold))
-    return Largest(
-        lambda n: Compiled(lambda model, omega: model.sequential(omega, n, policy)), sizes=(2, 3)
-    )
+    same = machine.smc(scheme)(program, threshold).make(3)
+    n = 3 if planned(same, Runnable.of(program)) <= FEW else 2
+    return Compiled(lambda model, omega: model.sequential(omega, n, policy))
 
 
 def paths(program: Any) -> Enumeration:
@@ -73,6 +81,25 @@ def paths(program: Any) -> Enumeration:
     return Enumeration(run)
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["omega"], meta_fields=[])
+@dataclass(frozen=True)
+class Listed:
+    """A source that takes NumPyro's categorical laws for our own, which tapes can list."""
+
+    omega: Any
+
+    def draw(self, path: Any, dist: Any, shape: Any, *, where: Any = None) -> Any:
+        ours = D.make("categorical_logit", (dist.logits,))
+        omega, value = self.omega.draw(path, ours, shape, where=where)
+        return Listed(omega), value
+
+    def enter(self, t: Any) -> Listed:
+        return Listed(self.omega.enter(t))
+
+    def leave(self, inner: Listed) -> Listed:
+        return Listed(self.omega.leave(inner.omega))
+
+
 def sums(program: Any) -> Compiled:
     """All sites summed out, and drawn back from their exact joint law: one run of the whole mass."""
 
@@ -81,7 +108,8 @@ def sums(program: Any) -> Compiled:
         _, state = bound.execute(data, rule=Summing(CENTRED))
         scores, steps = eliminate(state.scores, state.extra.chains)
         log_evidence = total(scores, ()).data
-        omega, at = draw_back(steps, omega, ())
+        omega, at = draw_back(steps, Listed(omega), ())
+        omega = omega.omega
         given = {}
         for name, axis in state.extra.sites:
             chosen = at[axis]
@@ -101,8 +129,8 @@ def kernel(description: Description) -> Callable[[Any], Compiled]:
 
     def run(model: Lanes, omega: Any) -> Runs:
         density = mixed_density(model.bound, model.data, None)
-        sizes = [s.options for s in density.discrete for _ in range(math.prod(s.shape))]
-        states = jnp.asarray(list(itertools.product(*map(range, sizes))))
+        sizes = [range(s.options or 0) for s in density.discrete for _ in range(math.prod(s.shape))]
+        states = jnp.asarray(list(itertools.product(*sizes)))
         target = Target(density, model.data)
         logs = jax.vmap(lambda k: target.log_density(jnp.zeros(0), k))(states)
         law = D.make("categorical", (jax.nn.softmax(logs),))

@@ -24,6 +24,8 @@ THRESHOLDS = {"threshold": (1.0, 0.7)}
 _ODD = {"dead_draws", "iid", "mixture", "discrete_uniform", "zero_scores", "zero_probability"}
 #: choices that have names of their own, and never probability zero
 NAMED = {**PLAIN, "features": FEATURES - _ODD}
+#: choices that are all made one by one
+SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 #: programs with few states in all
 STATES = {**PLAIN, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
 
@@ -50,12 +52,11 @@ MACHINE = (
 
 COMPILED = (
     Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
-    Entry("xla sums", compiled.sums, Measure(), PLAIN),
+    Entry("xla sums", compiled.sums, Measure(), SUMMED),
     Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
-    Entry("xla smc", compiled.smc, ProperlyWeighted(), PLAIN_STAGES, {"scheme": SCHEMES, **THRESHOLDS}),
+    Entry("xla smc", compiled.smc, ProperlyWeighted(), PLAIN_STAGES, {"scheme": SCHEMES, **THRESHOLDS}, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
-    Entry("xla pgibbs", compiled.kernel(ParticleGibbs(particles=2)), Posterior(), STATES),
 )  # fmt: skip
 
 TABLE = (*MACHINE, *COMPILED)
