@@ -16,6 +16,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ppl.verify.calibration import Calibration as Calibration
+    from ppl.verify.calibration import calibrate as calibrate
     from ppl.verify.checking import check as check
     from ppl.verify.contracts import Approximates as Approximates
     from ppl.verify.contracts import Calibrated as Calibrated
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from ppl.verify.programs import programs as programs
     from ppl.verify.properties import preserves as preserves
     from ppl.verify.quadrature import evidence as evidence
+    from ppl.verify.rank_test import rank_test as rank_test
     from ppl.verify.runnable import Runnable as Runnable
     from ppl.verify.search import search as search
     from ppl.verify.sequential import Plan as Plan
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
+        "calibration": "Calibration calibrate",
         "checking": "check",
         "contracts": "Approximates Calibrated ChangesVariables Enumerates Invariant KeepsVolume "
         "Measure Posterior ProperlyWeighted Reversible SameDensity SameLaw UnbiasedGradient",
@@ -75,6 +79,7 @@ _HOME = {
         "programs": "Program programs",
         "properties": "preserves",
         "quadrature": "evidence",
+        "rank_test": "rank_test",
         "runnable": "Runnable",
         "sequential": "Plan",
         "search": "search",

@@ -81,28 +81,38 @@ def _bytes(part: Any) -> bytes:
 
 
 def decide(
-    trial: Callable[[int], Any], statistics: Sequence[Statistic], plan: Plan, seed: int
+    trial: Callable[[int], Any],
+    statistics: Sequence[Statistic],
+    plan: Plan,
+    seed: int,
+    *,
+    first: int = FIRST,
 ) -> Decision:
-    """Whether trials have the laws of all statistics; trial(seed) makes one.
+    """Whether trials have the laws of all statistics; trial(seed) makes one. first: trials before
+    the e-processes are looked at for the first time.
 
     Raises:
         Undecided: by a trial.
     """
-    first = _stream(trial, statistics, plan, seed_of(seed, plan.epoch, "first"))
-    if first.kept:
-        return first
-    again = _stream(trial, statistics, plan, seed_of(seed, plan.epoch, "again"))
+    found = _stream(trial, statistics, plan, seed_of(seed, plan.epoch, "first"), first)
+    if found.kept:
+        return found
+    again = _stream(trial, statistics, plan, seed_of(seed, plan.epoch, "again"), first)
     if again.kept:
-        why = f"{first.trials:,} trials spoke against it, and as many fresh ones did not"
-        return Decision(None, why, first.trials + again.trials, again.log_evalue)
+        why = f"{found.trials:,} trials spoke against it, and {again.trials:,} fresh ones did not"
+        return Decision(None, why, found.trials + again.trials, again.log_evalue)
     return again
 
 
 def _stream(
-    trial: Callable[[int], Any], statistics: Sequence[Statistic], plan: Plan, seed: int
+    trial: Callable[[int], Any],
+    statistics: Sequence[Statistic],
+    plan: Plan,
+    seed: int,
+    first: int,
 ) -> Decision:
     rows: list[list[Any]] = [[] for _ in statistics]
-    goal = min(FIRST, plan.trials)
+    goal = min(first, plan.trials)
     while True:
         for i in range(len(rows[0]), goal):
             made = trial(seed_of(seed, i))

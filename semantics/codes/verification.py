@@ -93,7 +93,8 @@ The contract `Enumerates` says that every atom of the measure comes once, with i
         "more coordinates than quadrature takes",
         """
 `ppl.verify.evidence` integrates the density of a program's free coordinates, of which there must be
-one or two. Finite discrete choices do not count, since they are summed out; a simplex of k has k - 1.
+one or two. Finite discrete choices do not count, since they are summed out; a simplex of k has
+k - 1 coordinates.
 
     evidence(model(y=y))                  # wrong: mu, sigma and theta[0], …, theta[7]
     evidence(model(y=y).given(theta=t))   # mu and sigma, given the others
