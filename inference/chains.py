@@ -137,9 +137,9 @@ def run_chains(
     """Run a schedule of chains of a kernel on a density.
 
     `start` gives a position for every chain (leading axis chain) or one for all; by default each
-    finds its own, by `init`. `kernel` must count its own warm-up. The result is the same, bit for bit,
-    whatever the progress, the number of threads and the earlier calls; chain c of a seed is also
-    the same however many chains run beside it in `loop` mode. Between modes XLA may round sums
+    finds its own, by `init`. `kernel` must count its own warm-up. The result is the same, bit for
+    bit, whatever the progress, the number of threads and the earlier calls; chain c of a seed is
+    also the same however many chains run beside it in `loop` mode. Between modes XLA may round sums
     differently, and chains part after some steps though their random numbers are the same.
     Raises E810 if a chain finds no starting point, E811 for a senseless schedule, E814 if there is
     no continuous site. A KeyboardInterrupt, also one raised by `progress`, ends the chains after

@@ -23,7 +23,7 @@ from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
 
-#: lanes that are drawn together: results depend on N and the seed alone
+#: most lanes that are drawn together: results depend on N and the seed alone
 BLOCK = 4096
 #: blocks run by one call of compiled code, between reports of progress
 BLOCKS_A_CALL = 32
@@ -77,8 +77,8 @@ def _run(
     observe: Callable[[RValue, Any], RValue],
     progress: Progress | None,
 ) -> WeightedDraws:
-    block = min(BLOCK, n)
-    blocks = -(-n // block)
+    blocks = -(-n // BLOCK)
+    block = -(-n // blocks)  # equal blocks: the last one is hardly padded
     call = _compiled(bound, block, observe)
     parts = []
     for start in range(0, blocks, BLOCKS_A_CALL):

@@ -2,7 +2,8 @@
 
 Candidates are uniform on (-r, r) in every free coordinate, r = 2 at first and then shrinking (the
 origin is where most maps to constrained values are tame), and then draws from the prior; or draws
-from the prior alone. When none will do, `explain_failure` says which site or observation is at fault.
+from the prior alone. When none will do, `explain_failure` says which site or observation is at
+fault.
 """
 
 from __future__ import annotations
