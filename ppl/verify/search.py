@@ -61,10 +61,10 @@ class Failure:
 
 @dataclass
 class Searched:
-    """What a search did. programs: distinct ones that were decided. undecided: more of them, with
-    the first reason. paths: that were run. effect: the smallest difference that every check saw."""
+    """What a search did. undecided: programs that were not decided, with the first reason, `why`.
+    paths: that were run. effect: the smallest difference that every check would have seen. levels,
+    sizes, not_covered: by how many programs."""
 
-    programs: int = 0
     undecided: int = 0
     why: str = ""
     paths: int = 0
@@ -74,6 +74,13 @@ class Searched:
     sizes: dict[int, int] = field(default_factory=dict)
     not_covered: dict[str, int] = field(default_factory=dict)
     failure: Failure | None = None
+    #: those that were decided
+    keys: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def programs(self) -> int:
+        """How many distinct ones were decided."""
+        return len(self.keys)
 
     @property
     def outcome(self) -> str:
@@ -82,14 +89,15 @@ class Searched:
             return "FAIL"
         return "PASS" if self.programs else "INCONCLUSIVE"
 
-    def count(self, verdict: Verdict) -> None:
+    def count(self, key: str, verdict: Verdict) -> None:
+        """One more program."""
         report = verdict.report
         self.paths += report.paths
         if verdict.outcome == "INCONCLUSIVE":
             self.undecided += 1
             self.why = self.why or verdict.why
             return
-        self.programs += 1
+        self.keys.add(key)
         self.levels[report.level] = self.levels.get(report.level, 0) + 1
         self.effect = max(self.effect, verdict.smallest_effect or 0.0)
         if report.size is not None:
@@ -129,6 +137,27 @@ def search(
             break
     run.found.seconds = time.perf_counter() - run.began
     return run.found
+
+
+def joined(parts: Sequence[Searched]) -> Searched:
+    """Searches of one subject as one; what they have in common is counted once among programs."""
+    out = Searched()
+    for part in parts:
+        out.keys |= part.keys
+        out.undecided += part.undecided
+        out.paths += part.paths
+        out.seconds += part.seconds
+        out.why = out.why or part.why
+        out.effect = max(out.effect, part.effect)
+        out.failure = out.failure or part.failure
+        for mine, other in (
+            (out.levels, part.levels),
+            (out.sizes, part.sizes),
+            (out.not_covered, part.not_covered),
+        ):
+            for k, n in other.items():
+                mine[k] = mine.get(k, 0) + n
+    return out
 
 
 def seed_of(*parts: Any) -> int:
@@ -197,7 +226,7 @@ class _Run:
                 return  # what has failed so far is small enough
             verdict = self.verdicts[key] = self.decide(program, sizes)
             if self.first is None:
-                self.found.count(verdict)
+                self.found.count(key, verdict)
                 if self.progress is not None:
                     self.progress(self.found)
         if verdict.outcome == "FAIL":

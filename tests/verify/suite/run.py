@@ -1,0 +1,102 @@
+"""`python -m tests.verify.suite [--only NAME] [--programs N] [--jobs J]`: see `make verify`.
+
+Prints a line a subject: the contract, the level that decided, on how many distinct programs, how
+many paths were run, and the verdict. The exit status is 1 unless all pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# one core a process: XLA's own threads would only take turns
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+from ppl.verify.search import Searched, joined
+from tests.verify.suite.entries import Entry
+from tests.verify.suite.table import TABLE
+
+#: programs of one task; there are more than are asked for, since tasks have some in common
+TASK = 50
+SPARE = 1.3
+
+LINE = "{:22} {:17} {:6} {:>8} {:>9}  {:<12} {:>7}  {}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
+    parser.add_argument("--only", default="", help="subjects whose names have this in them")
+    parser.add_argument("--programs", type=int, default=200, help="at least so many of each")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    options = parser.parse_args(arguments)
+    entries = [e for e in TABLE if options.only in e.name]
+    if not entries:
+        parser.error(f"no subject has `{options.only}` in its name")
+    began = time.perf_counter()
+    print(LINE.format("subject", "contract", "level", "programs", "paths", "verdict", "s", "sizes"))
+    bad = [e.name for e, found in _run(entries, options.programs, options.jobs) if not _ok(found)]
+    print(f"{len(entries) - len(bad)} of {len(entries)} keep their laws", end=", ")
+    print(f"in {time.perf_counter() - began:.0f} s")
+    return 1 if bad else 0
+
+
+def _run(entries: list[Entry], programs: int, jobs: int) -> Iterator[tuple[Entry, Searched]]:
+    """Every entry as it is done, the expensive ones begun first."""
+    tasks = max(1, round(programs * SPARE / TASK))
+    each = -(-int(programs * (SPARE if tasks > 1 else 1)) // tasks)
+    parts: dict[str, list[Searched]] = defaultdict(list)
+    by_name = {e.name: e for e in entries}
+    # a fork of a process that runs JAX may hang
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        order = sorted(entries, key=lambda e: e.name.startswith("xla"), reverse=True)
+        waiting = [pool.submit(task, e.name, each, k) for e in order for k in range(tasks)]
+        for done in as_completed(waiting):
+            name, found = done.result()
+            parts[name].append(found)
+            if len(parts[name]) == tasks:
+                whole = joined(parts[name])
+                _show(by_name[name], whole)
+                yield by_name[name], whole
+
+
+def task(name: str, examples: int, epoch: int) -> tuple[str, Searched]:
+    """Some of the programs of an entry, in a process of its own."""
+    (entry,) = (e for e in TABLE if e.name == name)
+    found = entry.run(examples, epoch=epoch)
+    if "jax" in sys.modules:
+        import jax
+
+        jax.clear_caches()
+    failure = found.failure
+    if failure is not None and failure.verdict.counterexample is not None:
+        example = replace(failure.verdict.counterexample, again=None)  # it cannot travel
+        verdict = replace(failure.verdict, counterexample=example)
+        found.failure = replace(failure, verdict=verdict)
+    return name, found
+
+
+def _ok(found: Searched) -> bool:
+    return found.outcome == "PASS"
+
+
+def _show(entry: Entry, found: Searched) -> None:
+    sizes = ", ".join(f"{n} of size {k}" for k, n in sorted(found.sizes.items(), reverse=True))
+    print(
+        LINE.format(
+            entry.name, type(entry.contract).__name__, "/".join(found.levels) or "-",
+            found.programs, f"{found.paths:,}", found.outcome, f"{found.seconds:.0f}", sizes,
+        ),
+        flush=True,
+    )  # fmt: skip
+    if found.failure is not None:
+        print(found.failure.verdict, flush=True)
+    elif not found.programs:
+        print(f"nothing was decided: {found.why}", flush=True)
