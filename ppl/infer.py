@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ppl.engines import on_engine
+from ppl.impossible import illegal_laws
 from ppl.methods import as_method, checked_seed
 from ppl.model import Target, checked_target
 from ppl.posterior import Interrupted, Posterior
+from ppl.semantics.diagnostics import DiagnosticError, Note
 from ppl.semantics.machine.limits import Limits
+
+#: what is said where no run has positive weight
+IMPOSSIBLE = frozenset(("E810", "E895"))
 
 
 def infer(
@@ -43,8 +51,22 @@ def infer(
         return infer_on_xla(method, target, seed, progress)
 
     try:
-        return on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
+        posterior = on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
+        if not _holds_zero_weights(posterior) or (why := illegal_laws(target, seed)) is None:
+            return posterior
+        return replace(posterior, remarks=(*posterior.remarks, why))
     except Interrupted:
         raise
+    except DiagnosticError as error:
+        problem, *others = error.diagnostics
+        if problem.code not in IMPOSSIBLE or (why := illegal_laws(target, seed)) is None:
+            raise
+        notes = (*problem.notes, Note(why.message))
+        raise DiagnosticError(replace(problem, notes=notes), *others) from None
     except KeyboardInterrupt:  # nothing was drawn yet, or nothing is before the end
         raise Interrupted(None) from None
+
+
+def _holds_zero_weights(posterior: Posterior) -> bool:
+    weights = posterior.log_weights
+    return weights is not None and bool(np.any(np.asarray(weights) == -np.inf))

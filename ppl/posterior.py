@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl.methods import checked_count, checked_seed
-from ppl.semantics.diagnostics import Diagnostic, fail, suggest
+from ppl.semantics.diagnostics import Diagnostic, Note, fail, suggest
 
 if TYPE_CHECKING:
     from ppl.convergence import Convergence
@@ -130,6 +130,7 @@ class Posterior:
             raise fail(
                 "E895",
                 "every draw has weight zero, so that there is no posterior to summarise",
+                notes=tuple(Note(r.message) for r in self.remarks if r.code == "W726"),
                 hint="no draw agrees with the observations: look at the model's supports and data",
             )
         weights = np.exp(log - top)

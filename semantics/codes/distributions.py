@@ -72,4 +72,16 @@ standardised value, one Gumbel per category). Those that declare none are refuse
     g ~ weibull(2, 1)                  # right: by its quantile
 """,
     ),
+    "W726": Code(
+        "a law without a density",
+        """
+A parameter is outside its range when the program runs: a scale of 0 (`pos` includes it), or bounds
+that have crossed. Such a law has no density, and a run that meets it has weight zero. Written in
+the program, a scale of 0 is an error (E404).
+
+    s ~ binomial(3, 0.5)
+    observe y ~ normal(mu, s)             # no density where s = 0
+    observe y ~ normal(mu, s + 0.1)       # right, if it may be small
+""",
+    ),
 }

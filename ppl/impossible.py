@@ -1,0 +1,41 @@
+"""Why runs have weight zero, where laws without a density are the reason."""
+
+from __future__ import annotations
+
+from ppl.interventions import for_machine
+from ppl.model import Target
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError
+from ppl.semantics.machine import Limits, MachineKey
+from ppl.semantics.machine.illegal import Illegal, Watching
+
+#: runs forward that are looked at, and how long they may take
+RUNS, LIMITS = 20, Limits(fuel=100_000, seconds=0.5)
+#: the step of the key that they draw with, which nothing else uses
+STEP = 2**32 + 1
+
+
+def illegal_laws(target: Target, seed: int) -> Diagnostic | None:
+    """A warning that some runs forward meet a law whose parameters are outside their range, such as
+    a scale of 0; None if none of a few does."""
+    met: list[Illegal] = []
+    made = 0
+    try:
+        target = target.sampler
+        machine = target.model._machine(target.program).setting(for_machine(target.settings))
+        machine, data = machine.within(LIMITS), machine.bind(target.plain)
+        for made in range(1, RUNS + 1):
+            source = Watching(MachineKey(seed, STEP, made))
+            machine.run(data, source, record=False)
+            met += [source.met] if source.met is not None else []
+    except DiagnosticError:  # it is only looked for a reason
+        pass
+    if not met:
+        return None
+    first = met[0]
+    who = "a draw is" if first.observed is None else f"`{first.observed}` is observed"
+    return Diagnostic(
+        "W726",
+        f"{who} from `{first}`, which has no density: such runs have weight zero ({len(met)} of "
+        f"{made} runs forward were some)",
+        hint="keep parameters inside their range: scales and rates above 0",
+    )
