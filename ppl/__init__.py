@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ppl.inference.mcmc import Mcmc as mcmc
     from ppl.inference.nuts import Nuts as nuts
     from ppl.inference.pgibbs import Pgibbs as pgibbs
+    from ppl.inference.pmmh import Pmmh as pmmh
     from ppl.inference.resample_move import Rmsmc as rmsmc
     from ppl.inference.smc import Smc as smc
     from ppl.inference.tempered import Ais as ais
@@ -70,6 +71,7 @@ _HOME = {
     "mcmc": ("ppl.inference.mcmc", "Mcmc"),
     "nuts": ("ppl.inference.nuts", "Nuts"),
     "pgibbs": ("ppl.inference.pgibbs", "Pgibbs"),
+    "pmmh": ("ppl.inference.pmmh", "Pmmh"),
     "predict": ("ppl.predict", "predict"),
     "prior": ("ppl.predict", "prior"),
     "read_data": ("ppl.files", "read_data"),

@@ -25,6 +25,7 @@ class Methods(Mapping[str, Any]):
         "smc": ("smc", "Smc"),
         "mcmc": ("mcmc", "Mcmc"),
         "pgibbs": ("pgibbs", "Pgibbs"),
+        "pmmh": ("pmmh", "Pmmh"),
         "rmsmc": ("resample_move", "Rmsmc"),
         "tempered_smc": ("tempered", "TemperedSmc"),
         "waste_free": ("tempered", "WasteFree"),

@@ -343,6 +343,7 @@ _RUNNERS: dict[str, Callable[..., Posterior]] = {
     "hmc": _chains,
     "mcmc": _mcmc,
     "pgibbs": _mcmc,
+    "pmmh": _mcmc,
     "importance": _importance,
     "smc": _smc,
     "exact": _exact,

@@ -22,7 +22,7 @@ class DiscreteSite:
 
     With `options`, its coordinate is the number of one of so many values, in an array of `shape`
     (the loops around the site); without, the coordinate is the value itself, an integer (loops
-    leading).
+    leading), or an array of integers. In a `joint` law these depend on one another.
     """
 
     path: str
@@ -30,6 +30,7 @@ class DiscreteSite:
     options: int | None
     span: Span | None = None
     family: str = ""
+    joint: bool = False
 
 
 class Whitened(NamedTuple):
@@ -67,8 +68,8 @@ class MixedDensity(Density):
         default=None, compare=False
     )
     """(data, position, moved sites, n, policy, source) to the source, the log weights (n,) of
-    particles the first of which goes along the position, and their coordinates (n, …) of the moved
-    sites; no site may be summed out."""
+    particles, and their coordinates (n, …) of the moved sites; the first particle goes along the
+    position, unless retained=False. No site may be summed out."""
     whiten: Callable[[frozenset[str]], Whitened] | None = field(default=None, compare=False)
     """Sites by their paths; raises E862 if one is not Gaussian given the others."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ppl.inference.kernels.algebra import Kernel, basic_kernels
-from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
 from ppl.semantics.diagnostics import fail
 
 
@@ -142,6 +142,7 @@ ON_XLA = (
     Gibbs,
     Prior,
     ParticleGibbs,
+    ParticleMarginal,
 )
 
 

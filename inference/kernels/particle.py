@@ -1,11 +1,13 @@
-"""Particle Gibbs, as a user names it."""
+"""Kernels that run particles, as a user names them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ppl.inference.kernels.algebra import Kernel
+from ppl.inference.resample import SchemeName
 from ppl.semantics.diagnostics import fail
 
 
@@ -30,6 +32,29 @@ class ParticleGibbs(Kernel):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_particles(self.particles, self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParticleMarginal(Kernel):
+    """Random-walk Metropolis of the sites that it is `on`, with a particle filter's estimate of
+    their density in the place of the density itself; all other sites are a particle of that filter.
+
+    It moves every site, and is no part of a larger kernel. Resampling is that of `smc`; the walk
+    that of `random_walk`. Andrieu, Doucet and Holenstein (2010), section 4.4.
+    """
+
+    name: ClassVar[str] = "pmmh"
+    particles: int = 200
+    threshold: float = 0.5
+    scheme: SchemeName = "systematic"
+    scale: float = 1.0
+    adapt: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_particles(self.particles, self.threshold)
+        if not 0 < self.scale < math.inf:
+            raise fail("E811", f"scale = {self.scale}: it must be positive")
 
 
 def check_particles(particles: int, threshold: float) -> None:

@@ -31,19 +31,21 @@ from ppl.semantics.xla.values import RValue
 
 @dataclass(frozen=True)
 class Conditional:
-    """Moved sites are drawn by all particles but the first, and record their coordinates. Their
-    densities are no scores; they are recorded as observed, under `OWN`."""
+    """Moved sites are drawn by all particles but the first (by all, if none is `retained`), and
+    record their coordinates. Their densities are no scores; they are recorded as observed, under
+    `OWN`."""
 
     base: Held
     moved: frozenset[str]
     axis: Axis
+    retained: bool
 
     def __call__(self, site: Site, scope: Scope, state: State) -> tuple[RValue, State]:
         quiet = replace(scope, record=frozenset())
         if site.name not in self.moved:
             return self.base(site, quiet, state)
         made, axes = made_of(site, scope)
-        others = Arr(jnp.arange(self.axis.size) > 0, (self.axis,))
+        others = Arr(jnp.arange(self.axis.size) >= self.retained, (self.axis,))
         u, state = Redraw(self.base).drawn(site, scope, state, made, axes, others)
         inner = replace(quiet, given={**scope.given, site.name: u})
         x, drawn = self.base(site, inner, State())
@@ -65,26 +67,32 @@ def sweep(
     n: int,
     policy: Policy,
     omega: Any,
+    *,
+    retained: bool = True,
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """n particles run to their ends, the first along `position`: the source of randomness, their
-    log weights (n,), and the coordinates (n, …) of the moved sites."""
+    """n particles run to their ends, the first along `position` if it is `retained`: the source of
+    randomness, their log weights (n,), and the coordinates (n, …) of the moved sites.
+
+    Law, if none is: `ProperlyWeighted` for the moved sites, of the measure at what is given.
+    """
     axis = particles(n)
-    retained = {k: Arr(jnp.asarray(u)) for k, u in position.items()}
+    given = {k: Arr(jnp.asarray(u)) for k, u in position.items()}
 
     def log_density(found: Mapping[str, Arr]) -> Any:
-        given = {**retained, **found}
-        _, state = bound.execute(data, rule=base, axes=(axis,), given=given, record=NOTHING)
+        _, state = bound.execute(
+            data, rule=base, axes=(axis,), given={**given, **found}, record=NOTHING
+        )
         return total((f.score for f in state.scores), (axis,)).data
 
     _, state = bound.execute(
         data,
-        rule=Conditional(base, moved, axis),
+        rule=Conditional(base, moved, axis, retained),
         omega=omega,
         axes=(axis,),
-        given=retained,
+        given=given,
         record=frozenset(("sites",)),
         policy=policy,
-        ahead=Ahead(moved, base, log_density),
+        ahead=Ahead(moved, base, log_density) if retained else None,
     )
     found = {k: u.data for k, u in state.sites.items()}
     return state.omega, state.extra.log_weights, found

@@ -105,8 +105,12 @@ def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDe
         n: int,
         policy: Policy,
         omega: Any,
+        *,
+        retained: bool = True,
     ) -> tuple[Any, Any, dict[str, Any]]:
-        return conditional.sweep(bound, data, held, position, moved, n, policy, omega)
+        return conditional.sweep(
+            bound, data, held, position, moved, n, policy, omega, retained=retained
+        )
 
     plain = replace(held, free=Free(jacobian=False))
     return MixedDensity(
@@ -151,7 +155,9 @@ def _coordinates(
         loops[path] = x[: len(x) - discover.ranks[path]]
         if path in discover.discrete:
             found = discover.discrete[path]
-            discrete.append(DiscreteSite(path, u, found.options, found.span, found.family))
+            discrete.append(
+                DiscreteSite(path, u, found.options, found.span, found.family, found.joint)
+            )
         else:
             found = discover.continuous.found[path]
             sites.append(SiteInfo(path, x, u, found.span, found.family))

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
+from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then, basic_kernels
 from ppl.inference.kernels.basic import (
     ON_XLA,
     EllipticalSlice,
@@ -26,13 +26,14 @@ from ppl.inference.kernels.basic import (
     RandomWalk,
     Slice,
 )
-from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
 from ppl.inference.kernels.xla import blocks
 from ppl.inference.kernels.xla.elliptical import elliptical_slice
 from ppl.inference.kernels.xla.gibbs import gibbs
 from ppl.inference.kernels.xla.mala import mala
 from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target
 from ppl.inference.kernels.xla.particle_gibbs import particle_gibbs
+from ppl.inference.kernels.xla.particle_marginal import particle_marginal
 from ppl.inference.kernels.xla.prior import prior
 from ppl.inference.kernels.xla.random_walk import random_walk
 from ppl.inference.kernels.xla.slice import slice_move
@@ -56,6 +57,7 @@ class _Place:
     named: bool
     warmup: float
     moved: list[Block]
+    composed: bool
 
 
 def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = False) -> Move:
@@ -68,7 +70,8 @@ def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = 
     moved: list[Block] = []
     names = iter(blocks.labels(kernel))
     everything = blocks.everything(density)
-    place = _Place(density, names, everything, False, float(warmup), moved)
+    composed = len(list(basic_kernels(kernel))) > 1
+    place = _Place(density, names, everything, False, float(warmup), moved, composed)
     move = _build(kernel, place)
     union = Block(
         np.unique(np.concatenate([b.z for b in moved])),
@@ -77,14 +80,21 @@ def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = 
     left = blocks.unmoved(density, union)
     if left and not part:
         shown = " and ".join(f"`{name}`" for name in left[:3]) + (" and others" if left[3:] else "")
-        finite = any(s.path == left[0] and s.options for s in density.discrete)
-        suited = "gibbs" if finite else "random_walk"
         raise fail(
             "E863",
             f"the kernel never moves {shown}: the chain would keep the first value",
-            hint=f'add a kernel for it: ….then(kernels.{suited}().on("{left[0]}"))',
+            hint=f"add a kernel for it: ….then(kernels.{_suited(density, left[0])})",
         )
     return move
+
+
+def _suited(density: MixedDensity, path: str) -> str:
+    """A kernel that moves a site."""
+    site = next((s for s in density.discrete if s.path == path), None)
+    name = "random_walk"
+    if site is not None and (site.joint or site.options):
+        name = "prior" if site.joint else "gibbs"
+    return f'{name}().on("{path}")'
 
 
 def _build(kernel: Kernel, place: _Place) -> Move:
@@ -126,6 +136,8 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
             return trajectories(kernel, block, path, int(place.warmup))
         case ParticleGibbs():
             return _particles(kernel, block, path, place.density)
+        case ParticleMarginal():
+            return _marginal(kernel, block, path, place)
         case Gibbs():
             return gibbs(kernel, block, path, _options(place.density))
         case _:
@@ -143,6 +155,10 @@ def _movable(kernel: Kernel, place: _Place) -> Block:
         left = Block(block.z, block.k[~finite])
         block = Block(np.zeros(0, int), block.k[finite])
         what, hint = "has no list of finitely many values", "use random_walk, slice or hmc on it"
+    elif isinstance(kernel, RandomWalk):
+        joint = np.isin(block.k, np.flatnonzero(_joint(density)))
+        left, block = Block(np.zeros(0, int), block.k[joint]), Block(block.z, block.k[~joint])
+        what, hint = "draws numbers that do not move alone", "use prior on it"
     else:
         left, what, hint = Block(np.zeros(0, int), np.zeros(0, int)), "", ""
     names = [name for part in blocks.sites_in(density, left) for name in part]
@@ -155,6 +171,12 @@ def _movable(kernel: Kernel, place: _Place) -> Block:
             hint=f"the choices are {', '.join(f'`{n}`' for n in blocks.names_of(density))}",
         )
     return block
+
+
+def _joint(density: MixedDensity) -> np.ndarray:
+    """Whether each discrete coordinate is of a site whose numbers depend on one another."""
+    parts = [np.full(s.shape, s.joint).ravel() for s in density.discrete]
+    return np.concatenate([np.zeros(0, bool), *parts])
 
 
 def _options(density: MixedDensity) -> np.ndarray:
@@ -184,6 +206,26 @@ def _particles(kernel: ParticleGibbs, block: Block, path: Path, density: MixedDe
             hint=f'name the site without an index: pgibbs().on("{name}")',
         )
     return particle_gibbs(kernel, path, frozenset(continuous + discrete))
+
+
+def _marginal(kernel: ParticleMarginal, block: Block, path: Path, place: _Place) -> Move:
+    density, everything = place.density, blocks.everything(place.density)
+    continuous, discrete = blocks.sites_in(density, block)
+    if discrete or not blocks.whole_sites(density, block):
+        raise fail(
+            "E819",
+            f"`pmmh` walks through whole continuous sites, and not `{(discrete + continuous)[0]}`",
+            hint="leave it to the particles, which draw all sites that `pmmh` is not told to move",
+        )
+    if place.composed:
+        raise fail(
+            "E819",
+            "`pmmh` moves all sites, and cannot be a part of another kernel",
+            hint="take `pgibbs` for the states, then any kernel for the parameters",
+        )
+    place.moved.append(everything)
+    drawn = frozenset(blocks.names_of(density)) - frozenset(continuous)
+    return particle_marginal(kernel, block, path, drawn)
 
 
 # ------------------------------------------------------------------------------------ combinators

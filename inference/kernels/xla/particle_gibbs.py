@@ -48,7 +48,7 @@ def particle_gibbs(kernel: ParticleGibbs, path: Path, moved: frozenset[str]) -> 
             target.data, position, moved, kernel.particles, policy, inner
         )
         omega = omega.leave(inner)
-        omega, who = _categorical(omega, (*path, "which"), log_weights)
+        omega, who = categorical(omega, (*path, "which"), log_weights)
         new = {**position, **{k: u[who] for k, u in found.items()}}
         z = density.flatten(new) if density.sites else point.z
         after = target.point(z, density.flatten_discrete(new))
@@ -74,7 +74,7 @@ def conditional_policy(kernel: ParticleGibbs) -> Policy:
         own: Any = 0
         if kernel.ancestor_sampling and future is not None:
             ahead = jax.lax.cond(due, future, lambda: jnp.zeros_like(log_weights))
-            omega, own = _categorical(omega, (*path, "retained"), log_weights + ahead, due)
+            omega, own = categorical(omega, (*path, "retained"), log_weights + ahead, due)
 
         def choose() -> tuple[Any, Any]:
             others = scheme.ancestors(w, u)
@@ -86,7 +86,7 @@ def conditional_policy(kernel: ParticleGibbs) -> Policy:
     return at_point
 
 
-def _categorical(omega: Any, path: Path, logits: Any, where: Any = None) -> tuple[Any, Any]:
+def categorical(omega: Any, path: Path, logits: Any, where: Any = None) -> tuple[Any, Any]:
     """A draw with probabilities in proportion to the exponentials; what is no number has none."""
     logits = jnp.where(logits < jnp.inf, logits, -jnp.inf)
     return omega.draw(path, D.make("categorical_logit", (logits,)), (), where=where)
