@@ -83,6 +83,7 @@ def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
 
 def _fits(eqn: Any) -> bool:
     shapes = [v.aval.shape for v in eqn.outvars]
-    if eqn.primitive.name == "dot_general":  # of matrices it is a library's, which has its kernels
+    # products of matrices, which sums may be turned into, are a library's, which has its kernels
+    if eqn.primitive.name in ("dot_general", "reduce_sum"):
         return all(sum(n > 1 for n in shape) < 2 for shape in shapes)
     return eqn.primitive.name in _KNOWN and all(prod(shape) <= SMALL for shape in shapes)

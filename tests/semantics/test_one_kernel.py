@@ -16,10 +16,12 @@ def loop(step):
     return lambda x: jax.lax.fori_loop(0, 5, lambda _, x: step(x), x)
 
 
+SUMS = lambda x: jnp.tanh(jnp.sum(M[:, :, None] * x[None], axis=1))  # noqa: E731
 CASES = {
     "elements": (loop(lambda x: jnp.sin(x) + 0.1 * x[::-1]), X, True),
     "a matrix and a vector": (loop(lambda x: jnp.tanh(M @ x)), X, True),
     "matrices": (loop(lambda x: jnp.tanh(M @ x)), np.stack([X, 2 * X], 1), False),
+    "sums that are matrices": (loop(SUMS), np.stack([X, 2 * X], 1), False),
     "many numbers": (loop(jnp.sin), np.linspace(0, 1, SMALL + 1), False),
     "what is not known": (loop(lambda x: x + jnp.linalg.cholesky(M @ M.T)[0]), X, False),
 }
