@@ -20,7 +20,6 @@ from ppl.semantics.diagnostics import DiagnosticError
 from ppl.verify.contracts import Contract, UnbiasedGradient
 from ppl.verify.sequential import seed_of
 from ppl.verify.subjects import Numeric, wrong
-from ppl.verify.tapes import Reused
 from ppl.verify.verdict import Counterexample, Report, Verdict
 
 #: parameters that are tried besides those given, and how far away they are
@@ -57,38 +56,35 @@ def _verdict(subject: Estimator, contract: Contract) -> Verdict:
 
     from ppl.semantics.enumerate import Enumerator
     from ppl.semantics.omega import Tape
-    from ppl.verify.recorded import watched
+    from ppl.verify.recorded import Guarded, Twice
 
     center, unravel = ravel_pytree(jax.tree.map(lambda x: jnp.asarray(x, float), subject.at))
 
     def estimate(flat: Any, omega: Any) -> tuple[Any, Any]:
-        omega, gradient = subject.estimate(unravel(flat), omega)
+        guarded, gradient = subject.estimate(unravel(flat), Guarded.of(omega))
         gradient = ravel_pytree(gradient)[0]
         if gradient.shape != flat.shape:
             raise wrong(
                 f"the estimate has {gradient.size} numbers, and there are {flat.size} parameters",
                 "give a gradient that is shaped like the parameters",
             )
-        return gradient, omega
+        return gradient, guarded.tape
 
     def slope(flat: Any, tape: Any) -> tuple[Any, Any]:
         """What a path gives to the gradient: its probability has a derivative, too."""
 
         def part(flat: Any) -> Any:
-            omega, value = subject.objective(
-                unravel(flat), Tape.of(tape.choices, tape.options.shape[-1])
-            )
+            fresh = Guarded.of(Tape.of(tape.choices, tape.options.shape[-1]))
+            omega, value = subject.objective(unravel(flat), fresh)
             if jnp.shape(value) != ():
                 raise wrong(f"the objective has the shape {jnp.shape(value)}", "it is one number")
-            return jnp.exp(omega.log_weight) * value, omega
+            return jnp.exp(omega.tape.log_weight) * value, omega.tape
 
         gradient, omega = jax.grad(part, has_aux=True)(flat)
         return gradient, omega
 
     report = Report("numeric")
     try:
-        for run in (subject.estimate, subject.objective):
-            watched(lambda omega, run=run: run(unravel(center), omega))
         estimates, slopes = (Enumerator(f, batches=BATCHES) for f in (estimate, slope))
         rng = np.random.default_rng(seed_of(subject.estimate, subject.objective, "parameters"))
         around = [SPREAD * rng.normal(size=center.shape) for _ in range(MORE)]
@@ -103,12 +99,10 @@ def _verdict(subject: Estimator, contract: Contract) -> Verdict:
             worst, i = max(worst, float(off.max())), int(np.argmax(off))
             if off[i] > TOLERANCE:
                 return _biased(contract, subject, unravel(flat), i, true, mean, compared, paths)
-    except Reused as again:
-        name = again.choice.name
+    except Twice as twice:
+        name = "/".join(twice.path)
         why = f"two choices are made at one place, so that a key gives both one value: `{name}`"
-        example = Counterexample(
-            "", f"`{name}`", "number of choices", 1, 2, again.tape, (*again.choices, again.choice)
-        )
+        example = Counterexample("", f"`{name}`", "number of choices", 1, 2, None, ())
         return Verdict("FAIL", contract, why, report, example)
     except DiagnosticError as error:
         if error.diagnostics[0].code not in ("E807", "E708"):

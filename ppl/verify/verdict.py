@@ -13,7 +13,7 @@ from ppl.verify.tapes import Choice
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 #: units of what paths add up to
-ENUMERATED = ("mass", "probability", "probability of the move", "number of choices")
+ENUMERATED = ("mass", "probability", "probability of the move")
 
 
 class LawBroken(DiagnosticError, AssertionError):
@@ -61,10 +61,8 @@ class Counterexample:
         ]
         if self.trials:
             out.append(f"in {self.trials:,} trials")
-        elif self.tape is None and self.unit in ENUMERATED:
-            out.append("no path gives it")
         elif self.tape is None:
-            pass
+            out += ["no path gives it"] if self.unit in ENUMERATED else []
         else:
             out.append(f"given by the tape {self.tape}:")
             out += [f"  {choice}" for choice in self.choices]
