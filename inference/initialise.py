@@ -205,8 +205,7 @@ def _at_some_choices(density: MixedDensity, data: Any, key: Any) -> Density:
             "nowhere to start",
             hint="check that the data lie in the support of what they are observed from",
         )
-    assert density.begin is not None and density.explain is not None
-    assert density.faults is not None
+    assert density.explain is not None and density.faults is not None
     origin = density.unflatten(jnp.zeros(density.size))
     _, choices = density.begin(data, origin, Key(key))
     log_density, explain, faults = density.log_density, density.explain, density.faults

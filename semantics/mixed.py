@@ -33,6 +33,10 @@ class DiscreteSite:
     joint: bool = False
 
 
+def _by_hand(*_: Any) -> Any:
+    raise NotImplementedError("this density was written by hand, and there is no program to run")
+
+
 class Whitened(NamedTuple):
     """Sites of Gaussian law given the others, in coordinates of independent standard normals."""
 
@@ -52,14 +56,12 @@ class MixedDensity(Density):
     discrete: tuple[DiscreteSite, ...] = field(default=(), compare=False)
     loops: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
     """The sizes of the loops around each site: it is drawn once for each index."""
-    begin: Callable[[Any, Position, Any], tuple[Any, dict[str, Any]]] | None = field(
-        default=None, compare=False
+    begin: Callable[[Any, Position, Any], tuple[Any, dict[str, Any]]] = field(
+        default=_by_hand, compare=False
     )
     """(data, free coordinates, source of randomness) to the source and discrete coordinates, drawn
     from their laws given what comes before them."""
-    redraw: Callable[..., tuple[Any, dict[str, Any], Any]] | None = field(
-        default=None, compare=False
-    )
+    redraw: Callable[..., tuple[Any, dict[str, Any], Any]] = field(default=_by_hand, compare=False)
     """(data, position, chosen, source) to the source, the position with the chosen draws made again
     from their laws, and the log density without these draws' own. chosen: booleans of the shape of
     its loops, for the paths of which some draw is. With source None, nothing is drawn: the
@@ -70,7 +72,7 @@ class MixedDensity(Density):
     """(data, position, moved sites, n, policy, source) to the source, the log weights (n,) of
     particles, and their coordinates (n, …) of the moved sites; the first particle goes along the
     position, unless retained=False. No site may be summed out."""
-    whiten: Callable[[frozenset[str]], Whitened] | None = field(default=None, compare=False)
+    whiten: Callable[[frozenset[str]], Whitened] = field(default=_by_hand, compare=False)
     """Sites by their paths; raises E862 if one is not Gaussian given the others."""
 
     @property

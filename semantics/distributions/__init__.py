@@ -14,6 +14,7 @@ from ppl.semantics.distributions.queries import (
     has_sampler,
     is_discrete,
     is_finite,
+    is_joint,
     unconstrained_shape,
     valid,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "iid",
     "is_discrete",
     "is_finite",
+    "is_joint",
     "make",
     "mixture",
     "mixture_general",

@@ -26,6 +26,16 @@ def is_finite(dist: Distribution) -> bool:
     return isinstance(dist, Law) and dist.is_finite
 
 
+def is_joint(dist: Distribution) -> bool:
+    """Whether a draw is an array whose elements are not independent."""
+    match dist:
+        case Independent() | ExpandedDistribution():
+            return is_joint(dist.base_dist)
+        case Law(base=Distribution() as base) if dist.name == "iid":
+            return is_joint(base)
+    return bool(dist.event_shape)
+
+
 def has_sampler(dist: Distribution) -> bool:
     """Whether draws can be made: false for base measures and what is built on them."""
     if isinstance(dist, (Independent, ExpandedDistribution)):

@@ -120,6 +120,7 @@ class FoundChoice:
     options: int | None
     family: str
     span: Span | None
+    joint: bool
 
 
 @dataclass
@@ -147,7 +148,9 @@ class DiscoverMixed:
         event = () if options else tuple(made.event_shape)
         value = jnp.zeros((*shape, *made.event_shape), int)
         shown, u = Arr(value, own), Arr(jnp.zeros((*shape, *event), int), own)
-        self.discrete[site.name] = FoundChoice(options, site.dist.name, site.span)
+        self.discrete[site.name] = FoundChoice(
+            options, site.dist.name, site.span, not options and D.is_joint(made)
+        )
         x = Arr(_typed(value, site), own)
         return x, state.with_site(site.path, (shown, u), site.span)
 

@@ -22,6 +22,7 @@ from ppl.semantics.density import SiteInfo
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.mixed import MixedDensity
+from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -118,6 +119,33 @@ def test_mala_with_a_correction_of_another_transition_is_found(monkeypatch):
 
         monkeypatch.setattr(mala, "drift", drift)
         assert imbalance(move, langevin_drift) > 0.1
+
+
+def test_nothing_is_tuned_after_warm_up():
+    """Steps of warm-up change what is tuned, those after it do not; a trajectory's step size settles
+    with the first of these."""
+    kernel = kernels.random_walk().then(kernels.mala()).then(kernels.hmc(trajectory_length=0.6))
+    with precision():
+        move = compose(kernel, SMOOTH.density, 30)
+
+        @jax.jit
+        def run(key, adapting):
+            point = SMOOTH.point(jnp.array([0.4, -0.3, 0.2]), jnp.zeros(0, int))
+
+            def one(carry, i):
+                point, tuned = carry
+                done = move.step(SMOOTH, point, tuned, Key(jax.random.fold_in(key, i)), adapting[i])
+                return (done.point, done.tuned), done.tuned
+
+            return jax.lax.scan(one, (point, move.begin(SMOOTH, point)), jnp.arange(6))[1]
+
+        history = jax.tree.leaves(run(jax.random.key(3), jnp.arange(6) < 3))
+    changes = [
+        [not np.array_equal(x[i], x[i - 1], equal_nan=True) for x in history] for i in range(1, 6)
+    ]
+    assert sum(changes[1]) > 8, "in warm-up"
+    counters = {i for i, x in enumerate(history) if np.issubdtype(x.dtype, np.integer)}
+    assert {i for i, moved in enumerate(changes[4]) if moved} <= counters
 
 
 # --------------------------------------------------------------------------- slices, on a lattice

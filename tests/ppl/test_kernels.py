@@ -29,6 +29,12 @@ model impossible(y: bool) {
   condition k and not k
   return k
 }
+model shares(n: [nat]) {
+  p ~ dirichlet([1, 2, 3])
+  k ~ multinomial(30, p)
+  observe n ~ multinomial(9, [1 / 3, 1 / 3, 1 / 3])
+  return k
+}
 model grows(n: nat) {
   k ~ geometric(0.5)
   xs ~ for _ in range(k) { normal(0, 1) }
@@ -37,6 +43,7 @@ model grows(n: nat) {
 """)
 COUNTS = MODELS.counts(ys=[1, 0, 2], p=0.7)
 SCALES = MODELS.scales(ys=[0.3, 1.9, -0.4])
+SHARES = MODELS.shares(n=[2, 3, 4])
 WALK, GIBBS = kernels.random_walk(), kernels.gibbs()
 
 
@@ -82,6 +89,8 @@ def test_draws_settings_and_statistics():
         (SCALES, GIBBS.then(WALK), "E819", "nothing that `gibbs` could move"),
         (SCALES, kernels.elliptical_slice(), "E862", "`tau` has no Gaussian prior"),
         (SCALES, WALK.then(kernels.elliptical_slice().on("theta[1]")), "E819", "all elements"),
+        (SHARES, WALK, "E863", 'kernels.prior().on("k")'),
+        (SHARES, WALK.on("k", "p"), "E819", "do not move alone"),
         (MODELS.impossible(y=True), GIBBS, "E810", "nowhere to start"),
     ],
     ids=lambda x: str(x) if isinstance(x, str | kernels.Kernel) else "",
@@ -108,13 +117,13 @@ def test_engines():
         lambda: kernels.random_walk(scale=0.0),
         lambda: kernels.slice(width=-1.0),
         lambda: kernels.slice(steps=0),
-        lambda: kernels.slice(direction="up"),
+        lambda: kernels.slice(direction="up"),  # pyright: ignore[reportArgumentType]
         lambda: kernels.mala(step_size=float("inf")),
         lambda: kernels.hmc(target_accept=1.0),
         lambda: kernels.hmc(trajectory_length=0.0),
         lambda: kernels.nuts(max_tree_depth=0),
-        lambda: kernels.prior(block=1),
-        lambda: ppl.mcmc(kernel="gibbs"),
+        lambda: kernels.prior(block=1),  # pyright: ignore[reportArgumentType]
+        lambda: ppl.mcmc(kernel="gibbs"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_settings_are_checked(make):

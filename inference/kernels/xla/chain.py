@@ -93,6 +93,5 @@ def first_choices(target: Target, z: Any, omega: Any) -> Any:
     density = target.density
     if not density.discrete:
         return jnp.zeros(0, int)
-    assert density.begin is not None
     _, found = density.begin(target.data, density.unflatten(z), omega)
     return density.flatten_discrete(found)

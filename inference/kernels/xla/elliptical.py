@@ -39,7 +39,6 @@ def elliptical_slice(
     label = path[-1]
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
-        assert target.density.whiten is not None
         white, data = target.density.whiten(names), target.data
         position = target.position(point.z, point.k)
 

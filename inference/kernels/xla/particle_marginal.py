@@ -102,5 +102,6 @@ def filtered(
     omega = omega.leave(inner)
     omega, who = categorical(omega, (*path, "which"), log_weights)
     new = {**position, **{name: u[who] for name, u in found.items()}}
-    point = target.point(density.flatten(new), density.flatten_discrete(new))
+    free = density.flatten(new) if density.sites else z
+    point = target.point(free, density.flatten_discrete(new))
     return omega, point, Population(log_weights).log_mass

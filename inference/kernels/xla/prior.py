@@ -48,7 +48,6 @@ def propose(
 ) -> tuple[Any, Point, Any, Any]:
     """The chosen draws from their laws, accepted or not; see `metropolis`."""
     density, data = target.density, target.data
-    assert density.redraw is not None
     position = target.position(point.z, point.k)
     _, _, before = density.redraw(data, position, chosen, None)
     inner = omega.enter(path_hash(path) >> 1)  # the program draws at paths of its own

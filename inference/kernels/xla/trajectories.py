@@ -46,12 +46,12 @@ def trajectories(kernel: HmcMove | NutsMove, block: Block, path: Path, warmup: i
 
     def begin(target: Target, point: Point) -> Any:
         state, _ = start(target, point, jax.random.PRNGKey(0))
-        return state.i, state.mean_accept_prob, state.adapt_state._replace(rng_key=None)
+        return state.i, state.adapt_state._replace(rng_key=None)
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
         key = omega.foreign_key((*path, "trajectory"))
         state, advance = start(target, point, key)
-        i, mean, adapted = tuned
+        i, adapted = tuned
         over = ~jnp.asarray(adapting) & (i < warmup)  # sooner than was thought
         settled = jnp.exp(adapted.ss_state[1])
         adapted = adapted._replace(
@@ -59,14 +59,14 @@ def trajectories(kernel: HmcMove | NutsMove, block: Block, path: Path, warmup: i
             rng_key=state.adapt_state.rng_key,
         )
         i = jnp.where(over, warmup, i)
-        new = advance(state._replace(i=i, mean_accept_prob=mean, adapt_state=adapted))
+        new = advance(state._replace(i=i, adapt_state=adapted))
         after = Point(point.z.at[block.z].set(new.z), point.k, -new.potential_energy)
         stats = {
             rate_of(label): real(new.accept_prob),
             f"step_size of {label}": new.adapt_state.step_size,
             "diverging": new.diverging,
         }
-        tuned = new.i, new.mean_accept_prob, new.adapt_state._replace(rng_key=None)
+        tuned = new.i, new.adapt_state._replace(rng_key=None)
         return Step(after, tuned, omega, stats)
 
     blank = {rate_of(label): jnp.nan, f"step_size of {label}": jnp.nan, "diverging": False}

@@ -73,8 +73,8 @@ def test_the_sum_over_held_choices_is_the_density(target, names, paths):
     with precision():
         held = mixed_density(target.bound, target.data, names)
         assert [s.path for s in held.discrete] == paths
-        sizes = [s.options for s in held.discrete for _ in range(int(np.prod(s.shape)))]
-        every = np.array(list(itertools.product(*map(range, sizes))))
+        sizes = [s.options or 0 for s in held.discrete for _ in range(int(np.prod(s.shape)))]
+        every = np.array(list(itertools.product(*(range(n) for n in sizes))))
         position = start(held)
 
         @jax.jit
@@ -193,6 +193,7 @@ def test_affine_maps_make_standard_normals_of_the_law(make):
     with precision():
         law = make()
         form = affine(law)
+        assert form is not None
         u = np.random.default_rng(2).normal(size=(2, *law.event_shape))
         values, back = jax.jit(
             lambda u: (v := jax.vmap(form.value)(u), jax.vmap(form.standard)(v))
