@@ -50,6 +50,7 @@ reference: $(STAMP)  ## the 14 models against their reference posteriors
 	$(BIN)/python -m benchmarks.reference $(if $(ONLY),--only $(ONLY))
 
 bench: $(STAMP)  ## speed against hand-written code; ONLY=name selects
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY))
 
 clean:  ## remove what make made
