@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ppl.verify.contracts import SameDensity as SameDensity
     from ppl.verify.contracts import SameLaw as SameLaw
     from ppl.verify.contracts import UnbiasedGradient as UnbiasedGradient
+    from ppl.verify.densities import Distribution as Distribution
     from ppl.verify.draws import bernoulli as bernoulli
     from ppl.verify.draws import categorical as categorical
     from ppl.verify.draws import index as index
@@ -71,6 +72,7 @@ _HOME = {
         "checking": "check",
         "contracts": "Approximates Calibrated ChangesVariables Enumerates Invariant KeepsVolume "
         "Measure Posterior ProperlyWeighted Reversible SameDensity SameLaw UnbiasedGradient",
+        "densities": "Distribution",
         "draws": "bernoulli categorical index uniform",
         "gradients": "Estimator",
         "laws": "same_law",
