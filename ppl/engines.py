@@ -55,7 +55,7 @@ def on_engine(
         if engine == "xla":
             raise fail(
                 "E716",
-                f"`{name_of(method)}` so set runs on the machine only, and engine='xla' was asked for",
+                f"`{name_of(method)}` so set runs on the machine, and engine='xla' was asked for",
                 hint="leave the choice to the compiler: engine='auto'; or choose a kernel that XLA "
                 "runs: kernel=ppl.kernels.random_walk()",
             )
@@ -88,7 +88,7 @@ def _needs_machine(method: Any) -> bool:
     if name_of(method) not in MACHINE_ONLY:
         return getattr(method, "guide", None) is not None
     kernel = getattr(method, "kernel", None)
-    return kernel is None or name_of(method) in ("rmsmc", "pmmh") or not runs_on_xla(kernel)
+    return kernel is None or name_of(method) == "rmsmc" or not runs_on_xla(kernel)
 
 
 def checked_limits(limits: Any) -> Limits:

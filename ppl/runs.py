@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ppl.inference.mcmc import Chain
 
 #: methods that the machine has
-METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "rmsmc")
+METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc")
 
 
 #: kinds of moves whose acceptance is told one by one
@@ -69,6 +69,7 @@ def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         "smc": _smc,
         "mcmc": _mcmc,
         "pgibbs": _mcmc,
+        "pmmh": _mcmc,
         "rmsmc": _rmsmc,
     }
     return run[name](method, target if name == "exact" else target.sampler, seed, progress)

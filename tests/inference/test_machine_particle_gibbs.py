@@ -278,7 +278,7 @@ class OrderedAncestors(Sweep):
         return self.last
 
     def past(self, population, futures, source):
-        a = min(super().past(population, futures, source), *self.last[1:])
+        a = min(super().past(population, futures, source), *self.last)
         return a if futures[a].path else 0
 
 

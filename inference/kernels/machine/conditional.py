@@ -203,7 +203,7 @@ class Sweep:
         after = replace(at, particles=particles, population=population, t=t)
         if not (after.waits and self.due(population)):
             return after
-        ancestors, moved = self.ancestors(population, turns.source, step), at.moved
+        ancestors, moved = [0, *self.ancestors(population, turns.source, step)], at.moved
         if self.ancestor_sampling and t + 1 < len(path):
             futures = [self.replayed(p, path[t + 1 :], held) for p in particles]
             a = self.past(population, futures, turns.source.at(step, 0))
@@ -213,13 +213,17 @@ class Sweep:
         return Stage(chosen, population.levelled(), path, held, t, moved)
 
     def end(self, at: Stage, trace: Trace, turns: Turns) -> tuple[Trace, bool]:
-        """One of the particles by weight, of those that met all sites that are held."""
-        met = [0.0 if at.held.keys() <= p.met else NEVER for p in at.particles]
-        weights = at.population.scored(np.array(met)).weights
+        """One of the particles by weight."""
+        weights = self.complete(at).weights
         k = turns.next().draw(VALUE, CATEGORICAL, (tuple(weights.tolist()),))
         if k == 0 and not at.moved:
             return trace, False
         return at.particles[k].trace(), True
+
+    def complete(self, at: Stage) -> Population:
+        """The weights of particles that have ended, of those that met all sites that are held."""
+        met = [0.0 if at.held.keys() <= p.met else NEVER for p in at.particles]
+        return at.population.scored(np.array(met))
 
     def due(self, population: Population) -> bool:
         """Whether to resample now: not to depend on how weights that are equal were rounded, which
@@ -228,17 +232,17 @@ class Sweep:
             return True
         return bool(population.effective_size < (self.threshold - ROUNDING) * self.particles)
 
-    def ancestors(self, population: Population, source: Source, step: int) -> list[int]:
-        """Independent draws by weight, but for slot 0, which keeps its own."""
+    def ancestors(
+        self, population: Population, source: Source, step: int, *, slots: int = 1
+    ) -> list[int]:
+        """Independent draws by weight, for the slots from this one on."""
         cumulative = np.cumsum(population.weights)
         edges = cumulative[None, :-1] / cumulative[-1]
         last = int(np.flatnonzero(population.weights > 0)[-1])  # a point may be rounded up to 1
         known = lambda: edges  # noqa: E731
-        points = [
-            source.at(step, i).draw(ANCESTOR, UNIFORM, (known, 0)) for i in range(1, self.particles)
-        ]
-        found = np.searchsorted(edges[0], points, side="right").clip(max=last)
-        return [0, *found.tolist()]
+        each = range(slots, self.particles)
+        points = [source.at(step, i).draw(ANCESTOR, UNIFORM, (known, 0)) for i in each]
+        return np.searchsorted(edges[0], points, side="right").clip(max=last).tolist()
 
     def past(self, population: Population, futures: Sequence[Future], source: Source) -> int:
         """The retained particle's ancestor."""

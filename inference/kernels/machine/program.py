@@ -115,3 +115,15 @@ class Selection:
     @property
     def text(self) -> str:
         return ", ".join(a.text for a in self.groups[-1]) if self.groups else ""
+
+
+class Rest(Selection):
+    """All sites but those that names mean."""
+
+    def means(self, path: Path) -> bool:
+        """Whether the site at a path is one of them."""
+        return not super().means(path)
+
+    @property
+    def everything(self) -> bool:
+        return False

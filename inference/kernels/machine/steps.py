@@ -17,13 +17,15 @@ from ppl.inference.kernels.machine.conditional import Sweep
 from ppl.inference.kernels.machine.coordinates import Thin, lines
 from ppl.inference.kernels.machine.gibbs import options, sweep
 from ppl.inference.kernels.machine.involution import Jump
-from ppl.inference.kernels.machine.program import Program, Selection
+from ppl.inference.kernels.machine.marginal import Marginal
+from ppl.inference.kernels.machine.program import Program, Rest, Selection
 from ppl.inference.kernels.machine.proposing import Helper, propose
 from ppl.inference.kernels.machine.single_site import revise_all, revise_one
 from ppl.inference.kernels.machine.traces import Trace, Turns
 from ppl.inference.kernels.machine.walk import Tuning, continuous, walk, walk_whole
-from ppl.inference.kernels.particle import ParticleGibbs
+from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
 from ppl.inference.kernels.programmed import Involution, Proposal
+from ppl.inference.resample import Resample
 from ppl.semantics.diagnostics import fail
 
 
@@ -68,6 +70,8 @@ def step_of(kernel: Kernel, program: Program, choose: Selection | None = None) -
             return _gibbs(str(kernel), program, choose)
         case ParticleGibbs():
             return _particles(kernel, program, choose)
+        case ParticleMarginal():
+            return _marginal(kernel, program, choose)
         case Proposal():
             return _proposing(kernel, program, choose)
         case Involution():
@@ -156,6 +160,31 @@ def _particles(kernel: ParticleGibbs, program: Program, choose: Selection) -> St
     return run
 
 
+def _marginal(kernel: ParticleMarginal, program: Program, choose: Selection) -> Step:
+    if len(choose.groups) != 1:
+        raise fail(
+            "E811",
+            "`pmmh` moves the parameters that are named, and draws all other choices",
+            hint='name them once: kernels.pmmh().on("sigma")',
+        )
+    text, names = _told(str(kernel), choose), [a.text for a in choose.groups[0]]
+    sweep = Sweep(program, Rest(program, names), kernel.particles, False, kernel.threshold)
+    policy = Resample(kernel.scheme, kernel.threshold, sweep.due)
+    step = Marginal(sweep, choose, Tuning(math.log(kernel.scale)), policy)
+    checked: set[int] = set()
+
+    def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
+        for site in choose(trace):
+            if site not in checked:
+                _check_walks(program, site, trace, "pmmh")
+                checked.add(site)
+        after = step(trace, turns, learns=kernel.adapt and tally.learning)
+        tally.note(text, "", 1, after is not trace)
+        return after
+
+    return run
+
+
 def _proposing(kernel: Proposal, program: Program, choose: Selection) -> Step:
     text, helper = str(kernel), Helper(kernel.model, kernel.data, program)
     _check_unrestricted(text, choose)
@@ -222,7 +251,7 @@ def _not_finite(program: Program, site: int, trace: Trace) -> Exception:
     )
 
 
-def _check_walks(program: Program, site: int, trace: Trace) -> None:
+def _check_walks(program: Program, site: int, trace: Trace, kernel: str = "random_walk") -> None:
     """Raise E819 for a site that a random walk would never move."""
     try:
         lines(trace.sites[site])
@@ -230,6 +259,6 @@ def _check_walks(program: Program, site: int, trace: Trace) -> None:
         name, family = program.name(site, trace), trace.sites[site].family.name
         raise fail(
             "E819",
-            f"`random_walk` cannot move `{name}`: the numbers of a `{family}` do not move alone",
+            f"`{kernel}` cannot move `{name}`: the numbers of a `{family}` do not move alone",
             hint=f'move it by kernels.prior().on("{name}"), and name the other sites',
         ) from None

@@ -97,12 +97,12 @@ def walk(
         return trace
     proposed, log_ratio = None, -math.inf
     try:
-        steps = [_step(k, trace.sites[k], tuning, source) for k in chosen]
+        steps = [step_site(k, trace.sites[k], tuning, source) for k in chosen]
         revision = Revision(trace.sites, (), source, {s.path: s.value for s in steps})
         proposed = revision.trace(run)
         if proposed.execution.alive:
             log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
-            log_ratio += sum(_way_back(s, proposed, tuning) for s in steps)
+            log_ratio += sum(way_back(s, proposed, tuning) for s in steps)
     except (ArithmeticError, ValueError):  # at an end of a support, which has no coordinate
         log_ratio = -math.inf
     moves = log_ratio > -math.inf and accepts(log_ratio, source)
@@ -125,7 +125,7 @@ class Stepped(NamedTuple):
     value: Any
 
 
-def _step(path: int, site: Site, tuning: Tuning, source: Source) -> Stepped:
+def step_site(path: int, site: Site, tuning: Tuning, source: Source) -> Stepped:
     """Raises ArithmeticError, ValueError."""
     noise, across = step_hash(path, ""), lines(site)
     new = [site.value] if type(site.value) is not tuple else list(numbers(site.value))
@@ -141,7 +141,7 @@ def _step(path: int, site: Site, tuning: Tuning, source: Source) -> Stepped:
     return Stepped(path, site, across, which, here, there, with_numbers(site.value, new))
 
 
-def _way_back(step: Stepped, proposed: Trace, tuning: Tuning) -> float:
+def way_back(step: Stepped, proposed: Trace, tuning: Tuning) -> float:
     """log of the density of stepping back at a site over that of the step; 0 if it is gone."""
     path, before, after = step.path, step.site, proposed.sites.get(step.path)
     if after is None or not alike(before, after.family, after.args):
