@@ -60,8 +60,8 @@ support, a `condition` never holds, or the prior is so far from the data that al
         "an expectation without control variates",
         """
 `posterior.expect` corrects a mean by functions of the gradient of the log density, whose means are
-known. It needs continuous choices in a program that XLA runs, data without holes, a function that is
-finite at every draw, and a few draws for each coefficient.
+known. It needs continuous choices in a program that XLA runs, data without holes, a function that
+is finite at every draw, and a few draws for each coefficient.
 
     posterior.expect(lambda p: 1 / p["count"])            # wrong: infinite where a count is 0
     posterior.expect(lambda p: p["mu"] ** 2, degree=2)    # right
