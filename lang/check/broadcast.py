@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ppl.lang import syntax as s
 from ppl.lang.check import terms as t
-from ppl.lang.check.report import Place, measure_as_value, quote
+from ppl.lang.check.report import OBSERVED, Place, measure_as_value, quote
 from ppl.lang.check.solver import Constraint, Solver
 from ppl.lang.check.terms import BOOL, ERROR, NUM, TEXT, Con, Meta, Term, describe, prune, show
 from ppl.semantics.diagnostics import Diagnostic, Note
@@ -308,4 +308,4 @@ class Observed(Constraint):
         self._equal(solver)
 
     def _equal(self, solver: Solver) -> None:
-        solver.equal(self.value, self.drawn, self.place, self.node, "the observed value")
+        solver.equal(self.value, self.drawn, self.place, self.node, OBSERVED)

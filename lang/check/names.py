@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ppl.lang import syntax as s
 from ppl.lang.check.annotations import Report, Where, read_annotation, read_data
+from ppl.lang.check.builtins import BUILTINS
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
 from ppl.lang.check.guides import check_sites, check_strategy
 from ppl.lang.check.lookup import Names
@@ -61,6 +62,10 @@ def _collect(linked: Linked, names: Names, report: Report) -> None:
         if isinstance(item, (s.Function, s.Guide)):
             facts.functions[item.name] = item
             facts.mentions[item.name] = []
+            if item.name in BUILTINS and isinstance(item, s.Function) and item.kind == "fn":
+                text = f"`{item.name}` hides the built-in function of that name in all of this file"
+                hint = "give it another name, unless that is meant"
+                report(Diagnostic("W502", text, item.name_span, (), hint))
     types = [i for i in seen.values() if isinstance(i, s.TypeDecl)]
     read_data([(i, Where(names, linked.spaces[i])) for i in types], facts, report)
 

@@ -16,6 +16,7 @@ from ppl.lang.check.graph import Apply, Check, leaf, to_type
 from ppl.lang.check.infer import Body
 from ppl.lang.check.report import quote
 from ppl.lang.check.result import InstanceKey
+from ppl.lang.check.scope import Local
 from ppl.lang.check.summaries import Compiled, Summaries
 from ppl.semantics import types as ty
 from ppl.semantics.diagnostics import Diagnostic, Note
@@ -186,7 +187,11 @@ class Numbers:
             self._emit(at, job, var, atoms.IS_REAL, node, "E403", text, hint)
         elif value & ~wanted:
             text = f"`{quote(node)}` is {of}, which is wider than what is drawn here: {draws}"
-            hint = f"values outside have weight 0; declare the data `{draws}`"
+            meaning = at.compiled.flows.body.facts.meaning.get(node)
+            given = isinstance(meaning, Local) and meaning.role == "data"
+            whole = quote(node) if isinstance(node, s.Name) else f"({quote(node)})"
+            remedy = f"declare the data `{draws}`" if given else f"`{whole} as {draws}` checks it"
+            hint = f"values outside have weight 0; {remedy}"
             self._emit(at, job, var, value & ~wanted, node, "W401", text, hint)
 
     def _emit(

@@ -67,6 +67,10 @@ class Place:
         )
 
 
+#: why the shape of what is observed must be that of a draw
+OBSERVED = "the observed value"
+
+
 def mismatch(
     m: Mismatch, actual: Term, expected: Term, place: Place, node: s.Node, why: str
 ) -> Diagnostic:
@@ -105,7 +109,7 @@ def mismatch(
         f"expected {describe(right)}, but `{quote(node)}` is {describe(left)}",
         node.span,
         tuple(notes),
-        _compared(left, right, place.node) or _hint(left, right),
+        _compared(left, right, place.node) or _each(left, right, node, why) or _hint(left, right),
     )
 
 
@@ -116,6 +120,13 @@ def _compared(left: Term, right: Term, node: s.Node) -> str | None:
             if _is(a, "bool") and _is(b, "num"):
                 whole = value.span.text
                 return f"`{quote(value)}` is a truth value: write `{whole}` or `not {whole}`"
+    return None
+
+
+def _each(left: Term, right: Term, node: s.Node, why: str) -> str | None:
+    """An array that is observed from the law of one number."""
+    if why == OBSERVED and _is(left, "array") and _is(right, "num"):
+        return f"observe each element: `for v in {quote(node)} {{ observe v ~ … }}`"
     return None
 
 

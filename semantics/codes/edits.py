@@ -113,8 +113,8 @@ arrays), not where one law draws them together. A name is conditioned or interve
         """
 In loops and recursion without a bound the number of choices is known when the program runs, and
 compiled programs keep no place for each. Such names are set on the machine, which methods that
-follow gradients cannot use: give the loop a bound, or set what it is bound to. The noise of what was
-drawn for holes in the data is not kept, either, for `ppl.counterfactual`.
+follow gradients cannot use: give the loop a bound, or set what it is bound to. The noise of what
+was drawn for holes in the data is not kept, either, for `ppl.counterfactual`.
 
     n ~ iterate k = 0 until k > 5 { s ~ bernoulli(p); return k + (if s { 2 } else { 1 }) }
     ppl.infer(target.do({"n/s[0]": True}), "nuts")            # wrong

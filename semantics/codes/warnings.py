@@ -58,6 +58,16 @@ the remark.
     ppl.infer(target, ppl.importance(), engine="machine")
 """,
     ),
+    "W502": Code(
+        "a function that hides a built-in one",
+        """
+A program's own function is what its name means everywhere in the file, so a built-in function or
+distribution of that name cannot be called there.
+
+    fn count(xs) { 3 * len(xs) }       # `count(y)` in this file is this one
+    fn weighted(xs) { 3 * len(xs) }    # right
+""",
+    ),
     "W855": Code(
         "a name was set that no execution came to",
         """
