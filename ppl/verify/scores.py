@@ -125,15 +125,22 @@ class Scores(Laws):
         return ""
 
     def follow(self, frame: Frame) -> None:
-        """A choice whose law depends on an earlier one."""
+        """A choice whose law depends on an earlier one, or which is made for some of its values."""
         before, options = self.choice(frame)
-        if frame.paths >= 3 and self.flip():
+        way = self.integer(0, 3)
+        item, paths = Bool(), 2
+        if way == 1 and frame.paths >= 3:
             laws = [self.weights(3, frame.env, 0) for _ in range(options)]
-            item, text = Nat(3), f"categorical([{', '.join(laws)}][{before}])"
+            item, paths, text = Nat(3), 3, f"categorical([{', '.join(laws)}][{before}])"
+        elif way > 1 and self.on("branches"):
+            made, other = f"x{next(self.names)}", ("false", "true")[way % 2]
+            lines = [f"{made} ~ bernoulli({self.telling(frame)})", f"return {made}"]
+            text = f"if {before} == {self.integer(0, options - 1)} {braces(lines)} "
+            text += f"else {{ return {other} }}"
         else:
-            item, text = Bool(), f"bernoulli({self.telling(frame)})"
+            text = f"bernoulli({self.telling(frame)})"
         self.bind(frame, "x", item, lambda name: f"{name} ~ {text}")
-        frame.spend(3 if item == Nat(3) else 2)
+        frame.spend(paths)
 
     def telling(self, frame: Frame) -> str:
         """A probability that is another one for every value of a choice."""

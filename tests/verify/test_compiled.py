@@ -15,7 +15,6 @@ from ppl.inference.particles import compiled_policy
 from ppl.inference.resample import Resample
 from ppl.semantics import distributions as D
 from ppl.semantics.diagnostics import DiagnosticError
-from ppl.semantics.xla.points import Decision
 from ppl.verify import Compiled, Posterior, ProperlyWeighted, check
 from ppl.verify.compiled import Runs
 
@@ -60,11 +59,11 @@ def test_compiled_smc_is_properly_weighted():
 def test_ancestors_off_by_one_are_found():
     """Each value is weighted for another one; the mutants of the suite have the other mistakes."""
 
-    def policy(log_weights, omega, path):
-        omega, decision = ALWAYS(log_weights, omega, path)
+    def policy(log_weights, *more):
+        omega, decision = ALWAYS(log_weights, *more)
         ancestors, levelled = decision.choose()
         shifted = (ancestors + 1) % 3, levelled
-        return omega, Decision(decision.size, decision.due, lambda: shifted)
+        return omega, replace(decision, choose=lambda: shifted)
 
     subject = Compiled(lambda model, omega: model.sequential(omega, 3, policy))
     verdict = check(subject, SHORT, ProperlyWeighted())

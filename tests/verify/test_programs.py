@@ -171,6 +171,20 @@ def test_stages_are_scores_that_tell_choices_apart(program):
     assert law.evidence > 0 and law.paths <= program.paths <= 27
 
 
+def test_stages_have_traces_of_unequal_lengths():
+    """In at least a third of the programs; they may begin with others that have them, too."""
+    uneven = []
+
+    @given(programs(paths=12, size=1, stages=2))
+    @settings(GENERATE, max_examples=100)
+    def collect(program):
+        law = rational.law(module(program), program.model, program.data)
+        uneven.append(len({len(sites) for _, sites in law.joint}) > 1)
+
+    collect()
+    assert sum(uneven) > len(uneven) / 3
+
+
 def test_the_smallest_program_of_stages_has_nothing_else():
     program = find(programs(stages=2), lambda _: True, settings=SHRINK)
     assert program.source.count("\n") == 6, program
