@@ -19,7 +19,7 @@ from ppl.verify.exact import Found, Witness, find
 from ppl.verify.runnable import Law, Runnable
 from ppl.verify.sequential import POWER, Decision, Plan, Undecided
 from ppl.verify.sizes import Largest, planned
-from ppl.verify.subjects import Compiled, Numeric, Subject, subject_of
+from ppl.verify.subjects import Numeric, Subject, subject_of
 from ppl.verify.tapes import Budget, Reused, TooMany
 from ppl.verify.verdict import Counterexample, Report, Verdict
 
@@ -88,7 +88,7 @@ def check(
     because = ""
     if level in ("auto", "exact"):
         verdict, undecided = _exactly(subject, model, contract, limit)
-        if level == "exact" or not undecided or isinstance(subject, Compiled):
+        if level == "exact" or not undecided:
             return verdict
         because = verdict.why
     if level in ("auto", "numeric"):

@@ -108,7 +108,7 @@ def enumerated(
     shapes: dict[str, tuple[int, ...]] = {}
 
     def once(data: Any, omega: Any) -> Any:
-        out = _checked(run(Lanes(target.bound, data), Guarded.of(omega)))
+        out = checked(run(Lanes(target.bound, data), Guarded.of(omega)))
         n = out.log_weights.shape[0]
         shapes.clear()
         shapes.update({k: v.shape[1:] for k, v in out.values.items()})
@@ -137,7 +137,7 @@ def enumerated(
     return list(zip(keys, found.values(), strict=True))
 
 
-def _checked(out: Any) -> Runs:
+def checked(out: Any) -> Runs:
     if not isinstance(out, Runs):
         raise wrong(
             f"it gave {type(out).__name__}", "give `Runs`: the source, values, and log weights"

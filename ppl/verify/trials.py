@@ -35,6 +35,7 @@ from ppl.verify.statistics import (
 )
 from ppl.verify.steps import Steps
 from ppl.verify.subjects import (
+    Compiled,
     Kernel,
     Pair,
     Resampler,
@@ -102,6 +103,10 @@ class _Maker:
             case Sequential():
                 steps = Steps(subject, self.model, {}, Budget(0))
                 return self.samples(steps.whole)  # pyright: ignore[reportArgumentType]
+            case Compiled() if self.law is not None:
+                from ppl.verify.compiled_trials import weights_by_atom  # imports JAX
+
+                return self.weighted(weights_by_atom(subject.run, self.model, self.law))
             case Resampler():
                 return self.resampled(subject)
             case Kernel():
@@ -118,6 +123,8 @@ class _Maker:
             case Pair() if self.law is not None:
                 return self.pair(subject)
         kind = type(subject).__name__
+        if isinstance(subject, (Compiled, Pair)):
+            raise Undecided(f"trials of a `{kind}` need a program whose law can be enumerated")
         raise Undecided(f"a `{kind}` makes no random choices, and no trials can be made of it")
 
     def pilots(self, run: Callable[[int], Any], n: int = PILOT) -> list[Any]:
@@ -133,6 +140,10 @@ class _Maker:
                 out[atom] = out.get(atom, 0.0) + math.exp(w)
             return out
 
+        return self.weighted(mine)
+
+    def weighted(self, mine: Callable[[int], Any]) -> Trials:
+        """mine: from a seed to weights by atom."""
         seen = self.pilots(mine)
         whole = {a.sites is not None for made in seen for a in made}
         if self.law is not None:

@@ -6,6 +6,7 @@ Every statistical test here is about simulations from a fixed seed.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy import stats
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.verify import (
     Approximates,
+    Compiled,
     Enumeration,
     Invariant,
     Kernel,
@@ -387,3 +389,20 @@ def test_functions_against_laws_and_each_other(sample, reference, right):
 def test_what_is_no_law_is_refused(sample, reference):
     with pytest.raises(DiagnosticError, match="E744"):
         same_law(sample, reference)
+
+
+# ------------------------------------------------------------------------------------- compiled code
+
+
+def test_compiled_code_by_trials():
+    def particles(model, omega, off=0.0):
+        runs = model.forward(omega, 12)
+        return replace(runs, log_weights=runs.log_weights + off)
+
+    wrong = Compiled(lambda model, omega: particles(model, omega, off=0.3))
+    plan = Plan(trials=150)
+    right = check(Compiled(particles), COINS, Measure(), level="sequential", plan=plan)
+    assert right.ok and right.report.trials == 150, right
+    assert check(wrong, COINS, Measure(), level="sequential", plan=plan).outcome == "FAIL"
+    continuous = check(wrong, CONTINUOUS, Measure(), level="sequential", plan=plan)
+    assert continuous.outcome == "INCONCLUSIVE" and "enumerated" in continuous.why
