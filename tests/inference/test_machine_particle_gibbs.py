@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 import ppl
-from ppl import kernels
 from ppl.inference.kernels.machine.conditional import Segment, Sweep, _steps
 from ppl.inference.kernels.machine.program import Program, Selection
 from ppl.inference.kernels.machine.traces import Turns, first_trace
@@ -143,21 +142,26 @@ def flows(target, *, make=Sweep, ancestor_sampling=True, threshold=1.0, on=None,
     for trace in starts:
         stages = {(): (sweep.begin(trace), pi[state(trace)])}
         while stages:
-            later = {}
-            for stage, p in stages.values():
-
-                def once(tape, stage=stage, p=p):
-                    if stage.waits:
-                        found = sweep.step(stage, Turns(tape))
-                        old = later.get(key_of(found), (found, 0.0))
-                        later[key_of(found)] = found, old[1] + p * tape.probability
-                    else:
-                        end = sweep.end(stage, trace, Turns(tape))[0]
-                        after[state(end)] = after.get(state(end), 0.0) + p * tape.probability
-
-                explore(once, limit=10_000)
-            stages = later
+            stages = after_one(sweep, trace, stages.values(), after)
     return pi, after
+
+
+def after_one(sweep, trace, stages, after):
+    """The stages one step later, with their probabilities; what has ended is added to `after`."""
+    later = {}
+    for stage, p in stages:
+
+        def once(tape, stage=stage, p=p):
+            if stage.waits:
+                found = sweep.step(stage, Turns(tape))
+                key = key_of(found)
+                later[key] = found, later.get(key, (found, 0.0))[1] + p * tape.probability
+            else:
+                end = state(sweep.end(stage, trace, Turns(tape))[0])
+                after[end] = after.get(end, 0.0) + p * tape.probability
+
+        explore(once, limit=10_000)
+    return later
 
 
 WHOLE = {
