@@ -58,6 +58,7 @@ model walk(ys: [real]) {
 }
 """)
 YS = [False, True, False]
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 class Sweeps:
@@ -150,7 +151,7 @@ def test_sweeps_with_ancestor_sampling_are_invariant_and_mutants_are_not(monkeyp
         return at_point
 
     monkeypatch.setattr(module, "conditional_policy", mutated)
-    sweeps = Sweeps(MODELS.chain(ys=YS), ParticleGibbs(particles=3, threshold=0.7))
+    sweeps = Sweeps(MODELS.chain(ys=YS), ParticleGibbs(particles=3, threshold=0.6))
     assert sweeps.mass == pytest.approx([chain_mass(xs) for xs in sweeps.positions.tolist()])
     assert len(sweeps.mass) == 5
     assert sweeps.error() < 1e-13
@@ -176,15 +177,6 @@ def test_pasts_that_all_of_the_future_depends_on():
     assert sweeps.error() < 1e-13
 
 
-def test_sites_that_are_given_weigh_by_their_densities():
-    kernel = ParticleGibbs(particles=3, threshold=0.8)
-    sweeps = Sweeps(MODELS.hidden(ys=[False, True]), kernel, moved=["xs/up"], quick=True)
-    matrix = sweeps()
-    law = sweeps.mass / sweeps.mass.sum()
-    assert law @ matrix == pytest.approx(law, abs=1e-13)
-    assert not matrix[:3, 3:].any() and matrix[:3, :3].all()
-
-
 def test_one_step_ahead_is_as_good_as_all(monkeypatch):
     """Where the next state is the step's choice, replaying one step and all of the future give the
     same ancestors; the first does not ask for whole traces."""
@@ -203,13 +195,15 @@ def test_one_step_ahead_is_as_good_as_all(monkeypatch):
                 )
                 return point.z
 
-            lengths.append(str(jax.make_jaxpr(run)(jnp.zeros(density.size), jax.random.key(1))))
-            return np.asarray(jax.jit(run)(jnp.zeros(density.size), jax.random.key(1)))
+            at = jnp.zeros(density.size), jax.random.key(1)
+            lowered = jax.jit(run).lower(*at)
+            lengths.append(len(lowered.as_text()))
+            return np.asarray(lowered.compile(compiler_options=QUICK)(*at))
 
-    texts = []
-    short = swept(texts)
+    lengths = []
+    short = swept(lengths)
     monkeypatch.setattr(Rest, "forgets", lambda *_: False)
-    whole = swept(texts)
+    whole = swept(lengths)
     assert short == pytest.approx(whole, abs=1e-9)
     assert np.sum(short == 0) == 1  # `s`, which is given
-    assert len(texts[0]) < len(texts[1])
+    assert lengths[0] < lengths[1]
