@@ -138,15 +138,14 @@ def importance_on_machine(case: Case, target: ppl.Target) -> None:
     weighted(case, posterior.result, posterior.log_weights[0])
 
 
-def smc(case: Case, target: ppl.Target) -> None:
+def smc(case: Case, target: ppl.Target, method: Any = None) -> None:
     """As `weighted`, of independent populations: the estimate of the evidence times the population's
     mean of f - E f has mean 0. Their spread is estimated, so that the limit is Student's t."""
     populations, total = 40, float(case.evidence)
     limit = float(student_t.isf(normal.sf(LIMIT), populations - 1))
     masses, terms, spread = [], defaultdict(list), defaultdict(float)
     for seed in range(populations):
-        method = ppl.smc(particles=100)
-        posterior = ppl.infer(target, method, seed=seed, progress=False)
+        posterior = ppl.infer(target, method or ppl.smc(particles=100), seed=seed, progress=False)
         mass = np.exp(posterior.log_evidence) / total
         masses.append(mass)
         alive = posterior.weights > 0
@@ -160,6 +159,10 @@ def smc(case: Case, target: ppl.Target) -> None:
         se = np.std(xs, ddof=1) / np.sqrt(populations)
         effect = 0.25 if name == "evidence" else 0.4 * np.sqrt(spread[name])
         z(name, float(np.mean(xs)), se, effect, limit)
+
+
+def resample_move(case: Case, target: ppl.Target) -> None:
+    smc(case, target, ppl.rmsmc(particles=80))
 
 
 def chains(case: Case, posterior: ppl.Posterior) -> None:
@@ -212,6 +215,12 @@ def compiled_kernels(case: Case, target: ppl.Target) -> None:
     chains(case, ppl.infer(target, method, seed=SEED, progress=False, engine="xla"))
 
 
+def kernels_on_machine(case: Case, target: ppl.Target) -> None:
+    kernel = ppl.kernels.random_walk(scale=2.0).then(ppl.kernels.prior())
+    method = ppl.mcmc(kernel=kernel, chains=4, draws=800, warmup=50)
+    chains(case, ppl.infer(target, method, seed=SEED, progress=False, engine="machine"))
+
+
 def pgibbs(case: Case, target: ppl.Target) -> None:
     method = ppl.pgibbs(particles=8, chains=2, draws=1_500, warmup=20)
     chains(case, ppl.infer(target, method, seed=SEED, progress=False, engine="xla"))
@@ -238,6 +247,8 @@ METHODS = (
     Method("pgibbs", lambda case: case.name == "a hidden Markov model", pgibbs),
     # the same; here what a chain of one move a site explores quickly
     Method("mcmc", needs("smooth"), mcmc),
+    Method("mcmc, machine", lambda case: case.name == "branching", kernels_on_machine),
+    Method("rmsmc", lambda case: case.name == "branching", resample_move),
     Method("mcmc, kernels", lambda case: case.name in KERNELS, compiled_kernels),
     Method("nuts", needs("smooth"), nuts),
     # compiles for long; tests of its own cover more
