@@ -47,7 +47,7 @@ METHODS = Methods()
 
 
 def method_named(name: str, **settings: Any) -> Any:
-    """The method of a name, with settings.
+    """The method of a name, with settings; kernels may be texts, as they are written.
 
     Raises:
         DiagnosticError: E815 for an unknown method, E816 for an unknown setting.
@@ -65,6 +65,11 @@ def method_named(name: str, **settings: Any) -> Any:
                 f"`{name}` has no setting `{key}`",
                 hint=suggest(key, make.__dataclass_fields__),
             )
+    for key, value in settings.items():
+        if isinstance(value, str) and "Kernel" in str(make.__dataclass_fields__[key].type):
+            from ppl.kernel_text import read_kernel
+
+            settings[key] = read_kernel(value)
     return make(**settings)
 
 

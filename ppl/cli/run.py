@@ -76,7 +76,7 @@ def command(
     """Fit the MODEL in FILE (its only one by default) and print the posterior table."""
     import ppl
     from ppl.files import Fields, read_data
-    from ppl.methods import METHODS
+    from ppl.methods import METHODS, method_named
     from ppl.posterior import Interrupted
 
     for path in (out, plot):
@@ -91,7 +91,8 @@ def command(
         show(target.warnings)
     make = choose("method", method, METHODS)
     chosen_settings = {k: v for k, v in common.items() if v is not None}
-    configured = make(**_accepted(method, make, chosen_settings | dict(map(_setting, settings))))
+    accepted = _accepted(method, make, chosen_settings | dict(map(_setting, settings)))
+    configured = method_named(method, **accepted)
     limited = {"fuel": fuel, "seconds": seconds, "memory": memory}
     limited = {k: v for k, v in limited.items() if v is not None}
     limits = ppl.limits(**limited) if limited else None

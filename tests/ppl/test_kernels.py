@@ -7,6 +7,8 @@ import pytest
 
 import ppl
 from ppl import kernels
+from ppl.kernel_text import read_kernel
+from ppl.methods import method_named
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -131,14 +133,43 @@ def test_settings_are_checked(make):
         make()
 
 
-def test_kernels_are_written_as_they_were():
-    kernel = kernels.mixture(
-        kernels.random_walk(scale=0.3).on("a", "b").repeat(3), kernels.gibbs(), weights=(2, 1)
-    ).then(kernels.hmc(step_size=0.1))
-    text = str(kernel)
-    names = {name: getattr(kernels, name) for name in kernels.__all__}
-    assert eval(text, names) == kernel
-    assert text == (
-        "mixture(random_walk(scale=0.3).on('a', 'b').repeat(3), gibbs(), weights=(2, 1))"
-        ".then(hmc(step_size=0.1))"
-    )
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        kernels.mixture(
+            kernels.random_walk(scale=0.3).on("a", "b").repeat(3), kernels.gibbs(), weights=(2, 1)
+        ).then(kernels.hmc(step_size=0.1)),
+        kernels.slice(direction="random").then(kernels.prior(block=True).on("x[1:]").repeat(2)),
+        kernels.mixture(kernels.nuts(dense_mass=True), kernels.elliptical_slice()),
+    ],
+    ids=str,
+)
+def test_kernels_are_read_as_they_are_written(kernel):
+    assert read_kernel(str(kernel)) == kernel
+    assert method_named("mcmc", kernel=str(kernel)) == ppl.mcmc(kernel=kernel)
+
+
+def test_kernels_are_written_as_in_python():
+    kernel = kernels.random_walk(scale=0.3).on("a", "b").repeat(3).then(kernels.gibbs())
+    assert str(kernel) == "random_walk(scale=0.3).on('a', 'b').repeat(3).then(gibbs())"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gibs()",
+        "gibbs",
+        "gibbs(",
+        "gibbs().off('z')",
+        "gibbs(width=2)",
+        "gibbs().on(z)",
+        "hmc(**{'step_size': 1})",
+        "'z'.on('y')",
+        "__import__('os').system('true')",
+        "gibbs().__class__()",
+        "(" * 500 + "gibbs()" + ")" * 500,
+    ],
+)
+def test_texts_that_are_no_kernels(text):
+    with pytest.raises(ppl.DiagnosticError, match="E811"):
+        read_kernel(text)
