@@ -21,7 +21,7 @@ from ppl.methods import name_of, settings_of
 from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.semantics.diagnostics import Diagnostic, Note
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
@@ -31,6 +31,9 @@ from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import SiteRule, State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
+
+#: the share of particles below which having so few different ancestors is remarked
+LINEAGES = 0.02
 
 
 def infer_on_xla(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -269,11 +272,11 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.particles import run_particles
 
     target = target.sampler
-    found = run_particles(target.bound, target.data, method, seed=seed, observe=_whole_run)
-    values, result, faults = found.values
+    found = run_particles(target.bound, target.data, method, seed=seed, observe=_run_and_roots)
+    (values, result, faults), roots = found.values
     raise_faults(faults, weights=found.log_weights)
     n = method.particles
-    return posterior_of(
+    posterior = posterior_of(
         target,
         values,
         result,
@@ -286,6 +289,23 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
             "resampled": found.resampled,
         },
         **_about(method, target, seed),
+    )
+    left = len(np.unique(np.asarray(roots.data)))
+    if method.keep_history and left < n * LINEAGES:
+        return replace(posterior, remarks=(*posterior.remarks, _few_lineages(left, n)))
+    return posterior
+
+
+def _run_and_roots(result: RValue, state: State) -> RValue:
+    return _whole_run(result, state), state.extra.lineage.roots
+
+
+def _few_lineages(left: int, n: int) -> Diagnostic:
+    return Diagnostic(
+        "W890",
+        f"the {n} particles descend from {left} of those at the beginning",
+        notes=(Note("what was drawn early has only so many different values"),),
+        hint="for early choices take more particles, or `pgibbs`; late ones are not concerned",
     )
 
 

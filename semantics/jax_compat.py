@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax import core
 
 
 def is_concrete(x: Any) -> bool:
     """Whether the value of `x` is known now, so that it can decide a shape."""
-    return not isinstance(x, jax.core.Tracer)
+    return not isinstance(x, core.Tracer)
 
 
 def unread(f: Callable[[Any], Any], x: Any) -> bool:

@@ -79,6 +79,17 @@ it is spelt differently, or stands in a branch that was never taken.
     target.do({"n/else/pick/stop": 1})        # right: the names that results show
 """,
     ),
+    "W890": Code(
+        "few lineages are left",
+        """
+Each time that particles are resampled, some leave no descendants. After many times all of them come
+from a few of those at the beginning, so that what was drawn early has only a few different values,
+whatever the weights say. The evidence and late choices are not concerned.
+
+    ppl.smc(particles=10_000)
+    ppl.pgibbs(particles=100, sites="hs", then=kernels.random_walk().on("mu", "sigma"))
+""",
+    ),
     "W891": Code(
         "divergent transitions",
         """

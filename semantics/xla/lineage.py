@@ -59,6 +59,12 @@ class Lineage:
             ancestors = link[ancestors]
         return inherited(v.value, ancestors, self.axis)
 
+    @property
+    def roots(self) -> Arr:
+        """The particle of the first version that each one of the newest descends from."""
+        first = Arr(jnp.arange(self.axis.size, dtype=jnp.int32), (self.axis,))
+        return self.now(Versioned(first, 0))
+
     def brought(self, table: Mapping[str, Any]) -> dict[str, RValue]:
         """`now` of every entry."""
         return {k: self.now(v) for k, v in table.items()}

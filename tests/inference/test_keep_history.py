@@ -107,3 +107,15 @@ def test_states_that_nobody_uses_are_the_last():
     target = MODELS.unread(ys=[0.1, 0.4, 0.2])
     posterior = ppl.infer(target, ppl.smc(particles=5, keep_history=False), progress=False)
     assert posterior["hs"].shape == posterior["hs/h"].shape == (1, 5)
+
+
+def test_few_lineages_are_remarked():
+    """As many as there are different values of what was drawn first."""
+    target = MODELS.unread(ys=np.sin(np.arange(120)))
+    method = ppl.smc(particles=200, threshold=1.0)
+    posterior = ppl.infer(target, method, seed=1, progress=False)
+    (remark,) = posterior.remarks
+    left = len(np.unique(posterior["hs/h"][0, :, 0]))
+    assert remark.code == "W890" and f"from {left} of" in remark.message and left < 4
+    short = ppl.infer(MODELS.unread(ys=[0.1, 0.4, 0.2]), method, seed=1, progress=False)
+    assert not short.remarks

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,8 @@ QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes
 class Sweeps:
     """The transition matrix of particle Gibbs on the positions of positive density, by tapes."""
 
+    mutant: Any = 0
+
     def __init__(self, target, kernel, moved=None, quick=False):
         with precision(None):
             self.data = target.sampler.data
@@ -72,7 +75,7 @@ class Sweeps:
                 list(
                     itertools.product(
                         *(
-                            range(s.options)
+                            range(s.options or 0)
                             for s in density.discrete
                             for _ in range(math.prod(s.shape))
                         )
@@ -136,6 +139,7 @@ def test_sweeps_with_ancestor_sampling_are_invariant_and_mutants_are_not(monkeyp
 
         def at_point(log_weights, omega, path, future=None):
             m, first = sweeps.mutant, jnp.arange(3) == 0
+            assert future is not None
             ahead = future()
             competing = log_weights + jnp.where((m == 3) & first, ahead[0], 0.0)
             other = jnp.where(m == 5, 0.0, ahead) - jnp.where(m == 4, log_weights, 0.0)
