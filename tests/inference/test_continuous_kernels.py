@@ -19,10 +19,11 @@ from ppl.inference.kernels.xla.move import Move, Target
 from ppl.inference.kernels.xla.slice import slice_on_line
 from ppl.semantics import distributions as D
 from ppl.semantics.density import SiteInfo
+from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.mixed import MixedDensity
-from ppl.semantics.omega import Key
+from ppl.semantics.omega import Key, Tape
 from ppl.semantics.precision import precision
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -119,6 +120,27 @@ def test_mala_with_a_correction_of_another_transition_is_found(monkeypatch):
 
         monkeypatch.setattr(mala, "drift", drift)
         assert imbalance(move, langevin_drift) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "code"),
+    [
+        (kernels.random_walk(), "E807"),
+        (kernels.mala(), "E807"),
+        (kernels.slice(), "E807"),
+        (kernels.nuts(), "E708"),
+    ],
+    ids=str,
+)
+def test_tapes_refuse_what_has_no_list_of_values(kernel, code):
+    move = compose(kernel, SMOOTH.density, 0)
+
+    def step(z: Any) -> Any:
+        tape, point = Tape.of(jnp.zeros(4, int), 4), SMOOTH.point(z, jnp.zeros(0, int))
+        return move.step(SMOOTH, point, move.begin(SMOOTH, point), tape, False).point
+
+    with pytest.raises(DiagnosticError, match=code):
+        jax.eval_shape(step, jnp.zeros(3))
 
 
 def test_nothing_is_tuned_after_warm_up():

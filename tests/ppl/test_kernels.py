@@ -26,6 +26,12 @@ model scales(ys: [real]) {
   for (t, y) in zip(theta, ys) { observe y ~ normal(t, 1) }
   return theta
 }
+model mixed(y: real) {
+  k ~ categorical([0.2, 0.5, 0.3])
+  x ~ normal([-1, 0.5, 3][k], 1)
+  observe y ~ normal(x, 1)
+  return x
+}
 model impossible(y: bool) {
   k ~ bernoulli(0.3)
   condition k and not k
@@ -45,6 +51,7 @@ model grows(n: nat) {
 """)
 COUNTS = MODELS.counts(ys=[1, 0, 2], p=0.7)
 SCALES = MODELS.scales(ys=[0.3, 1.9, -0.4])
+MIXED = MODELS.mixed(y=0.4)
 SHARES = MODELS.shares(n=[2, 3, 4])
 WALK, GIBBS = kernels.random_walk(), kernels.gibbs()
 
@@ -91,6 +98,8 @@ def test_draws_settings_and_statistics():
         (SCALES, GIBBS.then(WALK), "E819", "nothing that `gibbs` could move"),
         (SCALES, kernels.elliptical_slice(), "E862", "`tau` has no Gaussian prior"),
         (SCALES, WALK.then(kernels.elliptical_slice().on("theta[1]")), "E819", "all elements"),
+        (MIXED, kernels.prior().on("x"), "E862", "hold `k` by naming it"),
+        (MIXED, kernels.elliptical_slice().on("x"), "E862", "hold `k` by naming it"),
         (SHARES, WALK, "E863", 'kernels.prior().on("k")'),
         (SHARES, WALK.on("k", "p"), "E819", "do not move alone"),
         (MODELS.impossible(y=True), GIBBS, "E810", "nowhere to start"),
