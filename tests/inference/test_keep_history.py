@@ -111,7 +111,7 @@ def test_states_that_nobody_uses_are_the_last():
 
 def test_few_lineages_are_remarked():
     """As many as there are different values of what was drawn first."""
-    target = MODELS.unread(ys=np.sin(np.arange(120)))
+    target = MODELS.unread(ys=np.sin(np.arange(500)))
     method = ppl.smc(particles=200, threshold=1.0)
     posterior = ppl.infer(target, method, seed=1, progress=False)
     (remark,) = posterior.remarks
