@@ -1,4 +1,4 @@
-"""The command line: `ppl run`, `check`, `ir`, `fmt`, `explain`, `repl`.
+"""The command line: `ppl run`, `check`, `verify`, `ir`, `fmt`, `explain`, `repl`.
 
 Exit codes: 0 fine, 1 diagnostics, 2 usage. Each command is a module of its own and is imported when
 it is called, so that those that only read programs never import NumPy or JAX.
@@ -14,7 +14,7 @@ import click
 from ppl.cli.report import show
 from ppl.semantics.diagnostics import DiagnosticError
 
-COMMANDS = ("run", "check", "fmt", "ir", "explain", "repl")
+COMMANDS = ("run", "check", "verify", "fmt", "ir", "explain", "repl")
 
 
 class Commands(click.Group):

@@ -7,7 +7,8 @@ def test_my_resampler(program):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import Phase, event, given, reject, settings
@@ -17,6 +18,17 @@ from ppl.verify.contracts import Contract
 from ppl.verify.evalues import share
 from ppl.verify.programs import programs
 from ppl.verify.sequential import Plan
+
+
+@dataclass(frozen=True)
+class Law:
+    """What `preserves` states, for those who run it without pytest (`ppl verify`): of what the
+    function makes for a program, with the settings of `search`."""
+
+    name: str
+    make: Callable[[Any], Any]
+    contract: Contract
+    settings: Mapping[str, Any]
 
 
 def preserves(
@@ -61,6 +73,9 @@ def preserves(
             setattr(run, name, getattr(test, name))
         phases = [p for p in Phase if shrink or p != Phase.shrink]
         options = settings(max_examples=examples, deadline=None, phases=phases)
-        return options(given(programs(**strategy))(run))
+        out = options(given(programs(**strategy))(run))
+        kept = {"limit": limit, "examples": examples, "level": level, "alpha": alpha}
+        out.law = Law(test.__name__, test, contract, {**kept, "trials": trials, **strategy})  # pyright: ignore
+        return out
 
     return decorate

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.verify.checking import Level, check
 from ppl.verify.contracts import Contract
+from ppl.verify.evalues import share
 from ppl.verify.programs import programs
+from ppl.verify.sequential import Plan
 from ppl.verify.verdict import Verdict
 
 #: paths that a check of one program may run, unless it is said otherwise
@@ -115,6 +117,8 @@ def search(
     limit: int = LIMIT,
     level: Level = "exact",
     sizes: Mapping[str, Sequence[Any]] | None = None,
+    alpha: float = 0.01,
+    trials: int = 1_000,
     epoch: int = 0,
     shrink: float = SHRINK,
     stop: float = float("inf"),
@@ -124,14 +128,15 @@ def search(
     """Whether `make(program, **sizes)` keeps the contract on that many distinct programs.
 
     name: of the subject; with the epoch it makes the seed. sizes: values to draw from, the simplest
-    first. shrink: seconds for making a failure smaller. stop: seconds after which no more programs
-    are tried. strategy: arguments of `programs`.
+    first. alpha, trials: of random trials, where the level makes them: the probability at most with
+    which any program fails of which the law is kept. shrink: seconds for making a failure smaller.
+    stop: seconds after which no more programs are tried. strategy: arguments of `programs`.
     """
     cases = st.tuples(
         st.fixed_dictionaries({k: st.sampled_from(list(v)) for k, v in (sizes or {}).items()}),
         programs(**strategy),
     )
-    run = _Run(make, contract, limit, level, examples, shrink, stop, progress)
+    run = _Run(make, contract, limit, level, examples, alpha, trials, shrink, stop, progress)
     for k in range(ROUNDS):
         if run.enough or not run.round(cases, seed_of(name, contract, strategy, epoch, k)):
             break
@@ -177,11 +182,14 @@ class _Run:
         limit: int,
         level: Level,
         examples: int,
+        alpha: float,
+        trials: int,
         shrink: float,
         stop: float,
         progress: Callable[[Searched], None] | None,
     ):
         self.make, self.contract, self.limit, self.level = make, contract, limit, level
+        self.alpha, self.trials = alpha, trials
         self.examples, self.shrink, self.stop, self.progress = examples, shrink, stop, progress
         self.found, self.began = Searched(), time.perf_counter()
         self.verdicts: dict[str, Verdict] = {}
@@ -236,9 +244,13 @@ class _Run:
             raise _Stop
 
     def decide(self, program: Any, sizes: Mapping[str, Any]) -> Verdict:
+        # again, a program would have a smaller share
+        plan = Plan(alpha=share(self.alpha, len(self.verdicts)) ** 0.5, trials=self.trials)
         try:
             subject = self.make(program, **sizes)
-            return check(subject, program, self.contract, limit=self.limit, level=self.level)
+            return check(
+                subject, program, self.contract, limit=self.limit, level=self.level, plan=plan
+            )
         except DiagnosticError as error:
             error.add_note(f"on the program\n{program!r}")
             raise

@@ -5,6 +5,17 @@ from __future__ import annotations
 from ppl.semantics.codes.page import Code
 
 PAGES: dict[str, Code] = {
+    "E737": Code(
+        "a file for `ppl verify` that states no law",
+        """
+`ppl verify FILE.py` runs the file, and checks what it states: functions under `@preserves(…)`, and
+the laws in a list `contracts`. There are none, an entry is no law, or the file cannot be run.
+
+    contracts = [my_resampler]                                                         # wrong
+    contracts = [("mine", Resampler(my_resampler), ProperlyWeighted(), program)]       # right
+    contracts = [("mine", lambda program: Resampler(my_resampler), ProperlyWeighted())]
+""",
+    ),
     "E740": Code(
         "a transformer does not keep its law",
         """
