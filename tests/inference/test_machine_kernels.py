@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import ppl
@@ -173,3 +174,31 @@ def test_unknown_names_and_sites_that_do_not_move_are_refused():
                 engine="machine",
                 progress=False,
             )
+
+
+def test_results_tell_which_moves_were_accepted_and_which_chains_never_moved():
+    target = ppl.compile("""
+model pairs() {
+  x ~ bernoulli(0.3)
+  y ~ bernoulli(0.6)
+  z ~ categorical([0.2, 0.5, 0.3])
+  condition x == y
+  return z
+}
+""").pairs()
+
+    def run(kernel):
+        method = ppl.mcmc(kernel=kernel, chains=2, draws=60, warmup=5, thin=2)
+        return ppl.infer(target, method, seed=1, engine="machine", progress=False)
+
+    stuck = run(kernels.prior().on("x", "y"))
+    assert "W897" in [w.code for w in stuck.warnings]
+    assert set(stuck.stats) == {f"acceptance_rate{of}" for of in ("", " of x", " of y")}
+    assert not stuck.stats["acceptance_rate"].any()
+    moving = run(kernels.prior(block=True).on("x", "y").then(kernels.gibbs().on("z")))
+    assert "W897" not in [w.code for w in moving.warnings]
+    rates = {name: np.nanmean(rate) for name, rate in moving.stats.items()}
+    both, site = "acceptance_rate of prior(block=True).on(x, y)", "acceptance_rate of gibbs().on(z)"
+    assert set(rates) == {"acceptance_rate", both, site}
+    assert rates["acceptance_rate"] == pytest.approx((rates[both] + rates[site]) / 2)
+    assert 0 < rates[both] < 0.6

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import ppl
@@ -143,3 +144,26 @@ def test_moves_that_depend_on_what_the_particles_are_are_found():
 def test_particles_gibbs_moves_no_prefix():
     with pytest.raises(DiagnosticError, match="E811"):
         Rmsmc(kernel=kernels.prior().then(kernels.pgibbs()))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"particles": 0}, {"moves": 0}, {"threshold": 1.5}, {"kernel": 3}]
+)
+def test_settings_are_checked(setting):
+    with pytest.raises(DiagnosticError, match="E811"):
+        Rmsmc(**setting)
+
+
+def test_particles_that_moved_are_told_by_their_names():
+    method = ppl.rmsmc(particles=40, kernel=kernels.random_walk(scale=0.6).on("m"))
+    found = ppl.infer(MODELS.drift(ys=[1.0, 2.0, 1.5]), method, seed=3, progress=False)
+    plain = ppl.infer(
+        MODELS.drift(ys=[1.0, 2.0, 1.5]),
+        ppl.smc(particles=40, threshold=0.9),
+        seed=3,
+        progress=False,
+    )
+    # a parameter drawn first is the same for many after resampling, and moves keep it different
+    assert len(np.unique(found["m"])) > len(np.unique(plain["m"]))
+    assert found["m"] == pytest.approx(found.result)
+    assert found["xs/x"].shape == (1, 40, 3)

@@ -47,7 +47,7 @@ class Helper:
     """
 
     def __init__(self, model: Any, data: Mapping[str, Any], program: Program):
-        self.machine: Machine = model.machine
+        self.machine: Machine = model.machine.under(program.machine.budget)
         self.name, self.data = model.name, data
         entry, known = self.machine.program.entry, binders(program.ir)
         self.wanted: dict[str, str | tuple[str, ...]] = {}

@@ -7,7 +7,7 @@ how often the trace changed, is counted by the kernel and the site's name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ppl.inference.choices import CATEGORICAL, INDEX, KERNEL, SITE
@@ -111,7 +111,7 @@ def _one(text: str, program: Program, choose: Selection) -> Step:
             return trace
         chosen = sites[source.draw(SITE, INDEX, (len(sites),))]
         after = revise_one(program.run, trace, chosen, choose, source)
-        tally.note(text, program.name(chosen, trace), 1, after is not trace)
+        tally.note(text, program.name(chosen, trace), 1, _changed(trace, after, (chosen,)))
         return after
 
     return run
@@ -125,10 +125,17 @@ def _all(text: str, program: Program, choose: Selection) -> Step:
         if not sites:
             return trace
         after = revise_all(program.run, trace, sites, source)
-        tally.note(text, "", 1, after is not trace)
+        tally.note(text, "", 1, _changed(trace, after, sites))
         return after
 
     return run
+
+
+def _changed(before: Trace, after: Trace, sites: Sequence[int]) -> bool:
+    """Whether some of the redrawn sites, and with them perhaps others, came out differently."""
+    if after is before:
+        return False
+    return any(k not in after.sites or after.sites[k].value != before.sites[k].value for k in sites)
 
 
 def _gibbs(text: str, program: Program, choose: Selection) -> Step:
