@@ -118,7 +118,7 @@ _NAMES = {
     "fmin": "write `min(a, b)`",
     "fmax": "write `max(a, b)`",
     **dict.fromkeys(("std", "stdev"), "the standard deviation is `sd(xs)`"),
-    **dict.fromkeys(("logpdf", "log_prob", "logprob"), "a value is scored by `observe x ~ d`"),
+    **dict.fromkeys(("logpdf", "logprob"), "write `log_prob(d, x)`; `observe x ~ d` scores"),
     **dict.fromkeys(("int", "float", "str", "bool"), "write `x as int`, `x as real`, `text(x)`"),
     "inv": "write `1 / x` for numbers, `inverse(a)` for matrices",
     "inv_sqrt": "write `1 / sqrt(x)`",

@@ -26,6 +26,7 @@ MACHINE_OPS = {
     "normalize": "`normalize` is inference inside the program",
     "normalize_importance": "`normalize` is inference inside the program",
     "normalize_rejection": "`normalize` is inference inside the program",
+    "expectation": "`expectation` goes over the values of a distribution one by one",
 }
 
 

@@ -297,6 +297,8 @@ _HIGHER_ORDER = [
     _plain("normalize", "m", "(measure[a]) -> dist[a]", "the measure divided by its mass, by running all its paths; `normalize(m, method)` says how"),
     _plain("normalize_importance", "m,n", "(measure[a], nat) -> measure[a]", "one of n executions of m, chosen by weight"),
     _plain("normalize_rejection", "m,tries=1000000", "(measure[a], nat) -> measure[a]", "the first execution of m that is accepted, among so many"),
+    _plain("log_prob", "d,x", "(dist[a], a) -> real", "the log density (of discrete laws, the log probability) of d at x, as a value; `observe` scores it"),
+    _plain("expectation", "d,f", "(dist[a], a -> real) -> real", "the mean of f(x) for x drawn from d, which has finitely many values"),
     _plain("checkpoint", "", "() -> real", "0: scored where the program says `checkpoint`, a suspension point"),
     _plain("score_if", "c", "(bool) -> real", "0 if c, else -infinity: what `condition` scores"),
 ]  # fmt: skip

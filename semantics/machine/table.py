@@ -11,6 +11,7 @@ from typing import Any
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine import gaussian, memoise, nested_draws, primitives, rational, settings
 from ppl.semantics.machine.distributions.combinators import log_prob
+from ppl.semantics.machine.distributions.family import Family
 from ppl.semantics.machine.nested import normalize
 from ppl.semantics.machine.state import Dead, State, dead, keep, mark, note, refill
 from ppl.semantics.machine.values import ARGS, FAMILY, equal
@@ -64,6 +65,22 @@ def run_block(s: State, k: Any, v: Any) -> Any:
 def callable_of(s: State, f: Any) -> Callable[..., Any]:
     """A function of the language as a Python function."""
     return lambda *args: s.code.apply(s, f, args)
+
+
+def expectation(d: Any, f: Callable[[Any], Any], span: Span | None) -> Any:
+    """The mean of f over the values of a distribution."""
+    family, args = d[FAMILY], d[ARGS]
+    if family.values is None and type(family).support is Family.support:
+        raise fail(
+            "E807",
+            f"`expectation` goes over all values, and `{family.name}` does not have finitely many",
+            span=span,
+            hint="draw from it: the mean of many draws, `mean(xs)`, is near",
+        )
+    out: Any = 0
+    for x, p in family.support(*args):
+        out = out + p * f(x)
+    return out
 
 
 # --------------------------------------------------------------------------------------- structures
@@ -216,6 +233,7 @@ _COMMON: dict[str, Any] = {
     "run_block": run_block,
     "log_prob": log_prob,
     "callable": callable_of,
+    "expectation": expectation,
     "normalize": normalize,
     "normalize_importance": nested_draws.importance,
     "normalize_importance_block": nested_draws.importance_block,

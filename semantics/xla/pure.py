@@ -501,7 +501,17 @@ def _ode(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     return arrays.as_array(lanes(solve, rhs, y0, t0, ts, rtol, atol), times)
 
 
+def _log_prob(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
+    from ppl.semantics.xla.run import density
+
+    score, waits = density(args[0], args[1], scope, node.span)
+    if waits:
+        raise Coupled(waits[0])
+    return score
+
+
 _SPECIAL: dict[str, Callable[[ir.Op, list[RValue], Scope], RValue]] = {
+    "log_prob": _log_prob,
     "add": _arith_index("add"),
     "sub": _arith_index("sub"),
     "eq": lambda node, args, scope: equal(args[0], args[1], node.span),

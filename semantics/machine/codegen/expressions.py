@@ -271,6 +271,10 @@ class Expressions:
         a, b = (self.whole(x) for x in v.args)
         return f"q_matmul({a}, {b}, {T.rank(v.args[0].type)}, {T.rank(v.args[1].type)})"
 
+    def _op_expectation(self, v: ir.Op) -> str:
+        d, f = (self.whole(x) for x in v.args)
+        return f"q_expectation({d}, q_callable(s, {f}), {self.constant(v.span)})"
+
     def _op_checkpoint(self, v: ir.Op) -> str:
         return "0"
 

@@ -326,3 +326,27 @@ def test_each_question_is_asked_once():
     e = machine.run({"depth": 30, "s": 2}, MachineKey(1), record=False)
     assert e.value == 1
     assert len(machine.code(Options()).nested._laws) <= 31 * 7
+
+
+def test_only_laws_of_finitely_many_values_have_expectations():
+    models = ppl.compile("""
+    model wide(n: nat) {
+      k ~ binomial(3, 0.4)
+      let some = truncate(poisson(2), 0, 3)
+      return {
+        of: expectation(binomial(n, 0.25), fn (x) => x^2 + k),
+        sums: expectation(iid(2, binomial(2, 0.5)), fn (xs) => xs[0] * xs[1]),
+        some: expectation(some, fn (x) => x),
+      }
+    }
+    model endless() { k ~ binomial(3, 0.4); return expectation(poisson(2), fn (x) => k * x) }
+    """)
+    found = ppl.infer(models.wide(n=5), "exact", progress=False)
+    k = found["k"][0]
+    assert found.result["of"][0] == pytest.approx(5 * 0.25 * 0.75 + 1.25**2 + k, abs=1e-12)
+    assert found.result["sums"][0] == pytest.approx([1.0] * len(k), abs=1e-12)
+    masses = [2**x / math.factorial(x) for x in range(4)]
+    wanted = sum(x * m for x, m in enumerate(masses)) / sum(masses)
+    assert found.result["some"][0] == pytest.approx([wanted] * len(k), abs=1e-12)
+    with pytest.raises(DiagnosticError, match=r"E807(.|\n)*`poisson` does not have finitely many"):
+        ppl.infer(models.endless(), "exact", progress=False)

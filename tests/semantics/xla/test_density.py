@@ -87,3 +87,23 @@ model m(ys: [nat]) {
 }"""
     assert log_density(target(source, ys=[1, 2, 3]), {"p": 0.3}) > -np.inf
     assert log_density(target(source, ys=[1, 2, 4]), {"p": 0.3}) == -np.inf
+
+
+def test_a_density_as_a_value_scores_as_an_observation_does():
+    """Of one of two families, of an array, and of a choice that is summed out."""
+    drawn = """
+    model m(ys: [real]) {
+      mu ~ normal(0, 1)
+      s ~ bernoulli(0.3)
+      let d = if s { normal(mu, 1) } else { student_t(3, mu, 2) }
+      %s
+      return mu
+    }"""
+    seen = "for y in ys { observe y ~ d }; observe ys ~ normal(mu, 2)"
+    asked = "factor sum([log_prob(d, y) for y in ys]) + log_prob(normal([mu, mu, mu], 2), ys)"
+    ys, position = np.array([0.3, 2.0, -1.0]), {"mu": np.array(0.3)}
+    with jax.disable_jit():
+        first, second = (
+            log_density(target(drawn % text, ys=ys), position) for text in (seen, asked)
+        )
+    assert first == pytest.approx(second, abs=1e-12)
