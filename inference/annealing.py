@@ -5,7 +5,8 @@ anew (`rejuvenate`: resampled and moved, only moved, or as waste-free SMC does i
 
 Law: `ProperlyWeighted`, for γ_1, if temperatures, numbers of moves and tunings are fixed before
 the run: by a ladder, or by the plan of an earlier run with other randomness. If they are chosen on
-the way, by the particles themselves, E[Σ w f(x)] differs from the integral by a term of order 1/n.
+the way, by the particles themselves, E[Σ w f(x)] differs from the integral by a term of order 1/n,
+which grows with the number of things that are chosen: with covariances of d coordinates, d/n.
 
 Neal, "Annealed importance sampling" (2001); Del Moral, Doucet and Jasra, "Sequential Monte Carlo
 samplers" (2006); Beskos, Jasra, Kantas and Thiery, "On the convergence of adaptive sequential Monte

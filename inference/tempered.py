@@ -44,8 +44,8 @@ class TemperedSmc:
     `threshold` says when to resample.
 
     Contract: `ProperlyWeighted` with a `pilot`, a population of its own that chooses temperatures,
-    moves and scales, to which the others keep. Without one each chooses its own, and the evidence
-    has a bias of order 1 / particles.
+    moves, scales and covariances, to which the others keep. Without one each chooses its own, and
+    the evidence has a bias of order coordinates / particles.
     """
 
     particles: int = 1000

@@ -2,6 +2,7 @@
 enumerate the particles' draws, resampling, proposals and acceptances through the production code."""
 
 from collections import Counter
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,10 +36,10 @@ def start(omega, n):
 
 def walk(omega, target, walkers, tuning, scale):
     """One step to a neighbour, up or down for all particles alike; states beyond the end have no
-    mass."""
+    mass. If the tuning is above a half, nothing moves."""
     omega, up = omega.draw(("", "way"), D.make("bernoulli", (0.5,)), ())
     state = walkers.x % 3 + jnp.where(up, 1, -1)
-    inside = (state >= 0) & (state < 3)
+    inside = (state >= 0) & (state < 3) & (tuning < 0.5)
     proposed = jnp.clip(state, 0, 2) + 3 * walkers.x
     there = jnp.where(inside, target(proposed), -jnp.inf)
     stayed = walkers.x % 3 + 3 * walkers.x
@@ -47,12 +48,13 @@ def walk(omega, target, walkers, tuning, scale):
 
 
 WALK = Mover(
-    lambda x, weights: (),
+    lambda x, weights: jnp.zeros(()),
     lambda target, x: Walkers(x, target(x)),
     walk,
     lambda x, y, tuning: jnp.ones(()),
     0.5,
 )
+TUNED = replace(WALK, tune=lambda x, weights: weights @ (x % 3 == 1))
 BRIDGE = Bridge(start, log_density, affine=True)
 
 
@@ -93,11 +95,11 @@ class Enumerated:
     """E[Σ w δ_lineage] over all tapes. `rejuvenate(setting)` is how populations are made anew, where
     `setting` is a traced number; so all of them are compiled once."""
 
-    def __init__(self, rejuvenate, n, *, ladder=LADDER, planned=False):
+    def __init__(self, rejuvenate, n, *, ladder=LADDER, mover=WALK):
         def run(data, tape):
             setting, plan = data
-            how = Annealing(BRIDGE, rejuvenate(setting), WALK.tune, n, 3, ladder)
-            tape, out = anneal(how, tape, plan if planned else None)
+            how = Annealing(BRIDGE, rejuvenate(setting), mover.tune, n, 3, ladder)
+            tape, out = anneal(how, tape, plan, keep=setting)  # where there is a plan
             return (out.x, out.log_weights, out.reports), tape
 
         self.paths = Enumerator(run, length=32, batches=(4096,))
@@ -150,13 +152,25 @@ def test_all_states_of_waste_free_chains_are_properly_weighted():
     agree(masses, lineages([(0, 1)] * 3))
 
 
-def test_what_an_earlier_run_chose_is_kept_to():
-    """Temperatures and numbers of moves, in place of the run's own."""
+def last_states(masses):
+    out = np.zeros(3)
+    for lineage, mass in masses.items():
+        out[lineage[-1]] += mass
+    return out
+
+
+def test_what_an_earlier_run_chose_is_kept_to_and_particles_that_tune_their_own_kernel_are_not_proper():
+    """Temperatures, numbers of moves and tunings of the plan, in place of the run's own."""
     moves = (1, 2, 1)
-    plan = Control(LADDER, np.array(moves), np.ones(3), ())
-    rejuvenate = lambda _: resample_move(WALK, Resample("systematic", 1.0), "auto")  # noqa: E731
-    masses, _ = Enumerated(rejuvenate, 2, ladder=np.array([0.7, 0.8, 1]), planned=True)(plan=plan)
-    agree(masses, lineages([(m,) for m in moves]))
+    plan = Control(LADDER, np.array(moves), np.ones(3), np.array([0.1, 0.4, 0.9]))
+    rejuvenate = lambda _: resample_move(TUNED, Resample("systematic", 1.0), 1)  # noqa: E731
+    expected = Enumerated(rejuvenate, 3, ladder=np.array([0.7, 0.8, 1]), mover=TUNED)
+    kept, _ = expected(True, plan)
+    walks = lineages([(1,), (2,), (0,)])  # the last tuning has nothing move, which is a move
+    agree(kept, {(*s, s[-1]): mass for s, mass in walks.items()})
+    own, _ = expected(False, plan)
+    error = last_states(own) / (PRIOR * LIKELIHOOD) - 1
+    assert np.max(np.abs(error)) > 1e-3, error
 
 
 # ------------------------------------------------------------------- bugs that must not go unnoticed
