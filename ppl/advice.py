@@ -16,6 +16,8 @@ ESS_PER_CHAIN = 100
 #: weights worth fewer draws than this (or half of them), or than this share of them, are few
 WEIGHTED_ESS = 100
 WEIGHTED_SHARE = 0.01
+#: tries of one kernel, or at one site, of which one should have been accepted
+TRIES = 50
 #: statistics of draws that depend on those before them
 CHAINS = frozenset(("lp", "n_steps", "acceptance_rate"))
 
@@ -79,17 +81,26 @@ def _chains(posterior: Posterior) -> Iterator[Diagnostic]:
 
 
 def _stuck(posterior: Posterior) -> Iterator[Diagnostic]:
-    if "acceptance_rate" not in posterior.stats:
-        return
-    rates = np.asarray(posterior.stats["acceptance_rate"])
-    stuck = np.flatnonzero(np.all(rates == 0, axis=1))
-    if rates.shape[1] > 1 and len(stuck):
+    """Chains in which nothing moved, or else in which some kernel moved nothing."""
+    for name, stat in posterior.stats.items():
+        if not name.startswith("acceptance_rate"):
+            continue
+        rates = np.asarray(stat, float)
+        tries = (~np.isnan(rates)).sum(axis=1)
+        every = name == "acceptance_rate"
+        stuck = np.flatnonzero((tries >= (2 if every else TRIES)) & (np.nansum(rates, axis=1) == 0))
+        if not len(stuck):
+            continue
         which = ", ".join(map(str, stuck[:6])) + (", …" if len(stuck) > 6 else "")
+        of = "" if every else f" of {name.removeprefix('acceptance_rate of ')}"
         yield Diagnostic(
             "W897",
-            f"no move was accepted after warm-up in {len(stuck)} of {len(rates)} chains ({which})",
+            f"no move{of} was accepted after warm-up in {len(stuck)} of {len(rates)} chains "
+            f"({which})",
             hint="make smaller moves, or move fewer sites at a time: kernel=… of `ppl.kernels`",
         )
+        if every:
+            return
 
 
 def _weights(posterior: Posterior) -> Iterator[Diagnostic]:

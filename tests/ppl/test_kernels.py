@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,12 @@ def test_draws_settings_and_statistics():
         f"acceptance_rate of {name}" for name in ("gibbs", "random_walk", "random_walk_2")
     }
     assert len(np.unique(posterior.stats["scale of random_walk"])) == 2, "fixed after warm-up"
+    assert "W897" not in {w.code for w in posterior.warnings}
+    still = np.where(np.arange(60) % 10 == 0, np.nan, [[0.0], [0.5]])
+    stuck = replace(posterior, stats={**posterior.stats, "acceptance_rate of gibbs": still})
+    assert [w.message for w in stuck.warnings if w.code == "W897"] == [
+        "no move of gibbs was accepted after warm-up in 1 of 2 chains (0)"
+    ]
     again = ppl.infer(COUNTS, method, seed=2, progress=False)
     assert np.array_equal(again["rate"], posterior["rate"])
 
