@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3 python pytho
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt reference bench clean
+.PHONY: help demo test test-all lint fmt verify mutants reference bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -45,6 +45,12 @@ fmt: $(STAMP)  ## format the Python and the models
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/ppl fmt $$(git ls-files '*.ppl')
+
+verify: $(STAMP)  ## every transformer, kernel and algorithm on 200 programs each, exactly; ONLY=name selects
+	$(BIN)/python -m tests.verify.suite $(if $(ONLY),--only "$(ONLY)")
+
+mutants: $(STAMP)  ## the bugs of others, planted one at a time: is each found? ONLY=name selects
+	$(BIN)/python -m tests.verify.mutants $(if $(ONLY),--only "$(ONLY)")
 
 reference: $(STAMP)  ## the 14 models against their reference posteriors
 	$(BIN)/python -m benchmarks.reference $(if $(ONLY),--only $(ONLY))

@@ -1,0 +1,58 @@
+"""`make verify`, on a program or two of a few subjects: what the table says holds, and the command
+says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from ppl.verify import ProperlyWeighted
+from ppl.verify.search import Failure, Searched, joined
+from ppl.verify.verdict import Report, Verdict
+from tests.verify.suite import compiled, run
+from tests.verify.suite.entries import PLAIN_STAGES, Entry
+from tests.verify.suite.table import COMPILED, MACHINE, TABLE
+
+
+#: of the others there are checks next to their own tests
+SLICE = ("the law itself", "given", "do", "resample residual", "smc stratified", "kernel gibbs")
+
+
+@pytest.mark.parametrize("entry", [e for e in MACHINE if e.name in SLICE], ids=lambda e: e.name)
+def test_a_subject_keeps_its_contract(entry):
+    found = entry.run(2, shrink=0.0)
+    assert found.outcome == "PASS", found.failure
+    assert found.programs == 2 and found.levels == {"exact": 2} and found.paths >= 5
+
+
+def test_compiled_subjects_are_in_the_table():
+    """One is compiled here; `make verify` does the others."""
+    assert {"xla importance", "xla smc", "xla exact", "xla sums"} <= {e.name for e in COMPILED}
+    found = Entry("short", compiled.sums, COMPILED[1].contract, COMPILED[1].programs).run(1)
+    assert found.outcome == "PASS" and found.programs == 1
+
+
+def test_names_are_unique_and_programs_have_two_stages_where_populations_go_from_point_to_point():
+    assert len({e.name for e in TABLE}) == len(TABLE)
+    assert all(e.programs["stages"] == 2 for e in TABLE if "smc" in e.name.split())
+    assert PLAIN_STAGES["stages"] == 2
+
+
+def verdict(outcome):
+    return Verdict(outcome, ProperlyWeighted(), "because", Report(paths=7))
+
+
+def test_searches_are_joined_and_the_command_fails_if_one_does(capsys, monkeypatch):
+    first, second = Searched(), Searched()
+    for key, found in (("a", first), ("b", first), ("b", second), ("c", second)):
+        found.count(key, verdict("PASS"))
+    second.count("d", verdict("INCONCLUSIVE"))
+    whole = joined([first, second])
+    assert (whole.programs, whole.undecided, whole.paths) == (3, 1, 35)
+    failing = Searched(failure=Failure(verdict("FAIL"), {}, 0.1, 5, 0.2))
+    assert joined([first, failing]).outcome == "FAIL"
+    for result, status in ((whole, 0), (failing, 1), (Searched(), 1)):
+        monkeypatch.setattr(run, "_run", lambda *_, result=result: iter([(TABLE[0], result)]))
+        assert run.main(["--only", TABLE[0].name]) == status
+    assert "keep their laws" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run.main(["--only", "nothing of that name"])
