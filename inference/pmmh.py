@@ -21,7 +21,8 @@ from ppl.semantics.diagnostics import fail
 class Pmmh:
     """Settings: the `parameters`, continuous sites by name, that a random walk proposes; of the
     filters that draw all others, `particles`, and when and how they resample, as `smc`; the `scale`
-    of the walk, which warm-up adapts; of the chains, as `mcmc`.
+    of the walk, which warm-up adapts; the `correlation` of the random numbers of one filter with
+    those of the next (on the machine); of the chains, as `mcmc`.
 
     Take so many particles that the standard deviation of the estimated log density, at parameters
     of the posterior, is about 1 to 1.5.
@@ -33,6 +34,7 @@ class Pmmh:
     scheme: SchemeName = "systematic"
     scale: float = 1.0
     adapt: bool = True
+    correlation: float = 0.0
     chains: int = 4
     draws: int = 1_000
     warmup: int = 500
@@ -64,5 +66,6 @@ class Pmmh:
             scheme=self.scheme,
             scale=self.scale,
             adapt=self.adapt,
+            correlation=self.correlation,
         )
         return walk.on(*sites)

@@ -148,7 +148,9 @@ ON_XLA = (
 
 def runs_on_xla(kernel: Kernel) -> bool:
     """Whether XLA has every kernel in it."""
-    return all(isinstance(k, ON_XLA) for k in basic_kernels(kernel))
+    basic = list(basic_kernels(kernel))
+    correlated = any(isinstance(k, ParticleMarginal) and k.correlation for k in basic)
+    return all(isinstance(k, ON_XLA) for k in basic) and not correlated
 
 
 def _positive(name: str, value: float) -> None:

@@ -40,7 +40,10 @@ class ParticleMarginal(Kernel):
     their density in the place of the density itself; all other sites are a particle of that filter.
 
     It moves every site, and is no part of a larger kernel. Resampling is that of `smc`; the walk
-    that of `random_walk`. Andrieu, Doucet and Holenstein (2010), section 4.4.
+    that of `random_walk`. With a `correlation` above 0 the filter's random numbers are moved, and
+    not drawn anew, so that the estimates of one step have errors in common (on the machine).
+
+    Andrieu, Doucet and Holenstein (2010), section 4.4; Deligiannidis, Doucet and Pitt (2018).
     """
 
     name: ClassVar[str] = "pmmh"
@@ -49,10 +52,15 @@ class ParticleMarginal(Kernel):
     scheme: SchemeName = "systematic"
     scale: float = 1.0
     adapt: bool = True
+    correlation: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_particles(self.particles, self.threshold)
+        if not 0 <= self.correlation < 1:
+            raise fail(
+                "E811", f"correlation = {self.correlation}: it must be at least 0, and below 1"
+            )
         if not 0 < self.scale < math.inf:
             raise fail("E811", f"scale = {self.scale}: it must be positive")
 

@@ -18,6 +18,7 @@ from ppl.inference.kernels.machine.walk import Tuning
 from ppl.inference.kernels.particle import ParticleMarginal
 from ppl.inference.resample import Resample
 from ppl.semantics.diagnostics import DiagnosticError
+from ppl.semantics.machine import MachineKey
 from ppl.verify import Invariant, Kernel, check
 
 MODELS = ppl.compile("""
@@ -37,6 +38,15 @@ model brief() {
   return (k, a)
 }
 """)
+
+
+LINEAR = ppl.compile("""
+model walk(ys: [real]) {
+  m ~ normal(0, 1)
+  xs ~ scan x = 0.0 for y in ys { x ~ normal(x + m, 0.4); observe y ~ normal(x, 0.5); return x }
+  return m
+}
+""").walk(ys=[0.8, 1.9, 2.2, 3.6])
 
 
 def subject(make=Marginal, *, particles=2, threshold=0.8, on="k"):
@@ -94,22 +104,15 @@ def test_parameters_of_a_linear_gaussian_walk():
     """Against a Kalman filter on a grid, within 4.5 standard errors by the chains' effective sample
     size (a fixed seed; 7e-6 had it been random)."""
     ys = [0.8, 1.9, 2.2, 3.6]
-    target = ppl.compile("""
-model walk(ys: [real]) {
-  m ~ normal(0, 1)
-  xs ~ scan x = 0.0 for y in ys { x ~ normal(x + m, 0.4); observe y ~ normal(x, 0.5); return x }
-  return m
-}
-""").walk(ys=ys)
     t = np.arange(1, 5)
     s = 0.16 * np.minimum.outer(t, t) + 0.25 * np.eye(4)
     precision = 1 + t @ np.linalg.solve(s, t)
     mean, sd = t @ np.linalg.solve(s, ys) / precision, precision**-0.5
-    kernel = ParticleMarginal(particles=25, scale=0.7).on("m")
-    method = ppl.mcmc(kernel=kernel, chains=2, draws=400, warmup=40)
-    found = ppl.infer(target, method, seed=4, engine="machine", progress=False)
+    kernel = ParticleMarginal(particles=15, scale=0.7).on("m")
+    method = ppl.mcmc(kernel=kernel, chains=2, draws=250, warmup=30)
+    found = ppl.infer(LINEAR, method, seed=4, engine="machine", progress=False)
     size = found.convergence.ess_bulk[list(found.scalars[0]).index("m")]
-    assert size > 60
+    assert size > 40
     assert abs(found["m"].mean() - mean) < 4.5 * sd / math.sqrt(size)
 
 
@@ -125,3 +128,49 @@ def test_a_scheme_without_a_conditional_version_is_part_of_no_larger_kernel():
 def run(kernel):
     method = ppl.mcmc(kernel=kernel, chains=1, draws=30, warmup=0)
     return ppl.infer(MODELS.chain(), method, engine="machine", progress=False)
+
+
+def filters(correlation, n, seed=0):
+    """Log estimates at one parameter, each by numbers moved from those before, and the numbers."""
+    program = Program.of(LINEAR.machine, LINEAR.plain)
+    sweep = Sweep(program, Rest(program, ["m"]), 10, False, 0.5)
+    policy = Resample("systematic", 0.5)
+    step = Marginal(sweep, Selection(program, ["m"]), Tuning(0.0), policy, correlation=correlation)
+    turns, masses, numbers = Turns(MachineKey(seed)), [], []
+    trace = first_trace(program.run, turns.next())
+    held = {k: trace.sites[k] for k in step.parameters(trace)}
+    for _ in range(n):
+        masses.append(step.estimate(held, turns)[1])
+        step.numbers = step._latest
+        numbers.append(step.numbers)
+    return np.array(masses), numbers
+
+
+def test_correlated_numbers_keep_their_law_and_make_estimates_alike():
+    """Numbers of a place are normal with the stated correlation, within 4.5 standard errors (3.4e-6
+    each); estimates move together, and have the mean of independent ones."""
+    masses, numbers = filters(0.9, 400)
+    at = [[x[p] for x in numbers] for p in numbers[0] if all(p in x for x in numbers)]
+    assert len(at) >= 40
+    x = np.array(at)
+    # an autoregression of correlation 0.9 has n (1 - 0.9) / (1 + 0.9) effective numbers
+    effective = x.size * 0.1 / 1.9
+    assert abs(x.mean()) < 4.5 / math.sqrt(effective)
+    assert abs((x[:, 1:] * x[:, :-1]).mean() - 0.9) < 4.5 / math.sqrt(effective)
+    assert np.corrcoef(masses[1:], masses[:-1])[0, 1] > 0.5
+    plain, _ = filters(0.0, 150)
+    assert abs(np.corrcoef(plain[1:], plain[:-1])[0, 1]) < 4.5 / math.sqrt(150)
+    spread = np.exp(plain - plain.mean())
+    assert abs(np.exp(masses - plain.mean()).mean() - spread.mean()) < 6 * spread.std() / math.sqrt(
+        40
+    )
+
+
+def test_correlation_is_on_the_machine_and_for_chains_of_its_own():
+    method = ppl.pmmh(parameters="m", particles=8, correlation=0.95, chains=1, draws=40, warmup=10)
+    found = ppl.infer(LINEAR, method, seed=1, progress=False)
+    assert found["m"].shape == (1, 40) and len(np.unique(found["m"])) > 3
+    with pytest.raises(DiagnosticError, match="E716"):
+        ppl.infer(LINEAR, method, engine="xla", progress=False)
+    with pytest.raises(DiagnosticError, match="E811"):
+        ppl.pmmh(parameters="m", correlation=1.0)

@@ -20,12 +20,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
 import numpy as np
 
 from ppl.inference.choices import CATEGORICAL, INDEX, VALUE
 from ppl.inference.kernels.machine.conditional import Particle, Stage, Sweep
 from ppl.inference.kernels.machine.coordinates import numbers, with_numbers
+from ppl.inference.kernels.machine.correlated import Numbers, Place
 from ppl.inference.kernels.machine.program import Selection
 from ppl.inference.kernels.machine.single_site import accepts
 from ppl.inference.kernels.machine.traces import Site, Trace, Turns
@@ -53,8 +56,12 @@ class Marginal:
     policy: Resample
     #: whether the estimate of the present trace is made anew at every step
     refresh: bool = False
+    correlation: float = 0.0
     #: the trace that the last step gave, and the estimate that belongs to it
-    last: tuple[Trace | None, float] = field(default=(None, NEVER))
+    last: tuple[Trace | None, float] = (None, NEVER)
+    #: the numbers that made it, and those of the last estimate
+    numbers: Mapping[Place, float] = field(default_factory=dict)
+    _latest: Mapping[Place, float] = field(default_factory=dict)
 
     def __call__(self, trace: Trace, turns: Turns, *, learns: bool = False) -> Trace:
         """The next trace, `trace` itself if the move is rejected."""
@@ -66,6 +73,7 @@ class Marginal:
             trace, here = self.begin(trace, turns)
         source = turns.next()
         log_ratio, after, there = NEVER, None, NEVER
+        steps: list[Stepped] = []
         try:
             steps = [step_site(k, trace.sites[k], self.tuning, source) for k in chosen]
             held = {s.path: self.stepped(s, source) for s in steps}
@@ -78,8 +86,11 @@ class Marginal:
         if learns:
             zs = {(s.path, i): z for s in steps for i, z in zip(s.which, s.here, strict=True)}
             self.tuning.learn(zs, math.exp(min(0.0, log_ratio)))
-        self.last = (after, there) if moves else (trace, here)
-        return after if moves and after is not None else trace
+        if not moves or after is None:
+            self.last = trace, here
+            return trace
+        self.last, self.numbers = (after, there), self._latest
+        return after
 
     def stepped(self, step: Stepped, source: Source) -> Site:
         """A parameter's site at its new value; of integers and booleans, one takes a step too."""
@@ -97,18 +108,20 @@ class Marginal:
 
     def begin(self, trace: Trace, turns: Turns) -> tuple[Trace, float]:
         """A trace of the same parameters, and an estimate that belongs to it."""
-        if self.policy.scheme == "multinomial":
+        if self.policy.scheme == "multinomial" and not self.correlation:
             return trace, self.estimate_along(trace, turns)
         if self.last[0] is not None:
             raise fail(
                 "E811",
-                f"`pmmh` with scheme = {self.policy.scheme!r} is no part of a larger kernel",
-                hint="set scheme='multinomial'",
+                f"`pmmh` with scheme = {self.policy.scheme!r}, correlation = {self.correlation:g} "
+                "is no part of a larger kernel",
+                hint="set scheme='multinomial', correlation=0",
             )
         held = {k: trace.sites[k] for k in self.parameters(trace)}
         for _ in range(TRIES):
             begun, mass = self.estimate(held, turns)
             if begun is not None:
+                self.numbers = self._latest
                 return begun, mass
         raise fail(
             "E895",
@@ -129,15 +142,22 @@ class Marginal:
         first = Particle(sweep.program.start(named=True), None, 0.0)
         particles: Sequence[Particle] = [first] * n
         population = Population.fresh(n)
-        while any(p.waits for p in particles):
+        source: Any = turns.source
+        if self.correlation:
+            source = Numbers(self.numbers, self.correlation, turns.source, turns.turn)
+            self._latest = source.used
+        for t in count():
+            if not any(p.waits for p in particles):
+                break
             step = turns.step()
+            step = t if self.correlation else step
             each = enumerate(particles)
-            particles = [sweep.advance(p, held, turns.source.at(step, i)) for i, p in each]
+            particles = [sweep.advance(p, held, source.at(step, i)) for i, p in each]
             population = population.scored(np.array([p.increment for p in particles]))
             if not population.log_mass > NEVER:
                 return None, NEVER
             if any(p.waits for p in particles):
-                ancestors, population = self.policy(population, uniforms_of(turns.source, step))
+                ancestors, population = self.policy(population, uniforms_of(source, step))
                 particles = [particles[a] for a in ancestors.tolist()]
         population = sweep.complete(Stage(particles, population, (), held))
         if not population.log_mass > NEVER:

@@ -178,6 +178,7 @@ def _marginal(kernel: ParticleMarginal, program: Program, choose: Selection) -> 
     sweep = Sweep(program, Rest(program, names), kernel.particles, False, kernel.threshold)
     policy = Resample(kernel.scheme, kernel.threshold, sweep.due)
     step = Marginal(sweep, choose, Tuning(math.log(kernel.scale)), policy)
+    step.correlation = kernel.correlation
     checked: set[int] = set()
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
