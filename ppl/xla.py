@@ -92,7 +92,7 @@ def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.semantics.xla.mixed import mixed_density, rule_of
 
     density = mixed_density(target.bound, target.data, held_by(method.kernel))
-    kernel = chain_kernel(density, method.kernel, method.warmup)
+    kernel = chain_kernel(density, method.kernel, method.warmup, method.thin)
     plan = chains.Schedule(method.warmup, method.draws, method.chains, method.thin)
 
     def run(report: Any) -> Draws:

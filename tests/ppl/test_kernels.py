@@ -81,6 +81,8 @@ def test_draws_settings_and_statistics():
     assert rates == {"acceptance_rate"} | {
         f"acceptance_rate of {name}" for name in ("gibbs", "random_walk", "random_walk_2")
     }
+    shares = np.unique(posterior.stats["acceptance_rate of random_walk_2"])
+    assert np.array_equal(shares, [0, 0.5, 1]), "of the two steps since the draw before"
     assert len(np.unique(posterior.stats["scale of random_walk"])) == 2, "fixed after warm-up"
     assert "W897" not in {w.code for w in posterior.warnings}
     still = np.where(np.arange(60) % 10 == 0, np.nan, [[0.0], [0.5]])

@@ -16,46 +16,65 @@ from ppl.inference.kernels.algebra import Kernel, basic_kernels
 from ppl.inference.kernels.basic import HmcMove, Mala, NutsMove
 from ppl.inference.kernels.flat import Kernel as FlatKernel
 from ppl.inference.kernels.xla.compose import compose
-from ppl.inference.kernels.xla.move import Point, Target, rate_of
+from ppl.inference.kernels.xla.move import Point, Target, rate_of, real
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
 
 
 class ChainState(NamedTuple):
+    """stats: sums since the last draw that was kept, each with how often it was told."""
+
     point: Point
     tuned: Any
-    stats: dict[str, Any]
+    stats: dict[str, tuple[Any, Any]]
     t: Any
     key: Any
 
 
-def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int) -> FlatKernel:
-    """The kernel's chain; raises what `compose` raises."""
+def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int, thin: int = 1) -> FlatKernel:
+    """The kernel's chain, every `thin`-th of whose points is kept after `warmup`; raises what
+    `compose` raises."""
     move = compose(kernel, density, warmup)
     rated = [name for name in move.stats if name.startswith(rate_of(""))]
     follows = any(isinstance(k, Mala | HmcMove | NutsMove) for k in basic_kernels(kernel))
 
     def begin(data: Any, point: Point, key: Any) -> ChainState:
         tuned = move.begin(Target(density, data), point)
-        told = {name: jnp.asarray(value) for name, value in move.stats.items()}
-        return ChainState(point, tuned, told, jnp.zeros((), int), key)
+        nothing = {name: (jnp.zeros(()), jnp.zeros((), int)) for name in move.stats}
+        return ChainState(point, tuned, nothing, jnp.zeros((), int), key)
 
     def step(data: Any, state: ChainState) -> ChainState:
         omega = Key(jax.random.fold_in(state.key, state.t))
         target, adapting = Target(density, data), state.t < warmup
         point, tuned, _, stats = move.step(target, state.point, state.tuned, omega, adapting)
-        return ChainState(point, tuned, stats, state.t + 1, state.key)
+        anew = adapting | ((state.t - warmup) % thin == 0)
+        told = {
+            name: _told(past, stats[name], anew | (name not in (*rated, "diverging")))
+            for name, past in state.stats.items()
+        }
+        return ChainState(point, tuned, told, state.t + 1, state.key)
 
     def read(state: ChainState) -> tuple[Any, dict[str, Any]]:
-        point, rates = state.point, [state.stats[name] for name in rated]
-        told = {k: v for k, v in state.stats.items() if k not in rated or len(rated) > 1}
-        rate = jnp.nanmean(jnp.stack(rates))
+        mean = {k: total / times for k, (total, times) in state.stats.items()}
+        if "diverging" in mean:
+            mean["diverging"] = mean["diverging"] > 0
+        rate = jnp.nanmean(jnp.stack([mean[name] for name in rated]))
+        told = {k: v for k, v in mean.items() if k not in rated or len(rated) > 1}
+        point = state.point
         return point.z, {"k": point.k, "lp": point.log_density, "acceptance_rate": rate, **told}
 
     def find(data: Any, key: Any) -> tuple[Point, Any]:
         return find_point(Target(density, data), key, differentiable=follows)
 
-    return FlatKernel((density.key, kernel, warmup), begin, step, read, find)
+    return FlatKernel((density.key, kernel, warmup, thin), begin, step, read, find)
+
+
+def _told(past: tuple[Any, Any], value: Any, anew: Any) -> tuple[Any, Any]:
+    """The sum of a statistic, and how often it was told: it is NaN where its kernel was not run."""
+    value = real(value)
+    missing = jnp.isnan(value)
+    total, times = (jnp.where(anew, 0, x) for x in past)
+    return total + jnp.where(missing, 0.0, value), times + ~missing
 
 
 def find_point(target: Target, key: Any, *, differentiable: bool) -> tuple[Point, Any]:
