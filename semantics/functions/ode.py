@@ -22,7 +22,6 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from ppl.semantics.functions.casts import real
-from ppl.semantics.functions.one_kernel import in_one_kernel
 
 #: steps of the solver before it gives up on a solution
 MAX_STEPS = 16_384
@@ -80,9 +79,8 @@ class _Problem:
     def term(self) -> Any:
         return _diffrax().ODETerm(lambda t, y, captured: self.field(t, y, *captured))
 
-    def solver(self, scan_kind: str | None = None) -> Any:
-        kind = _diffrax().Kvaerno5 if self.stiff else _diffrax().Tsit5
-        return kind(scan_kind=scan_kind)
+    def solver(self) -> Any:
+        return _diffrax().Kvaerno5() if self.stiff else _diffrax().Tsit5()
 
     def control(self, rtol: Array, atol: Array) -> Any:
         def size(x: Array) -> Array:
@@ -130,13 +128,13 @@ def _solved(problem: _Problem, operands: Any, adjoint: Any) -> Array:
 
 
 class _Stepping(NamedTuple):
-    """Where a solver is: its next step goes from t, where the state is y, to `until`. The first
-    `saved` of the `states` asked for are found."""
+    """Where a solver is: its next step goes from t, where the state is y and has this slope, to
+    `until`. The first `saved` of the `states` asked for are found."""
 
     t: Array
     until: Array
     y: Array
-    solver: Any
+    slope: Array
     control: Any
     states: Array
     saved: Array
@@ -144,28 +142,32 @@ class _Stepping(NamedTuple):
     fine: Array
 
 
-def _stepped(problem: _Problem, *operands: Any) -> Array:
-    """The states (times, coordinates), by the solver's steps one after the other: as
-    `diffrax.diffeqsolve`, without the checks of its arguments that call Python."""
+def _stepped(problem: _Problem, operands: Any) -> Array:
+    """The states (times, coordinates): as `diffrax.diffeqsolve` by the same method, but with the
+    stages of a step one after the other in the program, in which a loop over them costs more than
+    their arithmetic."""
     y0, t0, ts, captured, rtol, atol = operands
     legal, times = _in_order(t0, ts)
     end, count = times[-1], times.shape[0]
-    term, solver, control = problem.term, problem.solver("lax"), problem.control(rtol, atol)
+    term, solver, control = problem.term, problem.solver(), problem.control(rtol, atol)
     order, good = solver.error_order(term), _diffrax().RESULTS.successful
     until, controlling = control.init(term, t0, end, y0, None, captured, solver.func, order)
-    until = jnp.minimum(until, end)
 
     def going(now: _Stepping) -> Array:
         return (now.saved < count) & now.fine & (now.steps < MAX_STEPS)
 
     def step(now: _Stepping) -> _Stepping:
-        y, error, dense, solving, result = solver.step(
-            term, now.t, now.until, now.y, captured, now.solver, False
-        )
-        keep, t, until, _, controlling, other = control.adapt_step_size(
+        h, table = now.until - now.t, solver.tableau
+        y, ks = now.y, [h * now.slope]
+        for weights, c in zip(table.a_lower, table.c, strict=True):
+            y = now.y + _sum(weights, ks)
+            ks.append(h * problem.field(now.t + c * h, y, *captured))
+        # the last stage is at the solution, so that its slope is the next step's first one
+        error = _sum(table.b_error, ks)
+        keep, t, until, _, controlling, result = control.adapt_step_size(
             now.t, now.until, now.y, y, captured, error, order, now.control
         )
-        inside = solver.interpolation_cls(t0=now.t, t1=now.until, **dense)
+        inside = solver.interpolation_cls(t0=now.t, t1=now.until, y0=now.y, y1=y, k=jnp.stack(ks))
 
         def due(found: tuple[Array, Array]) -> Array:
             saved, _ = found
@@ -176,26 +178,23 @@ def _stepped(problem: _Problem, *operands: Any) -> Array:
             return saved + 1, states.at[saved].set(inside.evaluate(times[saved]))
 
         saved, states = jax.lax.while_loop(due, save, (now.saved, now.states))
-        y, solving = jax.tree.map(
-            lambda new, old: jnp.where(keep, new, old), (y, solving), (now.y, now.solver)
-        )
         return _Stepping(
             t,
             jnp.minimum(until, end),
-            y,
-            solving,
+            jnp.where(keep, y, now.y),
+            jnp.where(keep, ks[-1] / h, now.slope),
             controlling,
             states,
             saved,
             now.steps + 1,
-            (result == good) & (other == good),
+            result == good,
         )
 
     begin = _Stepping(
         t0,
-        until,
+        jnp.minimum(until, end),
         y0,
-        solver.init(term, t0, until, y0, captured),
+        problem.field(t0, y0, *captured),
         controlling,
         jnp.full((count, y0.size), jnp.nan, y0.dtype),
         jnp.array(0),
@@ -206,12 +205,16 @@ def _stepped(problem: _Problem, *operands: Any) -> Array:
     return jnp.where(last.saved == count, last.states, jnp.nan)
 
 
+def _sum(weights: Any, ks: list[Array]) -> Array:
+    return sum((float(w) * k for w, k in zip(weights, ks, strict=True)), start=jnp.zeros(()))
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _with_sensitivities(problem: _Problem, operands: Any) -> Array:
     """The states (times, coordinates); derivatives are carried along."""
     if problem.stiff:
         return _solved(problem, operands, _diffrax().ForwardMode())
-    return in_one_kernel(partial(_stepped, problem), *operands)
+    return _stepped(problem, operands)
 
 
 @partial(_with_sensitivities.defjvp, symbolic_zeros=True)
