@@ -23,7 +23,8 @@ from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, Span, f
 if TYPE_CHECKING:
     from ppl.semantics.machine.settings import Set
 
-Index = tuple[int | slice, ...]
+#: an element, several, or what a memoised function was asked for, as results show it
+Index = tuple[int | slice | str, ...]
 
 
 class Choice(Protocol):
@@ -87,20 +88,23 @@ def read_address(address: str) -> tuple[str, Index]:
             raise _no_address(address)
         names.append(found[1].strip())
         for inside in re.findall(r"\[([^\]]*)\]", found[2]):
-            try:
-                index += [_one_index(text.strip()) for text in inside.split(",")]
-            except ValueError:
-                raise _no_address(address) from None
+            keys = [inside] if "(" in inside else inside.split(",")  # of several parts: one key
+            if not all(key.strip() for key in keys):
+                raise _no_address(address)
+            index += [_one_index(text.strip()) for text in keys]
     while index and index[-1] == slice(None):
         index.pop()
     return "/".join(names), tuple(index)
 
 
-def _one_index(text: str) -> int | slice:
-    if ":" not in text:
-        return int(text)
-    low, high = (int(end) if end.strip() else None for end in text.split(":"))
-    return slice(low, high)
+def _one_index(text: str) -> int | slice | str:
+    try:
+        if ":" not in text:
+            return int(text)
+        low, high = (int(end) if end.strip() else None for end in text.split(":"))
+        return slice(low, high)
+    except ValueError:
+        return text
 
 
 def _no_address(address: str) -> DiagnosticError:
@@ -160,12 +164,12 @@ def setting(
             or "observe it in the model: `observe y ~ …`",
         )
     whole = np.empty(at.shape, np.int8)
-    _check_index(address, path, index, at)
-    shape = whole[index].shape
+    places = _places(address, path, index, at)
+    shape = whole[places].shape
     item = _innermost(at.choice.type if scored and at.choice is not None else at.type)
     out = checked(address, value, shape, item, at.span)
     _check_values(address, out, at)
-    sizes = zip(index, at.shape, strict=False)
+    sizes = zip(places, at.shape, strict=False)
     from_zero = tuple(slice(*k.indices(n)) if isinstance(k, slice) else k % n for k, n in sizes)
     return Setting(address, path, from_zero, out, scored, at.shape)
 
@@ -227,7 +231,7 @@ def setting_unrun(
             raise unknown(step, kept, parameters)
     for k in index:
         ends = (k.start, k.stop) if isinstance(k, slice) else (k,)
-        if any(end is not None and end < 0 for end in ends):
+        if any(isinstance(end, int) and end < 0 for end in ends):
             raise fail(
                 "E855",
                 f"`{address}` counts from the end, which is known when the program runs",
@@ -237,7 +241,10 @@ def setting_unrun(
     problem: DiagnosticError | None = None
     for node in nodes:
         try:
-            out = checked(address, value, None, _innermost(node.type), node.span)
+            held = node.type
+            if index and isinstance(held, T.Fun):  # what it was asked for
+                held = held.result
+            out = checked(address, value, None, _innermost(held), node.span)
             return Setting(address, path, index, out, scored, None)
         except DiagnosticError as error:
             problem = problem or error
@@ -265,16 +272,19 @@ def _inside(path: str, known: Mapping[str, Named], what: str) -> str | None:
     return f"{what}: {', '.join(f'`{n}`' for n in inner[:4])}" if inner else None
 
 
-def _check_index(address: str, path: str, index: Index, at: Named) -> None:
-    shape = at.shape or ()
+def _places(address: str, path: str, index: Index, at: Named) -> tuple[int | slice, ...]:
+    """The index, of elements that there are."""
+    shape, places = at.shape or (), []
     for i, k in enumerate(index):
-        if i < len(shape) and (isinstance(k, slice) or -shape[i] <= k < shape[i]):
+        known = i < len(shape) and (isinstance(k, slice) or k in range(-shape[i], shape[i]))
+        if known and not isinstance(k, str):
+            places.append(k)
             continue
         what = f"an array of {by(shape)}" if shape else "a single value"
         raise fail("E855", f"there is no `{address}`: `{path}` is {what}", span=at.span)
     choice = at.choice
     if choice is None:
-        return
+        return tuple(places)
     free = len(shape) - T.rank(choice.type) + choice.free
     if len(index) > free:
         raise fail(
@@ -283,6 +293,7 @@ def _check_index(address: str, path: str, index: Index, at: Named) -> None:
             span=at.span,
             hint=f"set all of a draw: `{path}{_first(free)}`",
         )
+    return tuple(places)
 
 
 def _first(n: int) -> str:
@@ -356,8 +367,9 @@ def together(settings: Sequence[Setting]) -> dict[str, tuple[bool, np.ndarray, n
         value = np.zeros(shape, np.result_type(*(np.asarray(s.value).dtype for s in own)))
         mask = np.zeros(shape[: max(len(s.index) for s in own)], bool)
         for s in own:
-            value[s.index] = s.value
-            mask[s.index] = True
+            at: Any = s.index  # of places in an array, as the shape is known
+            value[at] = s.value
+            mask[at] = True
         everything = any(not s.index for s in own)
         out[path] = own[0].scored, value, None if everything else mask
     return out

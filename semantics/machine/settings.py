@@ -26,10 +26,11 @@ Found = tuple[Any] | tuple[()]
 
 @dataclass(frozen=True)
 class Set:
-    """A value for what is at `index` (numbers from 0, or slices of them) of a name: a number, or
-    nested tuples of the shape of what is addressed. `scored`: conditioned on."""
+    """A value for what is at `index` of a name (numbers from 0, slices of them, or arguments of a
+    memoised function, spelled): a number, or nested tuples of the shape of what is addressed.
+    `scored`: conditioned on."""
 
-    index: tuple[int | slice, ...]
+    index: tuple[int | slice | str, ...]
     value: Any
     scored: bool
 
@@ -41,10 +42,10 @@ class Set:
         for spec, i in zip(self.index, indices, strict=False):
             if isinstance(spec, slice):
                 start = spec.start or 0
-                if not (start <= i and (spec.stop is None or i < spec.stop)):
+                if type(i) is not int or not (start <= i and (spec.stop is None or i < spec.stop)):
                     return NOTHING
                 places.append(i - start)
-            elif spec != i:
+            elif not _is(spec, i):
                 return NOTHING
         value = self.value
         for i in (*places, *indices[len(self.index) :]):
@@ -62,9 +63,13 @@ class Set:
     def reaches_into(self, indices: tuple[Any, ...]) -> bool:
         """Whether it may set an element of what is at `indices`."""
         return all(
-            spec.start is None or spec.start <= i if isinstance(spec, slice) else spec == i
+            spec.start is None or spec.start <= i if isinstance(spec, slice) else _is(spec, i)
             for spec, i in zip(self.index, indices, strict=False)
         )
+
+
+def _is(spec: int | str, i: Any) -> bool:
+    return str(i) == spec if isinstance(spec, str) else spec == i
 
 
 #: in a trie of names, where one ends

@@ -285,7 +285,8 @@ def test_results_say_what_was_done(tmp_path):
         (lambda: ROWS.do(y=1), "E855", "is data"),
         (lambda: ROWS.do({"t[3]": 1}), "E855", "array of 3"),
         (lambda: ROWS.do({"m[0]": 1}), "E855", "single value"),
-        (lambda: ROWS.do({"t[a]": 1}), "E855", "no name of a site"),
+        (lambda: ROWS.do({"t[a]": 1}), "E855", "array of 3"),
+        (lambda: ROWS.do({"t[": 1}), "E855", "no name of a site"),
         (lambda: ROWS.do(t=[1, 2]), "E856", "an array of 3"),
         (lambda: ROWS.do(m="high"), "E856", "not a number"),
         (lambda: TRIANGLE.do(x=1.5), "E856", "whole number"),
@@ -363,6 +364,30 @@ def test_what_xla_says_of_names_in_loops_without_a_bound():
         ENDLESS.loop().do({"n/s[0]": 0.5})
     drawn = ppl.prior(target, draws=5)
     assert drawn["n/s[0]"].all() and [r.code for r in drawn.remarks] == ["W717"]
+
+
+def test_what_a_memoised_function_was_asked_for_is_set_by_its_name():
+    """As results show it: texts, numbers, tuples. Two draws of others stay as they were."""
+    models = ppl.compile("""
+    model asked(y: real) {
+      f ~ mem(fn (k: text) => bernoulli(0.3))
+      g ~ mem(fn (k: (nat, nat)) => binomial(2, 0.25))
+      h ~ mem(fn (k: nat) => bernoulli(0.1))
+      observe y ~ normal(if f("a") { 1 } else { 0 }, 1)
+      return {a: f("a"), b: f("b"), g: g((1, 2)), other: g((2, 1)), h: h(3)}
+    }
+    """)
+    target = models.asked(y=0.5)
+    done = target.do({"f[a]": True, "g[(1, 2)]": 2}).given({"h[3]": True})
+    found = ppl.infer(done, "exact", progress=False)
+    assert found.log_evidence == pytest.approx(np.log(0.1 * np.exp(-0.125) / (2 * np.pi) ** 0.5))
+    means = {k: float(np.sum(found.weights * v)) for k, v in found.result.items()}
+    assert means == pytest.approx({"a": 1, "b": 0.3, "g": 2, "other": 0.5, "h": 1}, abs=1e-12)
+    for wrong in ("f[]", "f[a", "[a]"):
+        with pytest.raises(DiagnosticError, match="E855"):
+            target.do({wrong: True})
+    with pytest.raises(DiagnosticError, match="E856"):
+        target.do({"f[a]": 2})
 
 
 def test_settings_cost_nothing_deep_in_a_recursion():
