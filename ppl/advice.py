@@ -101,6 +101,18 @@ def _stuck(posterior: Posterior) -> Iterator[Diagnostic]:
         )
         if every:
             return
+    idle = [k for k, v in posterior.stats.items() if _of(k) and np.all(np.isnan(np.asarray(v)))]
+    if idle:
+        yield Diagnostic(
+            "W897",
+            f"there was nothing to move for {_list([f'`{_of(k)}`' for k in idle[:3]], len(idle))}",
+            hint="do the names mean random choices, and not what is computed from them?",
+        )
+
+
+def _of(name: str) -> str:
+    """What a statistic is the acceptance of; nothing, of others."""
+    return name.partition("acceptance_rate of ")[2]
 
 
 def _weights(posterior: Posterior) -> Iterator[Diagnostic]:

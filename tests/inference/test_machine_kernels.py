@@ -163,6 +163,11 @@ def test_unknown_names_and_sites_that_do_not_move_are_refused():
     ]:
         with pytest.raises(DiagnosticError, match=f"E855.*{re.escape(told)}"):
             step_of(kernels.gibbs().on(name), program)
+    with pytest.raises(DiagnosticError, match="E858.*`ys\\[1\\]`"):
+        kernel = kernels.gibbs().on("ys[1]")
+        ppl.infer(
+            ARRAYS, ppl.mcmc(kernel=kernel, draws=5, warmup=0), engine="machine", progress=False
+        )
     target = ppl.compile(
         "model m(y: real) { k ~ poisson(2); p ~ dirichlet([1, 2, 3]); observe y ~ normal(k, p[0]); return k }"
     ).m(y=1)
@@ -183,7 +188,8 @@ model pairs() {
   y ~ bernoulli(0.6)
   z ~ categorical([0.2, 0.5, 0.3])
   condition x == y
-  return z
+  w ~ { return 2 * z }
+  return w
 }
 """).pairs()
 
@@ -195,6 +201,9 @@ model pairs() {
     assert "W897" in [w.code for w in stuck.warnings]
     assert set(stuck.stats) == {f"acceptance_rate{of}" for of in ("", " of x", " of y")}
     assert not stuck.stats["acceptance_rate"].any()
+    idle = run(kernels.prior().then(kernels.gibbs().on("w")))
+    (told,) = [w.message for w in idle.warnings if w.code == "W897"]
+    assert "`gibbs().on(w)`" in told
     moving = run(kernels.prior(block=True).on("x", "y").then(kernels.gibbs().on("z")))
     assert "W897" not in [w.code for w in moving.warnings]
     rates = {name: np.nanmean(rate) for name, rate in moving.stats.items()}

@@ -14,7 +14,7 @@ from typing import Any
 from ppl.semantics import ir
 from ppl.semantics.analysis.binders import binders
 from ppl.semantics.diagnostics import DiagnosticError, fail, suggest
-from ppl.semantics.machine.paths import Path, split
+from ppl.semantics.machine.paths import Path, spell, split
 
 Index = tuple[int | slice, ...]
 
@@ -36,12 +36,23 @@ class Address:
         steps = tuple(name.split("/"))
         if steps[: len(self.names)] != self.names or len(self.index) > len(indices):
             return False
-        return all(
-            (k.start or 0) <= i and (k.stop is None or i < k.stop)
-            if isinstance(k, slice)
-            else i == k
-            for k, i in zip(self.index, indices, strict=False)
-        )
+        return all(_within(i, k) for i, k in zip(indices, self.index, strict=False))
+
+    def check(self, path: Path) -> None:
+        """Raise E858 if it means a part of the site at a path."""
+        name, indices = split(path)
+        if tuple(name.split("/")) == self.names and len(self.index) > len(indices):
+            raise fail(
+                "E858",
+                f"`{self.text}` is a part of `{spell(path)}`, which is drawn all together",
+                hint=f'move all of it: on("{spell(path)}")',
+            )
+
+
+def _within(i: Any, k: int | slice) -> bool:
+    if isinstance(k, slice):
+        return type(i) is int and (k.start or 0) <= i and (k.stop is None or i < k.stop)
+    return i == k
 
 
 def read_address(text: str) -> Address:

@@ -109,6 +109,8 @@ class Selection:
         if not trace.sites.keys() <= means.keys():
             paths = self.program.known(trace)
             for site in trace.sites:
+                for address in (a for group in self.groups for a in group):
+                    address.check(paths[site])
                 means[site] = self.means(paths[site])
         return [site for site in trace.sites if means[site]]
 

@@ -105,9 +105,12 @@ def _mixed(steps: list[Step], weights: tuple[float, ...]) -> Step:
 
 
 def _one(text: str, program: Program, choose: Selection) -> Step:
+    told = _told(text, choose)
+
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
         sites, source = choose(trace), turns.next()
         if not sites:
+            tally.note(told, "", 0, 0)
             return trace
         chosen = sites[source.draw(SITE, INDEX, (len(sites),))]
         after = revise_one(program.run, trace, chosen, choose, source)
@@ -123,6 +126,7 @@ def _all(text: str, program: Program, choose: Selection) -> Step:
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
         sites, source = choose(trace), turns.next()
         if not sites:
+            tally.note(text, "", 0, 0)
             return trace
         after = revise_all(program.run, trace, sites, source)
         tally.note(text, "", 1, _changed(trace, after, sites))
