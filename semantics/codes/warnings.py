@@ -184,7 +184,8 @@ that is closer to the data, let each step lose more, or give the temperatures.
         "a chain that never moved",
         """
 No proposal of a chain was accepted after warm-up, so that all its draws are one and the same, or
-the names that a kernel was given mean no random choice of any draw. Moves are too bold, or change one choice where only several together can change.
+the names that a kernel was given mean no random choice of any draw. Moves are too bold, or change
+one choice where only several together can change.
 
     ppl.mcmc(kernel=kernels.prior(block=True))                       # everything at once, far away
     ppl.mcmc(kernel=kernels.random_walk(scale=0.1).on("mu", "s"))    # small steps of two sites
