@@ -20,14 +20,16 @@ class RandomWalk(Kernel):
     """Metropolis with symmetric steps: Gaussian in the free coordinates of continuous sites, all at
     once; of integers one after the other, by plus or minus a power of two up to `scale`.
 
-    With `adapt`, warm-up learns the spread of every coordinate, and the scale that accepts 0.234 of
-    the steps, or 0.44 of those of one number. Metropolis et al. (1953); Roberts, Gelman and Gilks
-    (1997); Andrieu and Thoms, "A tutorial on adaptive MCMC" (2008).
+    With `adapt`, warm-up learns the spread of every free coordinate (with `dense`, the covariance
+    of all), and the scale that accepts 0.234 of the steps, or 0.44 of those of one number.
+    Metropolis et al. (1953); Roberts, Gelman and Gilks (1997); Haario, Saksman and Tamminen (2001);
+    Andrieu and Thoms, "A tutorial on adaptive MCMC" (2008).
     """
 
     name: ClassVar[str] = "random_walk"
     scale: float = 1.0
     adapt: bool = True
+    dense: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

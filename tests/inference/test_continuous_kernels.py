@@ -170,6 +170,40 @@ def test_nothing_is_tuned_after_warm_up():
     assert {i for i, moved in enumerate(changes[4]) if moved} <= counters
 
 
+def test_a_dense_random_walk_learns_the_covariance():
+    """Of a normal law with correlation 0.95, in 3000 steps of warm-up, on the way to its scale; the
+    rate of acceptance is then near the one that is wanted. A fixed seed; the bounds are wide."""
+    covariance = np.array([[1.0, 1.9, 0.0], [1.9, 4.0, 0.0], [0.0, 0.0, 0.01]])
+    target = Target(
+        MixedDensity(
+            "correlated",
+            (SiteInfo("x", (3,), (3,)),),
+            lambda data, p: -0.5 * p["x"] @ data @ p["x"],
+            lambda *_: {},
+        ),
+        np.linalg.inv(covariance),
+    )
+    with precision():
+        move = compose(kernels.random_walk(dense=True), target.density, 0)
+
+        @jax.jit
+        def run(key):
+            def one(carry, i):
+                point, tuned = carry
+                done = move.step(target, point, tuned, Key(jax.random.fold_in(key, i)), i < 3000)
+                return (done.point, done.tuned), done.stats["acceptance_rate of random_walk"]
+
+            point = target.point(jnp.zeros(3), jnp.zeros(0, int))
+            init = (point, move.begin(target, point))
+            (_, (tuning, _)), accepted = jax.lax.scan(one, init, jnp.arange(5000))
+            return tuning.variance, accepted[3000:].mean()
+
+        learned, rate = map(np.asarray, run(jax.random.key(7)))
+    sd = np.sqrt(np.diag(learned))
+    assert (learned / np.outer(sd, sd))[0, 1] > 0.85
+    assert 0.15 < rate < 0.35
+
+
 # --------------------------------------------------------------------------- slices, on a lattice
 
 #: of 0 to 5; two modes, apart by less than an interval's first width

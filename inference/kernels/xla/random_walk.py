@@ -25,7 +25,7 @@ from ppl.inference.kernels.xla.move import (
     rate_of,
     real,
 )
-from ppl.inference.kernels.xla.tuning import begin_tuning, gain, tune
+from ppl.inference.kernels.xla.tuning import Tuning, begin_tuning, gain, tune
 from ppl.semantics import distributions as D
 
 MANY, ONE = 0.234, 0.44
@@ -41,15 +41,14 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
 
     def begin(target: Target, point: Point) -> Any:
         exponents = jnp.full(m, first, jnp.result_type(float))
-        return begin_tuning(kernel.scale, point.z[block.z]), (exponents, jnp.zeros((), int))
+        tuning = begin_tuning(kernel.scale, point.z[block.z], dense=kernel.dense)
+        return tuning, (exponents, jnp.zeros((), int))
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
         tuning, integers = tuned
         accepted = jnp.zeros(())
         if n:
-            omega, point, probability, moved = walk(
-                target, point, tuning.spread, omega, block, path
-            )
+            omega, point, probability, moved = walk(target, point, tuning, omega, block, path)
             if kernel.adapt:
                 tuning = tune(tuning, point.z[block.z], probability, rate, adapting)
             accepted += moved
@@ -95,12 +94,12 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
 
 
 def walk(
-    target: Target, point: Point, spread: Any, omega: Any, block: Block, path: Path
+    target: Target, point: Point, tuning: Tuning, omega: Any, block: Block, path: Path
 ) -> tuple[Any, Point, Any, Any]:
     """One Gaussian step of the block's free coordinates, accepted or not; see `metropolis`."""
     normal = D.make("normal", (0.0, 1.0))
     omega, noise = omega.draw((*path, "step"), normal, (len(block.z),))
-    proposed = target.point(point.z.at[block.z].add(spread * noise), point.k)
+    proposed = target.point(point.z.at[block.z].add(tuning.spread_out(noise)), point.k)
     return metropolis(point, proposed, proposed.log_density - point.log_density, omega, path)
 
 
