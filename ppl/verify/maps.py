@@ -6,7 +6,8 @@
     Metropolis   propose(x, noise) -> x, accept(x, proposed) -> probability
 
 `check(subject, program, contract)`: `program` says which law a kernel keeps, by the density of its
-free coordinates; a log density as a function of a vector will do. Points are taken at random, from
+free coordinates; a log density of a vector and the vector's length, as a pair, will do, and without
+any it is `banana`. Points are taken at random, from
 a hash of the subject's names, so that a check has one verdict.
 """
 
@@ -187,6 +188,11 @@ class Metropolis(Numeric):
         return _compared([("log flow of the move", back, there)], x, contract, source, y)
 
 
+def banana(z: Any) -> Any:
+    """A log density of two coordinates that is neither symmetric nor normal."""
+    return -0.5 * (z[0] / 1.3) ** 2 - 0.5 * (z[1] - 0.4 * z[0] ** 2 + 0.3) ** 2 / 0.6
+
+
 def _points(size: int, *about: Any) -> Any:
     return np.random.default_rng(seed_of(size, *about)).normal(size=(POINTS, size))
 
@@ -218,6 +224,8 @@ def _target(program: Any, contract: Contract) -> tuple[Callable[[Any], Any], int
     temperature = getattr(contract, "temperature", 1.0)
     if temperature != 1:
         raise fail("E746", f"temperature = {temperature}: densities are checked at 1 alone")
+    if program is None:
+        return banana, 2, ""
     if isinstance(program, tuple) and len(program) == 2 and callable(program[0]):
         return program[0], int(program[1]), ""
     model = Runnable.of(program)

@@ -41,7 +41,7 @@ class Equivalent:
     why: str
     make: Callable[..., Any]
     contract: Contract
-    example: str
+    example: str | None
 
 
 #: three scores; choices depend on those before; 6 traces

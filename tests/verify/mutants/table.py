@@ -13,7 +13,7 @@ from ppl.verify import (
     Reversible,
     SameDensity,
 )
-from tests.verify.mutants import densities, moves, particle_gibbs, smc
+from tests.verify.mutants import densities, moves, numeric, particle_gibbs, smc
 from tests.verify.mutants.mutant import (
     CHAIN,
     LENGTHS,
@@ -136,6 +136,7 @@ MUTANTS = (
     Mutant(KEYS, "a key used twice", densities.pair_of_draws(one_key=True), W, ONCE, TRACES),
     Mutant(SMC, "weights not reset, compiled", densities.compiled(lambda w, a, level: (a, w)), W,
            ONCE, STAGES),
+    *numeric.MUTANTS,
 )  # fmt: skip
 
 EQUIVALENT = (
@@ -153,4 +154,5 @@ EQUIVALENT = (
                moves.independent(), Reversible(), STEPS),
     Equivalent("a key used twice", "the two keys differ", densities.pair_of_draws(one_key=False),
                W, ONCE),
+    *numeric.EQUIVALENT,
 )  # fmt: skip
