@@ -28,7 +28,7 @@ class Pmmh:
     of the posterior, is about 1 to 1.5.
     """
 
-    parameters: tuple[str, ...] | str
+    parameters: tuple[str, ...] | str = ()
     particles: int = 200
     threshold: float = 0.5
     scheme: SchemeName = "systematic"

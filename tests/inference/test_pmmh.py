@@ -124,7 +124,12 @@ def test_what_it_cannot_do_is_one_error(kernel, why):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"parameters": ""}, {"parameters": "s", "particles": 1}, {"parameters": "s", "scale": 0.0}],
+    [
+        {},
+        {"parameters": ""},
+        {"parameters": "s", "particles": 1},
+        {"parameters": "s", "scale": 0.0},
+    ],
 )
 def test_settings_are_checked(settings):
     with pytest.raises(DiagnosticError, match="E811"):

@@ -47,6 +47,18 @@ model hidden(ys: [bool]) {
   return (c, xs)
 }
 
+# a choice that some particles do not make, and a plate of choices
+model branching(ys: [bool]) {
+  ks ~ for p in [1, 0] { bernoulli(p) }
+  xs ~ scan x = 0 for y in ys {
+    b ~ bernoulli(if ks[0] { 0.3 } else { 0.6 })
+    x ~ if b { up ~ bernoulli(0.8); return if up { x + 1 } else { 2 } } else { return x }
+    observe y ~ bernoulli([0.15, 0.7, 0.4, 0.9][x])
+    return x
+  }
+  return xs
+}
+
 model walk(ys: [real]) {
   s ~ half_normal(1)
   h0 ~ normal(0.3, s)
@@ -96,7 +108,7 @@ class Sweeps:
             done = move.step(Target(density, data), point, (), tape, False)
             return done.point.k, done.omega
 
-        self.paths = Enumerator(run, length=32, batches=(4096,), quick=quick)
+        self.paths = Enumerator(run, length=32, batches=(512,) if quick else (4096,), quick=quick)
 
     def __call__(self, mutant=0):
         rows = []
@@ -178,6 +190,13 @@ def test_pasts_that_all_of_the_future_depends_on():
     kernel = ParticleGibbs(particles=3, threshold=0.6)
     sweeps = Sweeps(MODELS.hidden(ys=[False, True]), kernel, quick=True)
     assert len(sweeps.mass) == 6
+    assert sweeps.error() < 1e-13
+
+
+def test_choices_that_are_not_made_and_plates():
+    kernel = ParticleGibbs(particles=3, threshold=0.5)
+    sweeps = Sweeps(MODELS.branching(ys=[True, False]), kernel, quick=True)
+    assert len(sweeps.mass) == 16
     assert sweeps.error() < 1e-13
 
 
