@@ -18,6 +18,7 @@ from ppl.inference.movers import Shape, hamiltonian, random_walk, shape_of
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 N, SHAPE = 60_000, 2.3
 
 

@@ -2,7 +2,6 @@
 
 import math
 
-import jax
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
@@ -38,13 +37,7 @@ YS = [1.3, 0.4, 2.2, 0.7]
 PRIOR_MEAN, PRIOR_SD, SLOPES, NOISE = np.array([1, -1]), np.array([2, 1.5]), (0, 1, -2), 0.6
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Little optimised: programs are compiled and run once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def oracle(weights, ys=YS):

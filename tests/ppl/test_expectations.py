@@ -3,7 +3,6 @@ standard errors are right."""
 
 import math
 
-import jax
 import numpy as np
 import pytest
 
@@ -35,13 +34,7 @@ model holes(ys: [real?]) { m ~ normal(0, 2); for y in ys { observe y ~ normal(m,
 XS, YS = [0.5, -1.0, 2.0, 0.1], [1.3, 2.4, -0.9, 0.7]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Little optimised: programs are compiled and run once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def gaussian():

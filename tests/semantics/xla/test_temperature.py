@@ -13,6 +13,7 @@ import ppl
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 MODELS = ppl.compile("""
 # three states; a chain, a plate of summed sites, a factor that reads a summed site, a given site
 model chain(ys: [real], ws: [real]) {
