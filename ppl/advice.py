@@ -131,10 +131,12 @@ def _instead(posterior: Posterior) -> str:
     """What to do about weights that are far from equal."""
     if posterior.method == "smc":
         return "take more particles, or use `mcmc`"
+    if posterior.method == "ais":
+        return "take more `temperatures`, or use `tempered_smc`, which resamples"
     target = posterior.target
     if target is not None and target.model.engine.name == "machine":  # no gradients there
         return "use `smc` or `mcmc`; more draws help little"
-    return "use `nuts`; more draws help little"
+    return "use `nuts`, or `tempered_smc` for the evidence; more draws help little"
 
 
 def _list(shown: Sequence[str], n: int) -> str:
