@@ -49,10 +49,10 @@ class Runs:
     values: Mapping[str, Array]
     log_weights: Array
 
-    def take(self, ancestors: Array, log_weights: Array) -> Runs:
-        """These runs of them, with new weights."""
+    def take(self, ancestors: Array, log_weights: Array, omega: Any = None) -> Runs:
+        """These runs of them, with new weights, and the source after they were chosen."""
         chosen = {k: jnp.take(v, ancestors, axis=0) for k, v in self.values.items()}
-        return replace(self, values=chosen, log_weights=log_weights)
+        return Runs(self.omega if omega is None else omega, chosen, log_weights)
 
 
 @dataclass(frozen=True)
