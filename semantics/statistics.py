@@ -1,4 +1,4 @@
-"""What a statistic of an array needs: numbers enough to be one.
+"""What numbers are asked for that they do not have: a mean of none, a quotient by zero.
 
 Sums, products, extrema and `logsumexp` of no numbers are what leaves others as they are (0, 1,
 infinities). A mean of none is no number, nor is a variance of one: a NaN would surface far away.
@@ -6,6 +6,8 @@ infinities). A mean of none is no number, nor is a variance of one: a NaN would 
 
 from __future__ import annotations
 
+#: how to be safe where a divisor may be zero
+BY_ZERO = "test the divisor first: `if k > 0 { n // k } else { … }`; real numbers give an infinity"
 NEEDED = {"mean": 1, "var": 2, "sd": 2}
 
 

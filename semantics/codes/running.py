@@ -215,6 +215,16 @@ number.
     let m = if len(ys) > 0 { mean(ys) } else { 0 }        # says what it is then
 """,
     ),
+    "E727": Code(
+        "a whole number divided by zero",
+        """
+`n // k` and `n % k` of whole numbers need a k that is not zero. Of real numbers, a quotient by zero
+is an infinity, or NaN for zero by zero; of whole numbers there is no such thing.
+
+    let share = total // count                                      # an error where count is 0
+    let share = if count > 0 { total // count } else { 0 }          # right
+""",
+    ),
     "E730": Code(
         "a suspension point at which compiled code cannot stop",
         """

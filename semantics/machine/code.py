@@ -20,10 +20,10 @@ from ppl.semantics.machine.limits import Exhausted
 from ppl.semantics.machine.memoise import whole
 from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
-from ppl.semantics.machine.primitives import ShapeError, TooFew
+from ppl.semantics.machine.primitives import ByZero, ShapeError, TooFew
 from ppl.semantics.machine.state import State, burn, mark, restore
 from ppl.semantics.machine.values import BLOCK, DIRECT
-from ppl.semantics.statistics import tested
+from ppl.semantics.statistics import BY_ZERO, tested
 
 if TYPE_CHECKING:
     from ppl.semantics.machine.settings import Settings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DONE = (builtins.finished, None)
 FILE = "<machine>"
 #: what `Code.explained` explains
-FAILURES = (Exhausted, ShapeError, RecursionError, MemoryError)
+FAILURES = (Exhausted, ShapeError, ByZero, RecursionError, MemoryError)
 
 
 class Code:
@@ -185,6 +185,9 @@ class Code:
                     span=span,
                     hint="allow more memory, or ask for fewer executions",
                 )
+            case ByZero():
+                span = self._innermost(error)
+                return fail("E727", "a whole number is divided by zero", span=span, hint=BY_ZERO)
             case TooFew(op=op):
                 return fail("E719", str(error), span=self._innermost(error), hint=tested(op))
             case ShapeError():

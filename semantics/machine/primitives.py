@@ -1,4 +1,5 @@
-"""The functions of the table of primitives on the machine's values, all total on their types.
+"""The functions of the table of primitives on the machine's values, total on their types but for
+whole numbers divided by zero, statistics of too few numbers, and sizes that do not fit.
 
 `SCALAR` are the elementwise rows on scalars, `WHOLE` the rows on arrays. Arrays are tuples; linear
 algebra goes through NumPy, imported when first needed.
@@ -47,16 +48,24 @@ def power(a: Any, b: Any) -> Any:
         return -inf if a < 0 and b % 2 == 1 else inf
 
 
+class ByZero(Exception):
+    """A whole number divided by zero, of which there is no infinite or undefined one."""
+
+
 def floordiv(a: Any, b: Any) -> Any:
     if b:
         return a // b
-    return 0 if type(a) is type(b) is int else nan if a == 0 else math.copysign(inf, a)
+    if type(a) is type(b) is int:
+        raise ByZero
+    return nan if a == 0 else math.copysign(inf, a)
 
 
 def mod(a: Any, b: Any) -> Any:
     if b:
         return a % b
-    return 0 if type(a) is type(b) is int else nan
+    if type(a) is type(b) is int:
+        raise ByZero
+    return nan
 
 
 def _real(f: Callable[[float], float], outside: float = nan) -> Callable[[Any], float]:

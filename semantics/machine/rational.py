@@ -120,8 +120,8 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "exp": exp,
     "to_real": Fraction,
     "score_if": lambda c: Log(Fraction(bool(c))),
-    "floordiv": lambda a, b: a // b,
-    "mod": lambda a, b: a % b,
+    "floordiv": lambda a, b: a // b if b else primitives.floordiv(a, b),
+    "mod": lambda a, b: a % b if b else primitives.mod(a, b),
 }
 WHOLE: dict[str, Callable[..., Any]] = {
     "sum": total,

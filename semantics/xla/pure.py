@@ -17,7 +17,7 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.machine.texts import TEXTS
 from ppl.semantics.signatures import OPERATORS, PRIMITIVES, Distribution
-from ppl.semantics.statistics import NEEDED, tested, too_few
+from ppl.semantics.statistics import BY_ZERO, NEEDED, tested, too_few
 from ppl.semantics.xla import arrays, faults
 from ppl.semantics.xla.axes import Arr, Coupled, batched, einsum, elementwise, full, refuse_closed
 from ppl.semantics.xla.dists import float_params
@@ -144,9 +144,29 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
             reals = float_params(node.op)
             args = [a if real else captured(a) for a, real in zip(args, reals, strict=True)]
         return Dist(node.op, tuple(args), node.type)
+    if node.op in ("floordiv", "mod"):
+        args[1] = _divisor(node, args[1], scope)
     if node.op in NEEDED:
         _check_enough(node, to_arr(args[0]), scope)
     return apply_primitive(node.op, args, node.span)
+
+
+def _divisor(node: ir.Op, b: RValue, scope: Scope) -> RValue:
+    """A whole number that something is divided by: zero is an error where it is met."""
+    if is_constant(b):
+        if type(b) is not int or b != 0:
+            return b
+        if scope.mask is None and all(axis.size for axis in scope.axes):
+            raise fail("E727", _BY_ZERO, span=node.span, hint=BY_ZERO)
+    x = to_arr(b)
+    if not jnp.issubdtype(x.dtype, jnp.integer):
+        return b
+    zero = elementwise(lambda v: v == 0, x)
+    faults.note(scope, zero, "E727", _BY_ZERO, node.span)
+    return elementwise(lambda v: jnp.where(v == 0, 1, v), x)
+
+
+_BY_ZERO = "a whole number is divided by zero"
 
 
 def _check_enough(node: ir.Op, xs: Arr, scope: Scope) -> None:

@@ -77,6 +77,10 @@ model untaken(y: [real]) {
   return if a { mean(y) } else if len(y) > 1 { sd(y) } else { 7 }
 }
 model groups(y: [[real]]) { m ~ for row in y { return mean(row) }; return m }
+model quotients(n: nat, k: nat) {
+  a ~ bernoulli(0.4)
+  return if a { [n // k, n % k] } else { [7 // (k + 1), 7 % 3] }
+}
 model products(X: [[real]], v: [real], w: [real]) { a ~ normal(0, 1); return (X @ v, w @ X, sum(X @ v)) }
 """)
 ENGINES = pytest.mark.parametrize("engine", ["xla", "machine"])
@@ -112,3 +116,16 @@ def test_products_of_empty_matrices(engine):
     wide, other, total = ran(products(X=np.zeros((2, 0)), v=[], w=[1.0, 2.0]), engine)
     assert (wide == 0).all() and wide.shape[1:] == (2,)
     assert other.shape[1:] == (0,) and (total == 0).all()
+
+
+@ENGINES
+def test_whole_numbers_are_not_divided_by_zero(engine):
+    """Where a run does it: not in the branch that is not taken."""
+    quotients = STATISTICS.quotients
+    for n in (5, 0):
+        with pytest.raises(DiagnosticError, match="E727"):
+            ran(quotients(n=n, k=0), engine)
+    found = ran(quotients(n=11, k=4), engine)
+    assert {tuple(row) for row in found.tolist()} == {(2, 3), (1, 1)}
+    other = ran(quotients(n=5, k=0).given(a=False), engine)
+    assert {tuple(row) for row in other.tolist()} == {(7, 1)}
