@@ -91,14 +91,16 @@ class Ais:
     """Settings of annealed importance sampling (Neal 2001).
 
     Every one of `particles` goes alone from the prior to the posterior, with `moves` moves of
-    `kernel` at each of the `temperatures` (a ladder that ends at 1, or its number of steps). A
-    pilot population, which is not resampled either, chooses the scales of the kernel.
+    `kernel` at each of the `temperatures`: a ladder that ends at 1, or its number of steps, or
+    None, so that each leaves `threshold` of the effective sample size. A pilot population, which is
+    not resampled either, chooses scales of the kernel, and temperatures if they are not given.
 
     Contract: `ProperlyWeighted`, with independent particles.
     """
 
     particles: int = 1000
-    temperatures: int | tuple[float, ...] = 100
+    temperatures: int | tuple[float, ...] | None = 100
+    threshold: float = 0.95
     kernel: MoverName = "hmc"
     moves: int = 1
     noncenter: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ class Ais:
     def __post_init__(self) -> None:
         check_types(self)
         _check_counts(self, "particles", "moves", least=1)
+        _check_share("threshold", self.threshold)
         ladder_of(self.temperatures)
 
     @property
@@ -120,10 +123,16 @@ class Ais:
     def annealing(self, bridge: Bridge, dimensions: int) -> Annealing:
         """How a population of these settings is made."""
         ladder = ladder_of(self.temperatures)
-        assert ladder is not None
         mover = mover_named(self.kernel, dimensions)
-        rejuvenate = resample_move(mover, Resample("systematic", 0.0), self.moves)
-        return Annealing(bridge, rejuvenate, mover.tune, self.particles, len(ladder), ladder)
+        return Annealing(
+            bridge,
+            resample_move(mover, Resample("systematic", 0.0), self.moves),
+            mover.tune,
+            self.particles,
+            ROOM if ladder is None else len(ladder),
+            ladder,
+            self.threshold,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def oracle(weights, ys=YS):
         (
             MODELS.groups(ys=YS).do(z=1),
             (0, 1, 0),
-            ppl.ais(particles=4_000, temperatures=25, kernel="mala"),
+            ppl.ais(particles=4_000, temperatures=None, threshold=0.9, kernel="mala"),
             "particles",
         ),
     ],
