@@ -61,6 +61,7 @@ class TemperedSmc:
 
     def __post_init__(self) -> None:
         check_types(self)
+        _hold(self)
         _check_counts(self, "particles", "replicas", least=1)
         if self.moves != "auto" and self.moves < 1:
             raise fail("E811", f"moves = {self.moves}: it must be at least 1, or auto")
@@ -108,6 +109,7 @@ class Ais:
 
     def __post_init__(self) -> None:
         check_types(self)
+        _hold(self)
         _check_counts(self, "particles", "moves", least=1)
         _check_share("threshold", self.threshold)
         ladder_of(self.temperatures)
@@ -157,6 +159,7 @@ class WasteFree:
 
     def __post_init__(self) -> None:
         check_types(self)
+        _hold(self)
         _check_counts(self, "particles", "ancestors", "replicas", least=1)
         if self.particles % self.ancestors or self.particles < 2 * self.ancestors:
             raise fail(
@@ -181,6 +184,14 @@ class WasteFree:
             ladder,
             self.threshold,
         )
+
+
+def _hold(settings: Any) -> None:
+    """Lists and arrays among the settings as tuples, so that compiled programs are found again."""
+    for name in ("noncenter", "temperatures"):
+        value = getattr(settings, name)
+        if isinstance(value, (list, np.ndarray)):
+            object.__setattr__(settings, name, tuple(np.asarray(value).tolist()))
 
 
 def _check_counts(settings: Any, *names: str, least: int) -> None:

@@ -194,6 +194,11 @@ def test_ladders():
     assert ladder_of(None) is None
     np.testing.assert_allclose(ladder_of(3), [1 / 81, 16 / 81, 1])
     np.testing.assert_allclose(ladder_of((0.2, 1)), [0.2, 1])
+    lists = ppl.ais(
+        temperatures=[0.2, 1], noncenter=["theta"]
+    )  # compiled programs are found by them
+    assert hash(lists) == hash(ppl.ais(temperatures=(0.2, 1.0), noncenter=("theta",)))
+    assert ppl.ais(temperatures=np.array([0.2, 1.0])).temperatures == (0.2, 1.0)
 
 
 def test_collapse_and_want_of_temperatures_are_warned_of():
