@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -65,11 +66,14 @@ def refusal(target, kernel, **more) -> ppl.Diagnostic:
     return problem
 
 
-def test_draws_settings_and_statistics():
+def test_draws_settings_and_statistics(monkeypatch):
+    steps = []
+    told = nullcontext(lambda done, total, info: steps.append((done, total)))
+    monkeypatch.setattr("ppl.xla.progress_bar", lambda *_, **__: told)
     kernel = WALK.on("rate", "n").then(GIBBS.on("ks[1:]")).then(WALK.on("ks[0]"))
     method = ppl.mcmc(kernel=kernel, chains=2, draws=60, warmup=40, thin=2)
     posterior = ppl.infer(COUNTS, method, seed=2, progress=False)
-    assert posterior.shape == (2, 60)
+    assert posterior.shape == (2, 60) and steps[-1] == (320, 320)
     n, ks = posterior["n"], posterior["ks"]
     assert n.dtype.kind == "i" and ks.shape == (2, 60, 3)
     assert set(np.unique(ks)) <= {0, 1, 2} and np.array_equal(posterior.result, n + ks.sum(-1))
