@@ -7,10 +7,11 @@ models of reasoning about reasoning cost what their distinct questions do.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.machine import memoise
 from ppl.semantics.machine.distributions.family import NEVER, Family, Options, always
 from ppl.semantics.machine.paths import below
@@ -98,7 +99,7 @@ class Nested:
     def _sum(self, outer: State, measure: Any, outside: Outside) -> Law:
         code = self._code
         rational = code.options.rational
-        masses: dict[Any, Any] = {}
+        paths: list[tuple[Any, Any, Any]] = []  # (value's key, weight, probability)
         values: dict[Any, Any] = {}
         root = below(outer.root, "normalize")
 
@@ -113,11 +114,16 @@ class Nested:
             key = flat(value) if type(value) is tuple else value
             if s.owned and type(value) is tuple and memoise.holds_draws(key):
                 raise _unfinished()
-            weight = s.w.of if rational else math.exp(s.w)
             values.setdefault(key, value)
-            masses[key] = masses.get(key, 0) + weight * tape.probability
+            paths.append((key, s.w, tape.probability))
 
         explore(once, limit=MAX_PATHS, one=Fraction(1) if rational else 1.0)
+        # only ratios count: scores may be far from 0, all of them
+        top = 0 if rational else max((w for _, w, _ in paths), default=NEVER)
+        masses: dict[Any, Any] = {}
+        for key, w, probability in paths if rational or top > NEVER else ():
+            weight = w.of if rational else math.exp(w - top)
+            masses[key] = masses.get(key, 0) + weight * probability
         mass = sum(masses.values())
         if not mass:
             raise fail(
@@ -161,8 +167,13 @@ class Law(Family):
         return last  # u was rounded up
 
 
-def normalize(s: State, measure: Any) -> Any:
+def normalize(s: State, measure: Any, span: Span | None) -> Any:
     """The distribution value."""
     from ppl.semantics.machine.table import run, run_block
 
-    return run, run_block, run_block, s.code.nested.law(s, measure), ()
+    try:
+        law = s.code.nested.law(s, measure)
+    except DiagnosticError as error:
+        first = [d if d.span is not None else replace(d, span=span) for d in error.diagnostics]
+        raise DiagnosticError(*first) from None
+    return run, run_block, run_block, law, ()

@@ -143,7 +143,7 @@ class Expressions:
             given = ", ".join(map(self.value, v.args))
             return f"(q_{v.op}, q_{v.op}_block, q_{v.op}_block, {given})"
         if v.op == "normalize":
-            return f"q_normalize(s, {self.value(v.args[0])})"
+            return f"q_normalize(s, {self.value(v.args[0])}, {self.constant(v.span)})"
         if v.op in ("normalize_importance", "normalize_rejection"):
             code, block = f"q_{v.op}", f"q_{v.op}_block"
             parts = self.value(v.args[0]), self.forced(v.args[1]), self.constant(v.span)

@@ -328,6 +328,25 @@ def test_each_question_is_asked_once():
     assert len(machine.code(Options()).nested._laws) <= 31 * 7
 
 
+@pytest.mark.parametrize("size", [-2000.0, -0.5, 2000.0])
+def test_only_ratios_of_scores_count(size):
+    """Scores beyond what `exp` can hold, of every execution or of some."""
+    models = ppl.compile("""
+    fn soft(c: real) -> dist[nat] {
+      normalize({ k ~ categorical([0.2, 0.3, 0.5]); factor c + log(1 + k) - (if k == 2 { 3000 } else { 0 }); return k }, exact)
+    }
+    model m(c: real) { x ~ soft(c); return x }
+    model never() { x ~ normalize({ a ~ bernoulli(0.5); condition a and not a; return a }, exact); return x }
+    """)
+    found = ppl.infer(models.m(c=size), "exact", progress=False)
+    law = dict(zip(found.result[0].tolist(), found.weights[0].tolist(), strict=True))
+    assert law == pytest.approx({0: 0.25, 1: 0.75}, abs=1e-12)
+    with pytest.raises(DiagnosticError) as raised:
+        ppl.infer(models.never(), "exact", progress=False)
+    (problem,) = raised.value.diagnostics
+    assert problem.code == "E844" and problem.span is not None and "normalize" in problem.span.text
+
+
 def test_only_laws_of_finitely_many_values_have_expectations():
     models = ppl.compile("""
     model wide(n: nat) {
