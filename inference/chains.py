@@ -356,7 +356,8 @@ class _Run:
             pace = int(min(capacity, max(1, min(4 * n, n * _TICK / took))))
             done, slot = done + n, slot + n
             if self.report.progress:
-                diverging = block.get("diverging", np.zeros(()))
+                none = np.zeros(self.blank["z"].shape[:-1], bool)  # of kernels that cannot diverge
+                diverging = block.get("diverging", none)
                 diverging = np.asarray(diverging)[..., slot - n : slot] * (phase == "sampling")
                 try:
                     self.report(n * thin * chains, phase, diverging)
