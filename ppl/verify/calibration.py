@@ -129,7 +129,7 @@ def calibrate(
     first = simulate(seed_of(seed, "pilot"))
     statistics = [even(k, draws, lambda t, k=k: t[k]) for k in first]
     decision = decide(trial, statistics, plan, seed, first=FIRST)
-    ranks = {k: np.array([t[k] for t in streams[-_last(decision, streams) :]]) for k in first}
+    ranks = {k: np.array([t[k] for t in streams[-_last(decision, simulations) :]]) for k in first}
     notes = () if LIKELIHOOD in first else ("the likelihood, which cannot be computed",)
     report = Report(
         "calibration", trials=decision.trials, compared=len(first), alpha=alpha**2,
@@ -142,9 +142,15 @@ def calibrate(
     return Calibration(verdict, ranks, draws)
 
 
-def _last(decision: Decision, streams: list[Any]) -> int:
-    """How many simulations the stream that decided has had, which may be more than it needed."""
-    return min(len(streams), max(decision.trials, FIRST) if decision.kept else decision.trials)
+def _last(decision: Decision, simulations: int) -> int:
+    """How many simulations the stream that decided has had, which may be more than it needed: it
+    is looked at after each doubling."""
+    if decision.kept is not False:
+        return simulations
+    made = min(FIRST, simulations)
+    while made < decision.trials:
+        made = min(2 * made, simulations)
+    return made
 
 
 def _shape(ranks: Any, draws: int) -> str:
