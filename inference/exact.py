@@ -143,10 +143,17 @@ def _compiled(bound: Bound, observe: Observe) -> tuple[Enumerator, list[Any]]:
 def _merged(
     leaves: list[np.ndarray], log_weights: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Equal executions as one atom; atoms of no mass are dropped. Raises E895 if none has any."""
+    """Equal executions as one atom; atoms of no mass are dropped. Raises E895 if none has any,
+    or one has infinite mass."""
     alive = log_weights > -np.inf
     if not alive.any():
         raise _no_mass()
+    if (log_weights == np.inf).any():
+        raise fail(
+            "E895",
+            "an execution has infinite weight, so that there is no posterior",
+            hint="look at each `factor`: its value is finite, or -infinity for what is impossible",
+        )
     leaves, log_weights = [x[alive] for x in leaves], log_weights[alive]
     n = len(log_weights)
     if not leaves:

@@ -126,6 +126,12 @@ class Posterior:
             return np.full(self.shape, 1 / max(1, np.prod(self.shape)))
         log = np.asarray(self.log_weights, dtype=np.float64)
         top = log.max()
+        if top == np.inf:
+            raise fail(
+                "E895",
+                "a draw has infinite weight, so that there is no posterior to summarise",
+                hint="look at each `factor`: it is finite, or -infinity for what is impossible",
+            )
         if not np.isfinite(top):
             raise fail(
                 "E895",

@@ -123,6 +123,12 @@ def _exact(method: Any, target: Target, seed: int, progress: bool) -> Runs:
             hint="no execution agrees with the observations: look at the model's supports and data",
         )
     weights = np.array([p.execution.log_weight + np.log(p.probability) for p in paths])
+    if (weights == np.inf).any():
+        raise fail(
+            "E895",
+            "an execution has infinite weight, so that there is no posterior",
+            hint="look at each `factor`: its value is finite, or -infinity for what is impossible",
+        )
     executions = [p.execution for p in paths]
     total = float(np.logaddexp.reduce(weights))
     return Runs(executions, weights, executions.__getitem__, total, 0.0, exact=True)

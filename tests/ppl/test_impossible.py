@@ -18,6 +18,7 @@ model some(y: [real]) {
 model drawn(s: pos) { x ~ uniform(s, 1); return x }
 model each(y: [real], s: [pos]) { observe y ~ normal(0, s) }
 model two(y: real, s: pos) { x ~ bernoulli(0.5); observe y ~ normal(if x { 1 } else { 3 }, s) }
+model infinite() { x ~ categorical([0.2, 0.5, 0.3]); factor (if x == 1 { -log(0) } else { 1 }); return x }
 model fine(y: real) { x ~ bernoulli(0.5); condition x; observe y ~ normal(0, 1); return x }
 """)
 METHOD = ppl.importance(particles=40)
@@ -63,3 +64,13 @@ def test_methods_that_cannot_start_say_why():
         infer(MODELS.two(y=0.4, s=0), "exact")
     (problem,) = raised.value.diagnostics
     assert problem.code == "E895" and "which has no density" in problem.notes[-1].message
+
+
+@pytest.mark.parametrize("engine", ["xla", "machine"])
+def test_infinite_weights_are_no_posterior(engine):
+    target = MODELS.infinite()
+    with pytest.raises(DiagnosticError, match="infinite weight"):
+        ppl.infer(target, "exact", engine=engine, progress=False)
+    posterior = ppl.infer(target, METHOD, engine="machine", progress=False)
+    with pytest.raises(DiagnosticError, match="infinite weight"):
+        posterior.summary()
