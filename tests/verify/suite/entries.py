@@ -19,6 +19,8 @@ PLAIN: Programs = {"features": FEATURES, "paths": 24, "size": 1}
 #: choices and scores in turn
 STAGES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 6, "size": 1, "stages": 2}
 PLAIN_STAGES: Programs = {"features": FEATURES, "paths": 6, "size": 1, "stages": 2}
+#: the same in few lines, for what takes long to compile
+SHORT_STAGES: Programs = {**PLAIN_STAGES, "size": 0}
 #: a few traces, of unequal lengths: kernels run from each
 TRACES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 12, "size": 1, "stages": 1}
 

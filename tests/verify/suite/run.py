@@ -12,7 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import replace
 from multiprocessing import get_context
 
@@ -24,9 +24,8 @@ from ppl.verify.search import Searched, joined
 from tests.verify.suite.entries import Entry
 from tests.verify.suite.table import TABLE
 
-#: programs of one task; there are more than are asked for, since tasks have some in common
-TASK = 50
-SPARE = 1.3
+#: programs of one task. Tasks have some in common; then there is one more
+TASK, TASKS = 50, 12
 
 LINE = "{:22} {:17} {:6} {:>8} {:>9}  {:<12} {:>7}  {}"
 
@@ -50,19 +49,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(entries: list[Entry], programs: int, jobs: int) -> Iterator[tuple[Entry, Searched]]:
     """Every entry as it is done, the expensive ones begun first."""
-    tasks = max(1, round(programs * SPARE / TASK))
-    each = -(-int(programs * (SPARE if tasks > 1 else 1)) // tasks)
+    tasks = max(1, round(programs / TASK))
+    each = -(-programs // tasks)
     parts: dict[str, list[Searched]] = defaultdict(list)
     by_name = {e.name: e for e in entries}
     # a fork of a process that runs JAX may hang
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         order = sorted(entries, key=lambda e: e.name.startswith("xla"), reverse=True)
-        waiting = [pool.submit(task, e.name, each, k) for e in order for k in range(tasks)]
-        for done in as_completed(waiting):
-            name, found = done.result()
-            parts[name].append(found)
-            if len(parts[name]) == tasks:
-                whole = joined(parts[name])
+        waiting = {pool.submit(task, e.name, each, k) for e in order for k in range(tasks)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for name, found in (future.result() for future in done):
+                parts[name].append(found)
+                if len(parts[name]) < tasks:
+                    continue
+                whole, count = joined(parts[name]), len(parts[name])
+                if whole.outcome == "PASS" and whole.programs < programs and count < TASKS:
+                    more = programs - whole.programs
+                    waiting.add(pool.submit(task, name, more + more // 2, count))
+                    continue
                 _show(by_name[name], whole)
                 yield by_name[name], whole
 

@@ -12,6 +12,7 @@ from tests.verify.suite.entries import (
     ANY,
     PLAIN,
     PLAIN_STAGES,
+    SHORT_STAGES,
     STAGES,
     TRACES,
     Entry,
@@ -27,7 +28,7 @@ NAMED = {**PLAIN, "features": FEATURES - _ODD}
 #: choices that are all made one by one
 SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 #: programs with few states in all
-STATES = {**PLAIN, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
+STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
 
 PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
 
@@ -54,7 +55,7 @@ COMPILED = (
     Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
     Entry("xla sums", compiled.sums, Measure(), SUMMED),
     Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
-    Entry("xla smc", compiled.smc, ProperlyWeighted(), PLAIN_STAGES, {"scheme": SCHEMES, **THRESHOLDS}, limit=6_000),
+    Entry("xla smc", compiled.smc, ProperlyWeighted(), SHORT_STAGES, {"scheme": SCHEMES, **THRESHOLDS}, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
 )  # fmt: skip
