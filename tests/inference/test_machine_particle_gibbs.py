@@ -90,7 +90,6 @@ def subject(*, particles=3, ancestor_sampling, threshold=1.0, on=None, make=Swee
 
 
 CASES = {
-    "ancestor sampling, at times": (HIDDEN, {"ancestor_sampling": True, "threshold": 0.6}),
     "the first site": (DRIFTING, {"ancestor_sampling": True, "threshold": 0.7, "on": ["p"]}),
 }
 
@@ -290,7 +289,7 @@ class OrderedAncestors(Sweep):
     "make", [Sweep, WeightsForgotten, ScoresForgotten, OneStep, OrderedAncestors]
 )
 def test_ancestor_sampling_that_goes_wrong_is_found(make):
-    pi, after = flows(MODELS.memory(), make=make)
+    pi, after = flows(MODELS.memory(), make=make, particles=2)
     assert (max(abs(after[k] - pi.get(k, 0.0)) for k in after) < 1e-12) == (make is Sweep)
 
 
@@ -300,7 +299,7 @@ def test_chains_agree_with_enumeration():
     target = MODELS.drifting(ys=[True, False, True])
     known = ppl.infer(target, ppl.exact(), engine="machine", progress=False)
     then = ppl.kernels.gibbs().on("p")
-    method = ppl.pgibbs(particles=4, sites="xs", then=then, chains=2, draws=300, warmup=10)
+    method = ppl.pgibbs(particles=4, sites="xs", then=then, chains=2, draws=200, warmup=10)
     found = ppl.infer(target, method, seed=2, engine="machine", progress=False)
     names = list(found.scalars[0])
     for name, values, law in [
@@ -309,5 +308,5 @@ def test_chains_agree_with_enumeration():
     ]:
         mean = known.weights[0] @ law
         size = found.convergence.ess_bulk[names.index(name)]
-        assert size > 100
+        assert size > 60
         assert abs(values.mean() - mean) < 4.5 * math.sqrt(mean * (1 - mean) / size), name

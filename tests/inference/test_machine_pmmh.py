@@ -64,15 +64,21 @@ def subject(make=Marginal, *, particles=2, threshold=0.8, on="k"):
 
 
 CASES = {
-    "two particles, resampled": (MODELS.chain(), {}),
-    "three": (MODELS.brief(), {"particles": 3, "threshold": 0}),
-    "another parameter": (MODELS.brief(), {"on": "a"}),
+    "two particles, resampled": (MODELS.chain(), {"threshold": 0.6}),
+    "another parameter": (MODELS.brief(), {"on": "a", "threshold": 0}),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_posterior_of_whole_traces_is_kept(name):
-    program, settings = CASES[name]
+LONG = {"three particles": (MODELS.brief(), {"particles": 3, "threshold": 0})}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [*CASES.values(), *(pytest.param(c, marks=pytest.mark.soak) for c in LONG.values())],
+    ids=[*CASES, *LONG],
+)
+def test_the_posterior_of_whole_traces_is_kept(case):
+    program, settings = case
     verdict = check(subject(**settings), program, Invariant())
     assert verdict.ok, verdict
     assert verdict.report.paths > 100
@@ -108,11 +114,11 @@ def test_parameters_of_a_linear_gaussian_walk():
     s = 0.16 * np.minimum.outer(t, t) + 0.25 * np.eye(4)
     precision = 1 + t @ np.linalg.solve(s, t)
     mean, sd = t @ np.linalg.solve(s, ys) / precision, precision**-0.5
-    kernel = ParticleMarginal(particles=15, scale=0.7).on("m")
-    method = ppl.mcmc(kernel=kernel, chains=2, draws=250, warmup=30)
+    kernel = ParticleMarginal(particles=10, scale=0.7).on("m")
+    method = ppl.mcmc(kernel=kernel, chains=2, draws=150, warmup=20)
     found = ppl.infer(LINEAR, method, seed=4, engine="machine", progress=False)
     size = found.convergence.ess_bulk[list(found.scalars[0]).index("m")]
-    assert size > 40
+    assert size > 25
     assert abs(found["m"].mean() - mean) < 4.5 * sd / math.sqrt(size)
 
 
@@ -149,7 +155,7 @@ def filters(correlation, n, seed=0):
 def test_correlated_numbers_keep_their_law_and_make_estimates_alike():
     """Numbers of a place are normal with the stated correlation, within 4.5 standard errors (3.4e-6
     each); estimates move together, and have the mean of independent ones."""
-    masses, numbers = filters(0.9, 400)
+    masses, numbers = filters(0.9, 200)
     at = [[x[p] for x in numbers] for p in numbers[0] if all(p in x for x in numbers)]
     assert len(at) >= 40
     x = np.array(at)
@@ -157,9 +163,10 @@ def test_correlated_numbers_keep_their_law_and_make_estimates_alike():
     effective = x.size * 0.1 / 1.9
     assert abs(x.mean()) < 4.5 / math.sqrt(effective)
     assert abs((x[:, 1:] * x[:, :-1]).mean() - 0.9) < 4.5 / math.sqrt(effective)
-    assert np.corrcoef(masses[1:], masses[:-1])[0, 1] > 0.5
-    plain, _ = filters(0.0, 150)
-    assert abs(np.corrcoef(plain[1:], plain[:-1])[0, 1]) < 4.5 / math.sqrt(150)
+    # of independent estimates, the correlation is that large with probability 3.4e-6
+    assert np.corrcoef(masses[1:], masses[:-1])[0, 1] > 4.5 / math.sqrt(200)
+    plain, _ = filters(0.0, 80)
+    assert abs(np.corrcoef(plain[1:], plain[:-1])[0, 1]) < 4.5 / math.sqrt(80)
     spread = np.exp(plain - plain.mean())
     assert abs(np.exp(masses - plain.mean()).mean() - spread.mean()) < 6 * spread.std() / math.sqrt(
         40

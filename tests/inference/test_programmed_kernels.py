@@ -194,10 +194,10 @@ def test_jumps_find_the_posterior_of_a_dimension():
     two = quad(lambda a: at(a, 0.4), -6, 6)[0] * quad(lambda b: at(0.5, b), 0, 8)[0] / corner
     known = two / (one + two)
     kernel = kernels.involution(split, JUMPS.width).then(kernels.random_walk(adapt=False).on("at"))
-    method = ppl.mcmc(kernel=kernel, chains=2, draws=1_000, warmup=50)
+    method = ppl.mcmc(kernel=kernel, chains=2, draws=500, warmup=20)
     found = ppl.infer(TARGET, method, seed=3, engine="machine", progress=False)
     size = found.convergence.ess_bulk[list(found.scalars[0]).index("two")]
-    assert size > 150
+    assert size > 80
     assert abs(found["two"].mean() - known) < 4.5 * math.sqrt(known * (1 - known) / size)
 
 

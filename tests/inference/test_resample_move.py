@@ -52,6 +52,13 @@ model late() {
   return a
 }
 
+model once() {
+  a ~ bernoulli(0.35)
+  factor log(if a { 0.9 } else { 0.25 })
+  b ~ bernoulli(if a { 1 } else { 0.6 })
+  return (a, b)
+}
+
 model drift(ys: [real]) {
   m ~ normal(0, 2)
   xs ~ scan x = m for y in ys { x ~ normal(x, 0.5); observe y ~ normal(x, 1); return x }
@@ -72,16 +79,26 @@ def subject(kernel, *, particles=3, threshold=1.0, make=ResampleMove):
 
 
 CASES = {
-    "gibbs": (MODELS.steps(), kernels.gibbs().on("a"), {"threshold": 0.7}),
+    "three particles": (MODELS.once(), kernels.gibbs(), {"threshold": 0.5}),
     "prior": (MODELS.steps(), kernels.prior(), {"particles": 2, "threshold": 0.8}),
-    "uneven": (MODELS.uneven(), kernels.gibbs().on("a"), {"threshold": 0.7}),
+    "uneven": (MODELS.uneven(), kernels.gibbs().on("a"), {"particles": 2}),
     "three states": (MODELS.late(), kernels.gibbs(), {"particles": 2}),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_whole_traces_are_properly_weighted(name):
-    program, kernel, settings = CASES[name]
+LONG = {
+    "gibbs, three particles": (MODELS.steps(), kernels.gibbs().on("a"), {"threshold": 0.7}),
+    "uneven, three particles": (MODELS.uneven(), kernels.gibbs().on("a"), {"threshold": 0.7}),
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [*CASES.values(), *(pytest.param(c, marks=pytest.mark.soak) for c in LONG.values())],
+    ids=[*CASES, *LONG],
+)
+def test_whole_traces_are_properly_weighted(case):
+    program, kernel, settings = case
     verdict = check(subject(kernel, **settings), program, ProperlyWeighted())
     assert verdict.ok, verdict
     assert verdict.report.paths > 100
@@ -155,15 +172,13 @@ def test_settings_are_checked(setting):
 
 
 def test_particles_that_moved_are_told_by_their_names():
-    method = ppl.rmsmc(particles=40, kernel=kernels.random_walk(scale=0.6).on("m"))
+    method = ppl.rmsmc(particles=20, kernel=kernels.random_walk(scale=0.6).on("m"))
     found = ppl.infer(MODELS.drift(ys=[1.0, 2.0, 1.5]), method, seed=3, progress=False)
+    bare = ppl.smc(particles=20, threshold=0.9)
     plain = ppl.infer(
-        MODELS.drift(ys=[1.0, 2.0, 1.5]),
-        ppl.smc(particles=40, threshold=0.9),
-        seed=3,
-        progress=False,
+        MODELS.drift(ys=[1.0, 2.0, 1.5]), bare, seed=3, engine="machine", progress=False
     )
     # a parameter drawn first is the same for many after resampling, and moves keep it different
     assert len(np.unique(found["m"])) > len(np.unique(plain["m"]))
     assert found["m"] == pytest.approx(found.result)
-    assert found["xs/x"].shape == (1, 40, 3)
+    assert found["xs/x"].shape == (1, 20, 3)
