@@ -18,8 +18,9 @@ from benchmarks.figures import Figure
 from benchmarks.ours import density_of
 from benchmarks.problems import PROBLEMS, Problem, mode
 from benchmarks.timing import interleaved
-from ppl.inference.chains import Schedule, run_chains
+from ppl.inference.chains import run_chains
 from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+from ppl.inference.schedule import Schedule
 
 TARGET = 1.1
 NAMES = tuple(f"nuts/{name}" for name in PROBLEMS)

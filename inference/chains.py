@@ -9,19 +9,21 @@ uses: chain c of a seed has the key fold_in(seed, c), and splits it by step.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
+from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.initialise import Init, explain_failure
 from ppl.inference.kernels.flat import Kernel, StepPrograms, step_programs
+from ppl.inference.lanes import Lanes, Report
+from ppl.inference.schedule import Progress, Schedule
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.mixed import MixedDensity
@@ -33,26 +35,6 @@ Mode = Literal["auto", "loop", "vectorised", "devices"]
 `loop`: one chain a program, as many threads as cores. `vectorised`: one program steps all chains
 together, each step as slow as the slowest chain's. `devices`: vectorised over the chains of each
 JAX device. `auto`: see `choose_mode`."""
-
-Progress = Callable[[int, int, dict[str, Any]], None]
-"""Called with steps done, steps in all (chains times warm-up and sampling), and how it goes:
-`phase`, `divergences` so far. Calls are serialised, though they may come from worker threads."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how many: steps of warm-up, draws kept, chains, steps per kept draw."""
-
-    warmup: int = 1000
-    draws: int = 1000
-    chains: int = 4
-    thin: int = 1
-
-    def __post_init__(self) -> None:
-        for name, least in (("warmup", 0), ("draws", 1), ("chains", 1), ("thin", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise fail("E811", f"{name} = {value}: it must be at least {least}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +96,6 @@ _SMALL = 2_000
 _EARNS_COMPILATION = 40_000
 _BLOCK_BYTES = 2**24
 _BLOCK_STEPS = 128
-_TICK = 0.2  # seconds between reports of progress, and until an interrupt is heard
 
 
 def _cores() -> int:
@@ -131,6 +112,7 @@ def run_chains(
     mode: Mode = "auto",
     start: Position | None = None,
     init: Init = "uniform",
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     numbers: Precision | None = None,
 ) -> Draws:
@@ -143,7 +125,9 @@ def run_chains(
     differently, and chains part after some steps though their random numbers are the same.
     Raises E810 if a chain finds no starting point, E811 for a senseless schedule, E814 if there is
     no continuous site. A KeyboardInterrupt, also one raised by `progress`, ends the chains after
-    the block they are in and becomes `Interrupted` with the draws so far (see `_rectangle`).
+    the block they are in and becomes `Interrupted` with the draws so far (see `_rectangle`). With a
+    `checkpoint` they go on where they were when an earlier process was killed; raises E898 if it
+    is of another run.
     """
     if density.size == 0 and kernel.find is None:
         raise fail(
@@ -169,19 +153,25 @@ def run_chains(
         )
         state_like, row_like, _ = starter.shapes(lanes[0])
         blank = _blank(row_like, density.size, axis=0 if chosen == "loop" else 1)
-        run = _Run(programs.advance, data, blank, schedule, scope, _Report(schedule, progress))
+        saved = checkpoint and checkpoint.begin(mode=chosen, precision=scope)
+        run = Lanes(
+            programs.advance, data, blank, schedule, scope, Report(schedule, progress), saved
+        )
         with ThreadPoolExecutor(max_workers=min(len(lanes), _cores())) as pool:
             try:
                 compiled = pool.submit(run.compile, state_like)  # while the starter compiles here
-                states = [starter(lane) for lane in lanes]
+                places = [
+                    (saved and saved.load(k, state_like)) or Place(0, 0, starter(lane), [])
+                    for k, lane in enumerate(lanes)
+                ]
                 compiled.result()
             except KeyboardInterrupt:
                 raise Interrupted(None) from None
-            records = run.lanes(pool, states)
-        records = jax.device_get(records)
+            ends = run.run(pool, places)
+        records = jax.device_get([(end.blocks, end.sampling) for end in ends])
     stopped = run.report.stop.is_set()
     axis = 0 if chosen == "loop" else 1  # of the steps
-    joined = [_joined(record, axis) for record in records if record.length]
+    joined = [_joined(blocks, length, axis) for blocks, length in records if length]
     if stopped and not joined:
         raise Interrupted(None)
     record = joined[0] if chosen != "loop" else _rectangle(joined)
@@ -199,17 +189,9 @@ def run_chains(
     return draws
 
 
-class _Record(NamedTuple):
-    """The blocks a lane recorded, the last one perhaps not full, and how many steps they hold."""
-
-    blocks: list[dict[str, Any]]
-    length: int
-
-
-def _joined(record: _Record, axis: int) -> dict[str, np.ndarray]:
-    """A lane's blocks as one, steps along `axis`."""
-    kept = (slice(None),) * axis + (slice(record.length),)
-    blocks = record.blocks
+def _joined(blocks: list[dict[str, Any]], length: int, axis: int) -> dict[str, np.ndarray]:
+    """The blocks of a lane, which hold `length` records, as one, steps along `axis`."""
+    kept = (slice(None),) * axis + (slice(length),)
     return {name: np.concatenate([b[name] for b in blocks], axis)[kept] for name in blocks[0]}
 
 
@@ -274,93 +256,3 @@ class _Starter:
         if not np.all(ok):
             raise explain_failure(self.density, self.data, self.seed)
         return state
-
-
-@dataclass(frozen=True)
-class _Report:
-    """Adds up what lanes tell of their progress; also how they are told to stop, by each other and
-    from outside."""
-
-    schedule: Schedule
-    progress: Progress | None
-    stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    total: dict[str, int] = field(default_factory=lambda: {"steps": 0, "divergences": 0})
-
-    def __call__(self, steps: int, phase: str, diverging: np.ndarray) -> None:
-        assert self.progress is not None
-        plan = self.schedule
-        with self.lock:
-            self.total["steps"] += steps
-            self.total["divergences"] += int(diverging.sum())
-            self.progress(
-                self.total["steps"],
-                plan.chains * (plan.warmup + plan.draws * plan.thin),
-                {"phase": phase, "divergences": self.total["divergences"]},
-            )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Steps a lane through the schedule, on a thread of its own."""
-
-    advance: Callable[..., Any]
-    data: Any
-    blank: dict[str, Any]
-    schedule: Schedule
-    scope: Precision
-    report: _Report
-
-    def compile(self, state: Any) -> None:
-        """Have the step program compiled, by asking for no steps."""
-        with precision(self.scope):
-            zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
-            self.advance(self.data, zeros, self.blank, 0, 0, 1)
-
-    def lanes(self, pool: ThreadPoolExecutor, states: list[Any]) -> list[_Record]:
-        """What each lane recorded; after an interrupt, what it had recorded until then."""
-        running = [pool.submit(self.lane, state) for state in states]
-        while True:
-            try:
-                return [lane.result() for lane in running]
-            except KeyboardInterrupt:
-                self.report.stop.set()
-            except BaseException:
-                self.report.stop.set()
-                raise
-
-    def lane(self, state: Any) -> _Record:
-        """Warm-up, then sampling; blocks stay on the device."""
-        with precision(self.scope):
-            state, _ = self._steps(state, "warmup", self.schedule.warmup, 1)
-            _, record = self._steps(state, "sampling", self.schedule.draws, self.schedule.thin)
-            return record
-
-    def _steps(self, state: Any, phase: str, total: int, thin: int) -> tuple[Any, _Record]:
-        """Calls of the step program that take about `_TICK` each, so that a lane can be stopped."""
-        axis = self.blank["z"].ndim - 2
-        capacity = self.blank["z"].shape[axis]
-        chains = self.blank["z"].shape[0] if axis else 1
-        blocks: list[dict[str, Any]] = []
-        done, slot, pace = 0, capacity, 1
-        while done < total and not self.report.stop.is_set():
-            if slot == capacity:
-                slot = 0
-                if phase == "sampling" or not blocks:
-                    blocks.append(self.blank)
-            n = min(pace, capacity - slot, total - done)
-            began = time.perf_counter()
-            state, block = self.advance(self.data, state, blocks[-1], slot, n, thin)
-            blocks[-1] = jax.block_until_ready(block)
-            took = time.perf_counter() - began
-            pace = int(min(capacity, max(1, min(4 * n, n * _TICK / took))))
-            done, slot = done + n, slot + n
-            if self.report.progress:
-                none = np.zeros(self.blank["z"].shape[:-1], bool)  # of kernels that cannot diverge
-                diverging = block.get("diverging", none)
-                diverging = np.asarray(diverging)[..., slot - n : slot] * (phase == "sampling")
-                try:
-                    self.report(n * thin * chains, phase, diverging)
-                except KeyboardInterrupt:
-                    self.report.stop.set()
-        return state, _Record(blocks, done)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ppl.inference.chains import Draws, Mode, Progress, Schedule, run_chains
+from ppl.inference.chains import Draws, Mode, run_chains
+from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
 from ppl.inference.initialise import Init
+from ppl.inference.schedule import Progress, Schedule
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
@@ -67,6 +69,7 @@ def run_nuts(
     *,
     seed: int,
     start: Position | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> Draws:
     """Draws from the density's normalised measure; see `run_chains` for seeds and errors.
@@ -95,6 +98,7 @@ def run_nuts(
         mode=settings.mode,
         start=start,
         init=settings.init,
+        checkpoint=checkpoint,
         progress=progress,
         numbers=settings.precision,
     )

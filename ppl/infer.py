@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from ppl.impossible import illegal_laws
 from ppl.methods import as_method, checked_seed
 from ppl.model import Target, checked_target
 from ppl.posterior import Interrupted, Posterior
-from ppl.semantics.diagnostics import DiagnosticError, Note
+from ppl.semantics.diagnostics import DiagnosticError, Note, fail
 from ppl.semantics.machine.limits import Limits
 
 #: what is said where no run has positive weight
@@ -27,6 +29,7 @@ def infer(
     progress: bool = True,
     engine: str = "auto",
     limits: Limits | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Posterior:
     """Infer the normalised law of a target.
 
@@ -34,11 +37,15 @@ def infer(
     gives the same result. `progress` shows a bar on terminals. `engine` is what runs the program:
     "xla", "machine", or by default what the compiler chooses (`ppl check --engine` says why).
     `limits` bound the steps, the time and the memory of runs on the machine (`ppl.limits()`).
+    `checkpoint` names a folder in which chains that run on XLA write down how far they are, every
+    few seconds: called again after the process was killed, they go on, and the posterior is bit
+    for bit the one that would have been.
 
     Raises:
         DiagnosticError: the method cannot treat the program (it names the site and what could),
             or found no point to start from; E716, the engine asked for cannot run it; E843, E847,
-            E848, a limit was reached.
+            E848, a limit was reached; E898, the checkpoint is of another run, or the method has
+            none.
         Interrupted: a KeyboardInterrupt (Ctrl-C) stopped it; its `posterior` has the draws so far,
             if the method makes them one by one (chains, importance on the machine), else None.
     """
@@ -48,8 +55,11 @@ def infer(
     def on_xla() -> Posterior:
         from ppl.xla import infer_on_xla  # imports JAX
 
-        return infer_on_xla(method, target, seed, progress)
+        return infer_on_xla(method, target, seed, progress, folder)
 
+    folder = None if checkpoint is None else _folder(checkpoint, engine)
+    if folder is not None:
+        engine = "xla"
     try:
         posterior = on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
         if not _holds_zero_weights(posterior) or (why := illegal_laws(target, seed)) is None:
@@ -65,6 +75,18 @@ def infer(
         raise DiagnosticError(replace(problem, notes=notes), *others) from None
     except KeyboardInterrupt:  # nothing was drawn yet, or nothing is before the end
         raise Interrupted(None) from None
+
+
+def _folder(checkpoint: Any, engine: str) -> Path:
+    if not isinstance(checkpoint, (str, PathLike)):
+        raise fail("E811", f"checkpoint = {checkpoint!r}: it must be the path of a folder")
+    if engine == "machine":
+        raise fail(
+            "E898",
+            "runs on the machine have no checkpoints",
+            hint="leave the choice of the engine to the compiler: engine='auto'",
+        )
+    return Path(checkpoint)
 
 
 def _holds_zero_weights(posterior: Posterior) -> bool:

@@ -8,20 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ppl.cache import use_compilation_cache
 from ppl.holes import drawn
 from ppl.inference import chains
 from ppl.inference.chains import Draws
+from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.recover import recover
+from ppl.inference.schedule import Schedule
 from ppl.methods import name_of, settings_of
 from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import Diagnostic, Note
+from ppl.semantics.diagnostics import Diagnostic, Note, fail
+from ppl.semantics.ir_print import show
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
@@ -36,16 +42,44 @@ from ppl.semantics.xla.values import RValue
 LINEAGES = 0.02
 
 
-def infer_on_xla(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def infer_on_xla(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None = None
+) -> Posterior:
     """The posterior of a program that XLA runs, by one of its methods.
 
     Raises:
-        DiagnosticError: the method cannot treat the program, or found no point to start from.
+        DiagnosticError: the method cannot treat the program, or found no point to start from;
+            E898, the checkpoint is of another run, or the method has none.
         Interrupted: a KeyboardInterrupt stopped it; its `posterior` has the draws so far.
     """
     use_compilation_cache()
+    run = _RUNNERS[name_of(method)]
     with precision(getattr(method, "precision", None)):
-        return _RUNNERS[name_of(method)](method, target, seed, progress)
+        if checkpoint is None:
+            return run(method, target, seed, progress)
+        if run not in (_chains, _mcmc):
+            raise fail(
+                "E898",
+                f"`{name_of(method)}` has no checkpoints",
+                hint="those that run chains in compiled code have: nuts, hmc, mcmc(kernel=…), "
+                "pgibbs, pmmh",
+            )
+        return run(method, target, seed, progress, _checkpoint(checkpoint, method, target, seed))
+
+
+def _checkpoint(folder: Path, method: Any, target: Target, seed: int) -> Checkpoint:
+    """A folder's checkpoint of the run that these determine."""
+    about = _about(method, target, seed)
+    about["settings"] = {k: str(v) for k, v in about["settings"].items()}
+    data = sha256(repr(target.bound.static).encode())
+    for leaf in jax.tree.leaves(target.data):
+        array = np.asarray(leaf)
+        data.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    program = sha256(show(target.bound.program).encode())
+    return Checkpoint(
+        folder,
+        about | {"program": program.hexdigest(), "data": data.hexdigest(), "JAX": jax.__version__},
+    )
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
@@ -67,7 +101,9 @@ def _noncentred(method: Any) -> frozenset[str]:
 # ------------------------------------------------------------------------------ gradient methods
 
 
-def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _chains(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
     if name_of(method) == "nuts":
         from ppl.inference.nuts import run_nuts as run
     else:
@@ -78,7 +114,9 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
     if free.noncentred:
         density = target.bound.density(target.data, free.noncentred)
     return _sampled(
-        lambda report: run(density, target.data, method, seed=seed, progress=report),
+        lambda report: run(
+            density, target.data, method, seed=seed, checkpoint=checkpoint, progress=report
+        ),
         target,
         progress,
         free=free,
@@ -86,17 +124,27 @@ def _chains(method: Any, target: Target, seed: int, progress: bool) -> Posterior
     )
 
 
-def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _mcmc(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
     from ppl.inference.kernels.xla.blocks import held_by
     from ppl.inference.kernels.xla.chain import chain_kernel
     from ppl.semantics.xla.mixed import mixed_density, rule_of
 
     density = mixed_density(target.bound, target.data, held_by(method.kernel))
     kernel = chain_kernel(density, method.kernel, method.warmup, method.thin)
-    plan = chains.Schedule(method.warmup, method.draws, method.chains, method.thin)
+    plan = Schedule(method.warmup, method.draws, method.chains, method.thin)
 
     def run(report: Any) -> Draws:
-        return chains.run_chains(density, kernel, target.data, plan, seed=seed, progress=report)
+        return chains.run_chains(
+            density,
+            kernel,
+            target.data,
+            plan,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=report,
+        )
 
     about = _about(method, target, seed)
     return _sampled(run, target, progress, free=rule_of(density), **about)

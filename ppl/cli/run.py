@@ -51,6 +51,11 @@ INTERRUPTED = 130
 @click.option("--seconds", type=float, help="Time for all of them.")
 @click.option("--memory", type=float, help="Megabytes that they may hold.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another setting.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(file_okay=False),
+    help="A folder to go on from if the run is killed (chains on XLA).",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
 @click.option("--progress/--no-progress", default=True, help="A bar, on terminals.")
@@ -68,6 +73,7 @@ def command(
     seconds: float | None,
     memory: float | None,
     settings: tuple[str, ...],
+    checkpoint: str | None,
     out: str | None,
     plot: str | None,
     progress: bool,
@@ -103,7 +109,13 @@ def command(
     code = 0
     try:
         posterior = infer(
-            target, configured, seed=seed, progress=progress, engine=engine, limits=limits
+            target,
+            configured,
+            seed=seed,
+            progress=progress,
+            engine=engine,
+            limits=limits,
+            checkpoint=checkpoint,
         )
     except KeyboardInterrupt as stop:
         posterior = stop.posterior if isinstance(stop, Interrupted) else None

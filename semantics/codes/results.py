@@ -56,6 +56,17 @@ support, a `condition` never holds, or the prior is so far from the data that al
     sigma ~ uniform(0, 10)               # right: some draws can produce y
 """,
     ),
+    "E898": Code(
+        "a checkpoint that cannot be used",
+        """
+A checkpoint is a folder in which chains write down how far they are. A run goes on from it with the
+program, data, method, settings and seed that it began with. Only chains that run on XLA have one.
+
+    ppl run model.ppl --data d.json --checkpoint run.ckpt --seed 1
+    ppl run model.ppl --data d.json --checkpoint run.ckpt --seed 2    # wrong: another run
+    ppl run model.ppl --data d.json --checkpoint other.ckpt --seed 2  # right: a folder of its own
+""",
+    ),
     "E897": Code(
         "an expectation without control variates",
         """

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ppl.inference import chains as chains_module
-from ppl.inference.chains import Interrupted, Schedule, choose_mode
+from ppl.inference.chains import Interrupted, choose_mode
 from ppl.inference.hmc import Hmc, run_hmc
 from ppl.inference.nuts import Nuts, run_nuts
+from ppl.inference.schedule import Schedule
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import MEAN, NORMAL, gaussian, vectors
 

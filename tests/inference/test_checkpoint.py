@@ -1,0 +1,141 @@
+"""Chains that were killed go on where they were: the posterior is the same bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import ppl
+from ppl.inference import checkpoint as module
+from ppl.semantics.diagnostics import DiagnosticError
+
+TEXT = """
+model one(y: [real]) {
+  mu ~ normal(0, 3)
+  s ~ half_normal(2)
+  observe y ~ normal(mu, s)
+}
+model counts(y: [nat]) {
+  k ~ poisson(3)
+  r ~ gamma(2, 1)
+  observe y ~ poisson(r + k)
+}
+"""
+MODELS = ppl.compile(TEXT)
+ONE = MODELS.one(y=[1.2, 0.4, 2.9, 1.8])
+COUNTS = MODELS.counts(y=[4, 7, 2])
+WALK = ppl.mcmc(kernel=ppl.kernels.random_walk(scale=0.7), chains=2, warmup=200, draws=150, thin=3)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing that handles errors sees it."""
+
+
+def nuts(**settings):
+    return ppl.nuts(**{"chains": 3, "warmup": 150, "draws": 300, "thin": 2, **settings})
+
+
+def fit(target, method, folder=None, seed=4):
+    return ppl.infer(target, method, seed=seed, progress=False, checkpoint=folder)
+
+
+def same(a, b):
+    pairs = [(a.draws, b.draws), (a.stats, b.stats)]
+    return all(x.keys() == y.keys() for x, y in pairs) and all(
+        np.array_equal(x[k], y[k]) for x, y in pairs for k in x
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "method"),
+    [(ONE, nuts(mode="vectorised")), (COUNTS, WALK)],
+    ids=["nuts in one program", "random walk on counts"],
+)
+def test_a_run_killed_at_any_writing_goes_on_as_if_it_had_not_been(
+    tmp_path, monkeypatch, target, method
+):
+    whole = fit(target, method)
+    monkeypatch.setattr(module, "EVERY", 0.0)
+    rename, rng = os.replace, np.random.default_rng(7)
+    left, kills = 2, 0
+
+    def maybe_killed(a, b):
+        nonlocal left, kills
+        left -= 1
+        if left == 0:
+            kills, left = kills + 1, int(rng.integers(2, 8))
+            raise Killed  # what was written is not there under its name
+        rename(a, b)
+
+    monkeypatch.setattr(os, "replace", maybe_killed)
+    found = None
+    for _ in range(100):
+        try:
+            found = fit(target, method, tmp_path / "run")
+            break
+        except Killed:
+            continue
+    assert found is not None and kills >= 4
+    assert same(found, whole)
+    assert same(fit(target, method, tmp_path / "run"), whole)  # all of it is there
+
+
+SCRIPT = f"""
+import sys, ppl
+from ppl.inference import checkpoint
+checkpoint.EVERY = 0.0
+target = ppl.compile('''{TEXT}''').one(y=[1.2, 0.4, 2.9, 1.8])
+method = ppl.nuts(chains=2, warmup=100, draws=8_000)
+p = ppl.infer(target, method, seed=4, progress=False, checkpoint=sys.argv[1])
+print(repr(float(p["mu"].sum())), repr(float(p["s"].std())), p.stats["n_steps"].sum())
+"""
+
+
+def test_a_killed_process_is_taken_up_by_another(tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", SCRIPT, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 120
+        while not (folder / "lane-1-block-1.npz").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    resumed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    whole = fit(ONE, ppl.nuts(chains=2, warmup=100, draws=8_000))
+    expected = f"{float(whole['mu'].sum())!r} {float(whole['s'].std())!r}"
+    assert resumed.split()[:2] == expected.split()
+    assert int(resumed.split()[2]) == whole.stats["n_steps"].sum()
+
+
+def test_a_checkpoint_is_of_one_run(tmp_path):
+    folder, short = tmp_path / "run", nuts(warmup=5, draws=5)
+    fit(ONE, short, folder)
+    for target, method, seed, what in (
+        (ONE, short, 5, "the seed differ"),
+        (ONE, nuts(warmup=5, draws=6), 4, "the settings differ"),
+        (MODELS.one(y=[1.2, 0.4, 2.9, 1.9]), short, 4, "the data differ"),
+    ):
+        with pytest.raises(DiagnosticError, match=f"E898.*{what}"):
+            fit(target, method, folder, seed)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to-aunt.txt").write_text("…")
+    with pytest.raises(DiagnosticError, match="E898.*holds other things"):
+        fit(ONE, short, tmp_path / "letters")
+    (folder / "lane-1.npz").write_bytes(b"half a file")
+    with pytest.raises(DiagnosticError, match="E898.*lane-1.npz.*cannot be read"):
+        fit(ONE, short, folder)
+
+
+def test_what_has_no_checkpoints_says_so(tmp_path):
+    with pytest.raises(DiagnosticError, match="E898.*`importance` has no checkpoints"):
+        fit(ONE, ppl.importance(particles=10), tmp_path / "a")
+    with pytest.raises(DiagnosticError, match="E898.*on the machine"):
+        ppl.infer(ONE, WALK, engine="machine", progress=False, checkpoint=tmp_path / "b")
+    with pytest.raises(DiagnosticError, match="E811.*path of a folder"):
+        fit(ONE, nuts(), 3)
