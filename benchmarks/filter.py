@@ -2,13 +2,15 @@
 
 By hand it is what an expert would write: one `lax.scan` whose carry is the particles and their log
 weights, systematic resampling under a condition when the effective sample size is below half of
-them. Both give the log evidence and keep no history.
+them. Both give the log evidence and keep no history. Memory is what compiled code takes, temporary
+arrays and outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,7 @@ from benchmarks.figures import Figure
 from benchmarks.timing import interleaved
 
 COUNTS = {"1k": 1_000, "10k": 10_000, "100k": 100_000}
-NAMES = tuple(f"filter/{name}" for name in COUNTS)
+NAMES = (*(f"filter/{name}" for name in COUNTS), "filter/memory")
 TARGET = 1.05
 STEPS = 1_000
 MODEL = Path(__file__).parent / "models" / "volatility.ppl"
@@ -31,6 +33,9 @@ def measure(wanted: Sequence[str]) -> Iterator[Figure]:
             calls = {"ours": ours(ys, n), "theirs": by_hand(ys, n)}
             seconds = interleaved(calls, rounds=7 if n <= 10_000 else 3)
             yield Figure(f"filter/{name}", seconds["ours"], seconds["theirs"], TARGET, "s")
+    if "filter/memory" in wanted:
+        n = COUNTS["100k"]
+        yield Figure("filter/memory", our_memory(ys, n), their_memory(ys, n), TARGET, "MB")
 
 
 def data(steps: int) -> np.ndarray:
@@ -60,11 +65,44 @@ def ours(ys: np.ndarray, n: int) -> Callable[[], float]:
     return call
 
 
+def our_memory(ys: np.ndarray, n: int) -> float:
+    import ppl
+    from ppl.inference.particles import compiled
+    from ppl.semantics.precision import precision
+
+    target = ppl.load(str(MODEL)).volatility(ys=ys).sampler
+    with precision("double"):
+        run = compiled(target.bound, ppl.smc(particles=n), _nothing)
+        return megabytes(run.lower(target.data, 1))
+
+
+def their_memory(ys: np.ndarray, n: int) -> float:
+    with jax.enable_x64(True):
+        return megabytes(hand_written(n).lower(jnp.asarray(ys), jax.random.key(1)))
+
+
+def megabytes(lowered: Any) -> float:
+    found = lowered.compile().memory_analysis()
+    return (found.temp_size_in_bytes + found.output_size_in_bytes) / 1e6
+
+
 def _nothing(result: object, state: object) -> tuple[()]:
     return ()
 
 
 def by_hand(ys: np.ndarray, n: int) -> Callable[[], float]:
+    run = hand_written(n)
+
+    def call() -> float:
+        with jax.enable_x64(True):
+            return float(run(jnp.asarray(ys), jax.random.key(1)))
+
+    return call
+
+
+def hand_written(n: int) -> Any:
+    """(ys, key) to the log evidence, compiled."""
+
     def systematic(key, w):
         points = (jnp.arange(n) + jax.random.uniform(key)) / n
         cumulative = jnp.cumsum(w)
@@ -100,8 +138,4 @@ def by_hand(ys: np.ndarray, n: int) -> Callable[[], float]:
         (_, log_w, _), _ = jax.lax.scan(step, ((mu, phi, sigma, h), log_w, key), steps)
         return jax.nn.logsumexp(log_w)
 
-    def call() -> float:
-        with jax.enable_x64(True):
-            return float(run(jnp.asarray(ys), jax.random.key(1)))
-
-    return call
+    return run

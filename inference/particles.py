@@ -60,7 +60,7 @@ def run_particles(
 
 
 def _run(bound: Bound, data: Data, settings: Smc, seed: int, observe: Observe) -> Particles:
-    values, weights, history = _compiled(bound, settings, observe)(data, seed)
+    values, weights, history = compiled(bound, settings, observe)(data, seed)
     check_room(values, bound)
     sizes, due = (
         np.concatenate([np.zeros(0), *(np.atleast_1d(np.asarray(h[i])) for h in history)])
@@ -70,7 +70,9 @@ def _run(bound: Bound, data: Data, settings: Smc, seed: int, observe: Observe) -
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., Any]:
+def compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., Any]:
+    """(data, seed) to what is observed, the log weights, and (effective size, whether it resampled)
+    of each point or the steps of each loop. Compiled once for each of the arguments."""
     axis, policy = particles(settings.particles), compiled_policy(settings.policy)
     keep = settings.keep_history
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ppl
-from ppl.inference.particles import _compiled
+from ppl.inference.particles import compiled
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.precision import precision
 from tests.inference.test_particles import LAST, WS, YS, Enumerated, agree, bernoulli, masses
@@ -84,7 +84,7 @@ def test_it_is_the_end_of_what_is_kept_with_history():
 def memory(steps, **settings):
     target, method = MODELS.walk(ys=np.linspace(-1, 1, steps)).sampler, ppl.smc(**settings)
     with precision("double"):
-        run = _compiled(target.bound, method, lambda result, state: (state.sites, state.kept))
+        run = compiled(target.bound, method, lambda result, state: (state.sites, state.kept))
         return run.lower(target.data, 1).compile().memory_analysis()
 
 
