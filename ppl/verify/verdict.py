@@ -47,8 +47,10 @@ class Counterexample:
         """What the subject gives on the tape, once more: set a breakpoint and look.
 
         Raises:
-            ValueError: no path gives it, or the path does not end.
+            ValueError: no path gives it, or the path does not end; or many trials show it together.
         """
+        if self.trials:
+            raise ValueError(f"{self.trials:,} trials show this together, and none alone")
         if self.again is None:
             raise ValueError("no path gives this, or it ends before it does")
         return self.again()

@@ -203,6 +203,8 @@ def test_a_lost_factor_is_seen_by_the_measure_and_not_by_the_posterior():
     wrong = many(5, factor=1.3)
     verdict = check(wrong, COINS, ProperlyWeighted(), level="sequential")
     assert verdict.outcome == "FAIL" and verdict.counterexample.trials
+    with pytest.raises(ValueError, match="together"):
+        verdict.counterexample.replay()
     assert "fresh trials" in verdict.why and "trials" in str(verdict.counterexample)
     assert check(wrong, COINS, Posterior(), level="sequential", plan=Plan(trials=300)).ok
 
