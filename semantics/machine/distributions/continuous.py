@@ -16,121 +16,23 @@ from typing import Any
 from ppl.semantics.machine import special
 from ppl.semantics.machine.distributions import samplers
 from ppl.semantics.machine.distributions.family import Family, finite, nonnegative, positive
+from ppl.semantics.machine.distributions.standard import (
+    in_unit,
+    location_scale,
+    moved,
+    on_half_line,
+    on_line,
+    one_minus,
+    rate_family,
+    scale_family,
+    standard,
+)
 from ppl.semantics.machine.omega import Generator
 from ppl.semantics.machine.state import Dead
 
 LOG2 = log(2.0)
 HALF_LOG_2PI = 0.5 * log(2 * pi)
 _normal_quantile = NormalDist().inv_cdf
-
-
-def on_line(x: Any, *_: Any) -> bool:
-    return -inf < x < inf
-
-
-def on_half_line(x: Any, *_: Any) -> bool:
-    return 0 <= x < inf
-
-
-def _unit(x: Any, *_: Any) -> bool:
-    return 0 <= x <= 1
-
-
-def _logs(u: float) -> tuple[float, float]:
-    return log(u), log1p(-u)
-
-
-def _by_quantile(quantile: Callable[..., float]) -> Callable[..., float]:
-    return lambda u, z, *args: quantile(log(u), log1p(-u), *args)
-
-
-def standard(
-    density: Callable[..., float],
-    *,
-    log_cdf: Callable[..., float] | None = None,
-    log_sf: Callable[..., float] | None = None,
-    quantile: Callable[..., float] | None = None,
-    draw: Callable[..., float] | None = None,
-) -> dict[str, Any]:
-    """A standard member: functions of z and of the shape parameters."""
-    return {
-        "density": density,
-        "log_cdf": log_cdf or _one_minus(log_sf),
-        "log_sf": log_sf or _one_minus(log_cdf),
-        "quantile": quantile,
-        "draw": draw or (_by_quantile(quantile) if quantile else None),
-    }
-
-
-def _one_minus(tail: Callable[..., float] | None) -> Callable[..., float] | None:
-    return tail and (lambda *a: special.log1m_exp(tail(*a)))
-
-
-def moved(
-    name: str,
-    standard: dict[str, Any],
-    split: Callable[..., tuple[float, float, tuple[Any, ...]]],
-    legal: Callable[..., bool],
-    inside: Callable[..., bool],
-) -> Family:
-    """`split(*args)` is (location, scale, shapes)."""
-
-    def tail(f: Callable[..., float] | None) -> Callable[..., float] | None:
-        def at(x: float, *args: Any) -> float:
-            m, s, shapes = split(*args)
-            return f((x - m) / s, *shapes)  # type: ignore[misc]
-
-        return f and at
-
-    def density(x: float, *args: Any) -> float:
-        m, s, shapes = split(*args)
-        return standard["density"]((x - m) / s, *shapes) - log(s)
-
-    def draw(u: float, z: int, *args: Any) -> float:
-        m, s, shapes = split(*args)
-        return m + s * standard["draw"](u, z, *shapes)
-
-    def quantile(lp: float, lq: float, *args: Any) -> float:
-        m, s, shapes = split(*args)
-        return m + s * standard["quantile"](lp, lq, *shapes)
-
-    return Family(
-        name,
-        density,
-        draw,
-        legal,
-        inside,
-        log_cdf=tail(standard["log_cdf"]),
-        log_sf=tail(standard["log_sf"]),
-        quantile=standard["quantile"] and quantile,
-    )
-
-
-def location_scale(name: str, standard: dict[str, Any]) -> Family:
-    def legal(m: float, s: float, *shapes: float) -> bool:
-        return 0 < s < inf and -inf < m < inf and all(map(positive, shapes))
-
-    return moved(name, standard, lambda m, s, *k: (m, s, k), legal, on_line)
-
-
-def _scale(name: str, standard: dict[str, Any]) -> Family:
-    return moved(
-        name,
-        standard,
-        lambda *a: (0.0, a[-1], a[:-1]),
-        lambda *a: all(map(positive, a)),
-        on_half_line,
-    )
-
-
-def _rate(name: str, standard: dict[str, Any]) -> Family:
-    return moved(
-        name,
-        standard,
-        lambda *a: (0.0, 1 / a[-1], a[:-1]),
-        lambda *a: all(map(positive, a)),
-        on_half_line,
-    )
 
 
 # ---------------------------------------------------------------------------- symmetric families
@@ -373,7 +275,7 @@ def _pareto() -> Family:
         lambda u, z, low, a: low * exp(-log1p(-u) / a),
         lambda low, a: positive(low) and positive(a),
         lambda x, low, a: low <= x < inf,
-        log_cdf=_one_minus(log_sf),
+        log_cdf=one_minus(log_sf),
         log_sf=log_sf,
         quantile=lambda lp, lq, low, a: low * exp(-lq / a),
     )
@@ -426,7 +328,7 @@ def _beta(name: str, shapes: Callable[..., tuple[float, float]]) -> Family:
         density,
         lambda u, z, *args: samplers.beta(Generator(z), *shapes(*args)),
         lambda *args: all(map(positive, shapes(*args))),
-        _unit,
+        in_unit,
         log_cdf=log_cdf,
         log_sf=log_sf,
     )
@@ -439,7 +341,7 @@ _kumaraswamy = Family(
     ),
     lambda u, z, a, b: exp(special.log1m_exp(log1p(-u) / b) / a),
     lambda a, b: positive(a) and positive(b),
-    _unit,
+    in_unit,
     log_cdf=lambda x, a, b: special.log1m_exp(b * special.log1m_exp(a * special.safe_log(x))),
     log_sf=lambda x, a, b: b * special.log1m_exp(a * special.safe_log(x)),
     quantile=lambda lp, lq, a, b: exp(special.log1m_exp(lq / b) / a),
@@ -459,31 +361,31 @@ _von_mises = Family(
     lambda x, mu, kappa: -pi <= x <= pi,
 )
 
-_gamma_rate = _rate("gamma", _gamma)
+_gamma_rate = rate_family("gamma", _gamma)
 
 CONTINUOUS: dict[str, Family] = {
     f.name: f
     for f in (
         _normal(),
-        _scale("half_normal", _half_normal),
+        scale_family("half_normal", _half_normal),
         _lognormal(),
         _student_t("student_t", _t),
-        _scale("half_student_t", _half_t),
+        scale_family("half_student_t", _half_t),
         location_scale("cauchy", _cauchy),
-        _scale("half_cauchy", _half_cauchy),
+        scale_family("half_cauchy", _half_cauchy),
         location_scale("double_exponential", _laplace),
         location_scale("asymmetric_laplace", _asymmetric_laplace),
         location_scale("logistic", _logistic),
         location_scale("gumbel", _gumbel),
-        replace(_rate("exponential", _exponential), quick=_exponential_sample),
+        replace(rate_family("exponential", _exponential), quick=_exponential_sample),
         _gamma_rate,
-        _scale("inv_gamma", inv_gamma),
+        scale_family("inv_gamma", inv_gamma),
         moved("chi_square", _gamma, lambda nu: (0.0, 2.0, (0.5 * nu,)), positive, on_half_line),
-        _scale("weibull", _weibull),
-        _scale("frechet", _frechet),
-        _scale("rayleigh", _rayleigh),
+        scale_family("weibull", _weibull),
+        scale_family("frechet", _frechet),
+        scale_family("rayleigh", _rayleigh),
         _pareto(),
-        _rate("gompertz", _gompertz),
+        rate_family("gompertz", _gompertz),
         moved(
             "levy",
             _levy,

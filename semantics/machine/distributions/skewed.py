@@ -7,17 +7,15 @@ from math import atan, exp, hypot, inf, log, log1p, pi, tan
 
 from ppl.semantics.machine import special
 from ppl.semantics.machine.distributions import samplers
-from ppl.semantics.machine.distributions.continuous import (
-    HALF_LOG_2PI,
-    LOG2,
-    inv_gamma,
+from ppl.semantics.machine.distributions.continuous import HALF_LOG_2PI, LOG2, inv_gamma
+from ppl.semantics.machine.distributions.family import Family, finite, positive
+from ppl.semantics.machine.distributions.standard import (
     location_scale,
     moved,
     on_half_line,
     on_line,
     standard,
 )
-from ppl.semantics.machine.distributions.family import Family, finite, positive
 from ppl.semantics.machine.omega import Generator
 
 # ----------------------------------------------------------------------------- the skew normal
