@@ -8,12 +8,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from ppl import kernels
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.machine.program import Program
 from ppl.inference.kernels.machine.steps import Tally, step_of
 from ppl.inference.kernels.machine.traces import Turns, first_trace
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
+from ppl.inference.resample_move import ResampleMove, Rmsmc
 from ppl.inference.smc import advance, resample, spawn
 from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Source
@@ -81,6 +83,23 @@ def kernel(description: Description) -> Callable[..., Kernel]:
         return Kernel(step, lambda model, omega: first_trace(model.run, omega))
 
     return make
+
+
+def rmsmc(program: Any, threshold: float) -> Largest:
+    """Resampled, and every particle moved by a Gibbs kernel on the prefix that it has run."""
+
+    def make(n: int) -> Sequential:
+        settings = Rmsmc(particles=n, threshold=threshold, kernel=kernels.gibbs())
+        made: list[ResampleMove] = []
+
+        def begin(model: Runnable) -> Any:
+            run = Program(model.machine, model.data, model.run, model.run, named=True)
+            made[:] = [ResampleMove(run, settings)]
+            return made[0].spawn()
+
+        return Sequential(begin, lambda at, omega, t: made[0].step(at, omega, t))
+
+    return Largest(make, sizes=(1, 2))
 
 
 def paths(program: Any) -> Enumeration:

@@ -48,6 +48,7 @@ MACHINE = (
     Entry("kernel prior block", machine.kernel(kernels.prior(block=True)), Reversible(), TRACES),
     Entry("kernel gibbs", machine.kernel(kernels.gibbs()), Invariant(), TRACES),
     Entry("kernel random walk", machine.kernel(kernels.random_walk()), Invariant(), TRACES),
+    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 4_000),
     Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), TRACES),
 )  # fmt: skip
 
@@ -58,6 +59,7 @@ COMPILED = (
     Entry("xla smc", compiled.smc, ProperlyWeighted(), SHORT_STAGES, {"scheme": SCHEMES, **THRESHOLDS}, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
+    Entry("xla pgibbs", compiled.kernel(ParticleGibbs(particles=2)), Posterior(), STATES),
 )  # fmt: skip
 
 TABLE = (*MACHINE, *COMPILED)
