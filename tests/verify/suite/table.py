@@ -22,6 +22,9 @@ SCHEMES = ("systematic", "stratified", "residual", "multinomial")
 #: of the number of particles, below which they are resampled; the first is the simplest
 THRESHOLDS = {"threshold": (1.0, 0.7)}
 
+#: programs with fewer traces, for kernels that run whole filters from each
+FEW = {**TRACES, "paths": 6, "size": 0}
+
 _ODD = {"dead_draws", "iid", "mixture", "discrete_uniform", "zero_scores", "zero_probability"}
 #: choices that have names of their own, and never probability zero
 NAMED = {**PLAIN, "features": FEATURES - _ODD}
@@ -49,7 +52,7 @@ MACHINE = (
     Entry("kernel gibbs", machine.kernel(kernels.gibbs()), Invariant(), TRACES),
     Entry("kernel random walk", machine.kernel(kernels.random_walk()), Invariant(), TRACES),
     Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 4_000),
-    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), TRACES),
+    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), FEW, limit=600),
 )  # fmt: skip
 
 COMPILED = (
