@@ -12,7 +12,6 @@ from tests.verify.suite import compiled, run
 from tests.verify.suite.entries import PLAIN_STAGES, Entry
 from tests.verify.suite.table import COMPILED, MACHINE, TABLE
 
-
 #: of the others there are checks next to their own tests
 SLICE = ("the law itself", "given", "do", "resample residual", "smc stratified", "kernel gibbs")
 
