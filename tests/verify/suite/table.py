@@ -44,7 +44,7 @@ MACHINE = (
     Entry("importance", machine.importance, ProperlyWeighted(), ANY),
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
     *(
-        Entry(f"smc {s}", machine.smc(s), ProperlyWeighted(), STAGES, THRESHOLDS)
+        Entry(f"smc {s}", machine.smc(s), ProperlyWeighted(), STAGES, THRESHOLDS, 700)
         for s in SCHEMES
     ),
     Entry("kernel prior", machine.kernel(kernels.prior()), Reversible(), TRACES),
