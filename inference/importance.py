@@ -1,7 +1,8 @@
 """Importance sampling from the prior: run forward, weight by the scores.
 
 Law: `ProperlyWeighted`. E[(1/N) Σ w_i f(x_i)] is the integral of f under the program's measure, so
-the mean weight is an unbiased estimate of the evidence.
+the mean weight is an unbiased estimate of the evidence. Blocks of samples are shared by the
+devices; a seed gives the same samples on one or many.
 
 Owen, Monte Carlo theory, methods and examples, 2013, chapter 9.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 from ppl.inference.blocks import joined
 from ppl.inference.weighted import Importance
@@ -79,10 +81,12 @@ def _run(
 ) -> WeightedDraws:
     blocks = -(-n // BLOCK)
     block = -(-n // blocks)  # equal blocks: the last one is hardly padded
-    call = _compiled(bound, block, observe)
+    devices = min(jax.local_device_count(), blocks)
+    call = _compiled(bound, block, devices, observe)
+    turn = -(-BLOCKS_A_CALL // devices) * devices
     parts = []
-    for start in range(0, blocks, BLOCKS_A_CALL):
-        count = min(BLOCKS_A_CALL, blocks - start)
+    for start in range(0, blocks, turn):
+        count = -(-min(turn, blocks - start) // devices) * devices  # as many for every device
         parts.append(call(data, seed, np.arange(start, start + count)))
         check_room(parts[-1], bound)
         if progress is not None:
@@ -94,8 +98,9 @@ def _run(
 
 @lru_cache(maxsize=64)
 def _compiled(
-    bound: Bound, block: int, observe: Callable[[RValue, Any], RValue]
+    bound: Bound, block: int, devices: int, observe: Callable[[RValue, Any], RValue]
 ) -> Callable[..., Any]:
+    """Blocks by their numbers, an equal share of them on each of the devices."""
     axes = (particles(block),)
 
     def one_block(data: Data, seed: Any, k: Any) -> tuple[RValue, Any]:
@@ -103,8 +108,14 @@ def _compiled(
         result, log_weight, state = bound.forward(data, omega, axes)
         return spread_value(observe(result, state), axes), log_weight.data
 
-    @jax.jit
     def run(data: Data, seed: Any, numbers: Any) -> tuple[RValue, Any]:
         return jax.lax.map(lambda k: one_block(data, seed, k), numbers)
 
-    return run
+    if devices == 1:
+        return jax.jit(run)
+    mesh = Mesh(np.array(jax.local_devices()[:devices]), ("block",))
+    whole, shares = PartitionSpec(), PartitionSpec("block")
+    shared = jax.shard_map(
+        run, mesh=mesh, in_specs=(whole, whole, shares), out_specs=shares, check_vma=False
+    )
+    return jax.jit(shared)
