@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
+from itertools import count
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 import ppl
 from ppl.cli import main
+from ppl.inference import mcmc
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey
 
@@ -208,19 +210,21 @@ def test_a_stopped_run_keeps_the_executions_made_so_far(monkeypatch):
     assert caught.value.posterior is None
 
 
-def stops(monkeypatch, chain, at):
-    """Ctrl-C in step `at` of chain `chain`."""
-    from ppl.inference import mcmc
+def stops(patch, chain, at):
+    """A user who stops chain number `chain` after `at` of its steps."""
+    made, begun = mcmc.step_of, count()
 
-    steps_of = mcmc.steps_of
+    def step_of(kernel, program):
+        step, own, steps = made(kernel, program), next(begun), count()
 
-    def interrupted(source, begun, total, number):
-        for t, omega in enumerate(steps_of(source, begun, total, number)):
-            if (number, t) == (chain, at):
+        def stopping(*args):
+            if (own, next(steps)) == (chain, at):
                 raise KeyboardInterrupt
-            yield omega
+            return step(*args)
 
-    monkeypatch.setattr(mcmc, "steps_of", interrupted)
+        return stopping
+
+    patch.setattr(mcmc, "step_of", step_of)
 
 
 # 3 chains of 5 warm-up steps and 4 draws, 2 steps each: stopped after the second chain's first draw

@@ -413,7 +413,7 @@ def test_every_row_is_implemented():
         F.EINSUM,
         F.STRUCTURAL,
         F.CHECKED,
-        {"ode", "ode_stiff"},
+        {"ode", "ode_stiff", "log_prob"},
     )
     effects = {"checkpoint", *MACHINE_OPS}  # the evaluators' own
     effects |= {n for n in TEXT_ROWS | MAP_ROWS if n in TEXTS or n in MAPS}  # the machine's

@@ -17,6 +17,9 @@ from ppl.semantics.machine.machine import Arguments
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.paths import Path, path_of, spell
 
+#: stands for the path of which of its own draws an inner inference returns
+NAMELESS: Path = ("a choice of `normalize`",)
+
 
 @dataclass(frozen=True, eq=False)
 class Program:
@@ -63,9 +66,11 @@ class Program:
         return execution
 
     def known(self, trace: Trace) -> Mapping[int, Path]:
-        """The paths of all sites of a trace, and more."""
+        """The paths of all sites of a trace, and more; `NAMELESS` of those that have no name."""
         if not trace.sites.keys() <= self.paths.keys():
             self.again(trace, MachineKey(0))
+            for site in trace.sites.keys() - self.paths.keys():
+                self.paths[site] = NAMELESS
         return self.paths
 
     def name(self, site: int, trace: Trace) -> str:

@@ -102,8 +102,8 @@ def test_deep_programs():
 def test_endless_types_are_refused_soon():
     text = (
         "type perfect[a] = One(a) | Two(perfect[(a, a)])\n"
-        "fn size[a](t: perfect[a]) -> nat { match t { One(_) => 1, Two(u) => 2 * size(u) } }\n"
-        "model m() { return size(Two(One((1, 2)))) }"
+        "fn leaves[a](t: perfect[a]) -> nat { match t { One(_) => 1, Two(u) => 2 * leaves(u) } }\n"
+        "model m() { return leaves(Two(One((1, 2)))) }"
     )
     c = check(parse(Source("endless", text)))
     assert {d.code for d in c.diagnostics} == {"E390"}
