@@ -64,9 +64,11 @@ class Lanes:
 
     def run(self, pool: ThreadPoolExecutor, places: list[Place]) -> list[Place]:
         """Where each lane ends; after an interrupt, where it was then."""
-        running = [pool.submit(self._lane, k, place) for k, place in enumerate(places)]
+        running: list[Any] = []
         while True:
             try:
+                for k in range(len(running), len(places)):
+                    running.append(pool.submit(self._lane, k, places[k]))
                 return [lane.result() for lane in running]
             except KeyboardInterrupt:
                 self.report.stop.set()
