@@ -58,9 +58,16 @@ def particle_gibbs(kernel: ParticleGibbs, path: Path, moved: frozenset[str]) -> 
     return Move(nothing_tuned, step, {rate_of(path[-1]): jnp.nan})
 
 
+#: a share of the particles by which their effective number may be off
+ROUNDING = 1e-6
+
+
 def conditional_policy(kernel: ParticleGibbs) -> Policy:
     """Multinomial resampling in which the first particle's ancestor is its own, or is drawn."""
-    scheme, resample = SCHEMES["multinomial"], Resample("multinomial", kernel.threshold)
+    # how weights that are equal were rounded may tell the retained particle from others: it must
+    # not decide when to resample
+    scheme = SCHEMES["multinomial"]
+    resample = Resample("multinomial", kernel.threshold - ROUNDING)
     n = kernel.particles
 
     def at_point(
