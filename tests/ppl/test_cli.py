@@ -302,7 +302,8 @@ def test_control_c_ends_a_run_with_the_draws_so_far(root, tmp_path):
 
 #: the command line, with a line of output when the first draws have been made
 TELLS_WHEN_IT_SAMPLES = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
 from contextlib import contextmanager
 import ppl.xla
 infer = sys.modules["ppl.xla"]
