@@ -91,10 +91,20 @@ class Checkpoint:
         )
 
     def save(self, lane: int, place: Place, *, full: bool, now: bool) -> None:
-        """Write where a lane is; `full` says whether its last block is, `now` not to wait."""
+        """Write where a lane is; `full` says whether its last block is, `now` not to wait.
+
+        Raises:
+            DiagnosticError: E898, it cannot be written.
+        """
         time = monotonic()
         if not now and time - self._written.setdefault(lane, time) < EVERY:
             return
+        try:
+            self._write(lane, place, full)
+        except OSError as error:
+            raise _refused(f"`{self.folder}` cannot be written: {error}") from None
+
+    def _write(self, lane: int, place: Place, full: bool) -> None:
         count = len(place.blocks) - (bool(place.blocks) and not full)
         for k in range(self._blocks.get(lane, 0), count):
             _whole_arrays(self._block(lane, k), place.blocks[k])

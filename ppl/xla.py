@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from ppl.cache import use_compilation_cache
+from ppl.checkpoints import checkpoint_of
 from ppl.holes import drawn
 from ppl.inference import chains
 from ppl.inference.chains import Draws
@@ -27,7 +26,6 @@ from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import Diagnostic, Note, fail
-from ppl.semantics.ir_print import show
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.faults import raise_faults
@@ -64,22 +62,8 @@ def infer_on_xla(
                 hint="those that run chains in compiled code have: nuts, hmc, mcmc(kernel=…), "
                 "pgibbs, pmmh",
             )
-        return run(method, target, seed, progress, _checkpoint(checkpoint, method, target, seed))
-
-
-def _checkpoint(folder: Path, method: Any, target: Target, seed: int) -> Checkpoint:
-    """A folder's checkpoint of the run that these determine."""
-    about = _about(method, target, seed)
-    about["settings"] = {k: str(v) for k, v in about["settings"].items()}
-    data = sha256(repr(target.bound.static).encode())
-    for leaf in jax.tree.leaves(target.data):
-        array = np.asarray(leaf)
-        data.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
-    program = sha256(show(target.bound.program).encode())
-    return Checkpoint(
-        folder,
-        about | {"program": program.hexdigest(), "data": data.hexdigest(), "JAX": jax.__version__},
-    )
+        kept = checkpoint_of(checkpoint, _about(method, target, seed), target)
+        return run(method, target, seed, progress, kept)
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:

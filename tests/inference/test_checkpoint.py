@@ -132,6 +132,17 @@ def test_a_checkpoint_is_of_one_run(tmp_path):
         fit(ONE, short, folder)
 
 
+def test_a_disk_that_takes_no_more_is_an_error_of_its_own(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    fit(ONE, nuts(warmup=5, draws=5), tmp_path / "run")
+    (tmp_path / "run" / "lane-0.npz").unlink()
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DiagnosticError, match="E898.*cannot be written.*No space left"):
+        fit(ONE, nuts(warmup=5, draws=5), tmp_path / "run")
+
+
 def test_what_has_no_checkpoints_says_so(tmp_path):
     with pytest.raises(DiagnosticError, match="E898.*`importance` has no checkpoints"):
         fit(ONE, ppl.importance(particles=10), tmp_path / "a")
