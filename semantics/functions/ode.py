@@ -1,10 +1,10 @@
 """Ordinary differential equations through diffrax.
 
 Derivatives with respect to few numbers are forward sensitivities: the derivatives in all directions
-are carried along with the solution, through the steps that it takes. They cost little more than the
-solution, where going back through a checkpointed solver costs many times that; with many numbers
-it is the other way round. Hairer, Nørsett and Wanner, "Solving ordinary differential equations I"
-(1993), section I.14.
+are carried along with the solution, through the steps that it takes. For a few numbers that costs a
+few times the solution, where going back through a checkpointed solver costs many times that; with
+many numbers it is the other way round. Hairer, Nørsett and Wanner, "Solving ordinary differential
+equations I" (1993), section I.14.
 """
 
 from __future__ import annotations

@@ -90,6 +90,16 @@ def test_the_prior_is_tried_last():
         run_nuts(dataclasses.replace(far, key="no start", starts=None), (), settings, seed=0)
 
 
+def test_chains_start_where_they_are_told_to():
+    """Steps are so short that the first draw is next to the start."""
+    both = density("both", standard, starts=_around_40)
+    settings = Nuts(warmup=0, draws=1, chains=3, step_size=1e-5, max_tree_depth=2)
+    near = run_nuts(both, (), settings, seed=0)
+    far = run_nuts(both, (), dataclasses.replace(settings, init="prior"), seed=0)
+    assert np.all(np.abs(near.position["a"]) < 2.1)
+    assert np.all(np.abs(far.position["a"] - 40) < 6)
+
+
 def test_an_impossible_observation_is_named():
     impossible = density(
         "impossible",
