@@ -66,7 +66,7 @@ class Checkpoint:
             raise _refused(f"`{self.folder}` is no checkpoint: {error}") from None
         other = [k for k in {**run, **before} if run.get(k) != before.get(k)]
         if other:
-            raise _refused(f"`{self.folder}` is of another run: {_listed(other)} differ")
+            raise _refused(f"`{self.folder}` is of another run, not of the same {_listed(other)}")
         return self
 
     def load(self, lane: int, like: Any) -> Place | None:
@@ -154,7 +154,7 @@ def _whole(file: Path, content: bytes) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"the {name}" for name in names)
+    return " and ".join(names)
 
 
 def _refused(message: str) -> DiagnosticError:

@@ -117,9 +117,9 @@ def test_a_checkpoint_is_of_one_run(tmp_path):
     folder, short = tmp_path / "run", nuts(warmup=5, draws=5)
     fit(ONE, short, folder)
     for target, method, seed, what in (
-        (ONE, short, 5, "the seed differ"),
-        (ONE, nuts(warmup=5, draws=6), 4, "the settings differ"),
-        (MODELS.one(y=[1.2, 0.4, 2.9, 1.9]), short, 4, "the data differ"),
+        (ONE, short, 5, "not of the same seed"),
+        (ONE, nuts(warmup=5, draws=6), 4, "not of the same settings"),
+        (MODELS.one(y=[1.2, 0.4, 2.9, 1.9]), short, 4, "not of the same data"),
     ):
         with pytest.raises(DiagnosticError, match=f"E898.*{what}"):
             fit(target, method, folder, seed)
