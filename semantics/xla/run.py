@@ -20,7 +20,8 @@ from ppl.semantics.xla.dists import log_prob, log_prob_each
 from ppl.semantics.xla.fixed import at_binder, at_site
 from ppl.semantics.xla.host import call_host
 from ppl.semantics.xla.join import choose, join
-from ppl.semantics.xla.pure import apply_primitive, coupled, equal, value
+from ppl.semantics.xla.primitives import apply_primitive, equal
+from ppl.semantics.xla.pure import coupled, value
 from ppl.semantics.xla.sizes import check_observed, sized_as
 from ppl.semantics.xla.state import (
     Env,
