@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl.executions import is_observation, named, observed, posterior_of
 from ppl.holes import Holes
 from ppl.inference.counterfactual import imagined
 from ppl.interventions import Setting, together
@@ -24,7 +25,6 @@ from ppl.semantics.xla.program import ALL
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
-from ppl.xla import is_observation, named, observed, posterior_of
 
 
 def simulated(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,20 @@ import numpy as np
 
 from ppl.cache import use_compilation_cache
 from ppl.checkpoints import checkpoint_of
-from ppl.holes import drawn
+from ppl.executions import from_positions, posterior_of, whole_run
 from ppl.inference import chains
 from ppl.inference.chains import Draws
 from ppl.inference.checkpoint import Checkpoint
-from ppl.inference.recover import recover
 from ppl.inference.schedule import Schedule
 from ppl.methods import name_of, settings_of
 from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import Diagnostic, Note, fail
-from ppl.semantics.jax_compat import is_concrete
-from ppl.semantics.precision import default_precision, precision
+from ppl.semantics.precision import precision
 from ppl.semantics.xla.faults import raise_faults
-from ppl.semantics.xla.outputs import Host, numeric_parts
-from ppl.semantics.xla.program import CENTRED, particles
 from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import SiteRule, State
-from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
 
 #: the share of particles below which having so few different ancestors is remarked
@@ -151,14 +145,14 @@ def _sampled(
     except chains.Interrupted as stop:
         if stop.draws is None:
             raise Interrupted(None) from None
-        posterior = _from_positions(target, stop.draws, free=free, **about)
+        posterior = from_positions(target, stop.draws, free=free, **about)
         made = "{} x {}".format(*posterior.shape)
         remark = Diagnostic(
             "W896",
             f"stopped by the user with {made} of {settings['chains']} x {settings['draws']} draws",
         )
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
-    return _from_positions(target, draws, free=free, **about)
+    return from_positions(target, draws, free=free, **about)
 
 
 def _map(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -167,7 +161,7 @@ def _map(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     mode = run_map(target.density, target.data, method, seed=seed)
     draws = Draws({k: v[None, None] for k, v in mode.position.items()}, {}, "map", 0.0)
     about = _about(method, target, seed)
-    return _from_positions(target, draws, lp=mode.log_density, **about)
+    return from_positions(target, draws, lp=mode.log_density, **about)
 
 
 def _laplace(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -176,87 +170,10 @@ def _laplace(method: Any, target: Target, seed: int, progress: bool) -> Posterio
     fit = run_laplace(target.density, target.data, method, seed=seed)
     draws = Draws(fit.position, {}, "laplace", 0.0)
     about = _about(method, target, seed)
-    return _from_positions(target, draws, evidence=fit.log_evidence, **about)
-
-
-def _from_positions(
-    target: Target,
-    draws: Draws,
-    *,
-    seed: int,
-    free: SiteRule = CENTRED,
-    lp: float | None = None,
-    **about: Any,
-) -> Posterior:
-    """Run the program at every draw: named values, the result, summed sites drawn back."""
-    first = next(iter(draws.position.values()), None)
-    shape = (1, 1) if first is None else first.shape[:2]
-    n = shape[0] * shape[1]
-    flat = {k: np.reshape(v, (n, *np.shape(v)[2:])) for k, v in draws.position.items()}
-    values, result, faults = recover(
-        target.bound, target.data, flat, n, seed=seed, observe=_whole_run, free=free
-    )
-    raise_faults(faults)
-    stats = dict(draws.stats)
-    if lp is not None:
-        stats["lp"] = np.full(shape, lp)
-    return posterior_of(target, values, result, n, shape, stats=stats, seed=seed, **about)
-
-
-def named(state: State) -> dict[str, RValue]:
-    """Every value bound by `~`, and the choices that are not bound to a name, by path."""
-    out: dict[str, RValue] = {}
-    for path, v in {**state.sites, **state.kept}.items():
-        out.update(numeric_parts(path, v))
-    return out
-
-
-def observed(state: State) -> dict[str, RValue]:
-    """What a run recorded of its observations (their values or scores), by name."""
-    out: dict[str, RValue] = {}
-    for name, v in state.observed.items():
-        out.update(numeric_parts(name, v))
-    return out
-
-
-def is_observation(path: str) -> bool:
-    """Whether a site is where an observation was drawn (`for/predict y`): they have names."""
-    return any(step.startswith("predict ") for step in path.split("/"))
-
-
-def _led_by(shape: tuple[int, int], data: Any) -> Any:
-    if is_concrete(data):  # else of a function that JAX transforms
-        data = np.asarray(data)
-    return data.reshape(*shape, *data.shape[1:])
-
-
-def posterior_of(
-    target: Target,
-    values: Mapping[str, Any],
-    result: RValue,
-    n: int,
-    shape: tuple[int, int],
-    **about: Any,
-) -> Posterior:
-    """Values that vary along an axis of n lanes (`Steps` of loops among them) as a posterior of
-    shape (chain, draw)."""
-    reshape = partial(_led_by, shape)
-    host = Host(target.program, particles(n), reshape, default_precision())
-    draws = {k: reshape(v.data) for k, v in by_name(values).items()}
-    return Posterior(
-        draws=drawn(target.holes, draws) if target.holes else draws,
-        result=host.to_python(result),
-        remarks=target.warnings,
-        target=replace(target, sampling=False) if target.sampling else target,
-        **about,
-    )
+    return from_positions(target, draws, evidence=fit.log_evidence, **about)
 
 
 # ------------------------------------------------------------------------------ weighted methods
-
-
-def _whole_run(result: RValue, state: State) -> RValue:
-    return named(state), result, state.faults
 
 
 def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -267,7 +184,7 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
         return _adaptive_importance(method, target, seed)
     with progress_bar(None if progress else False, title="sampling") as report:
         found = run_importance(
-            target.bound, target.data, method, seed=seed, observe=_whole_run, progress=report
+            target.bound, target.data, method, seed=seed, observe=whole_run, progress=report
         )
     values, result, faults = found.values
     raise_faults(faults, weights=found.log_weights)
@@ -290,7 +207,7 @@ def _adaptive_importance(method: Any, target: Target, seed: int) -> Posterior:
 
     found = run_adaptive(target.density, target.data, method, seed=seed)
     position = {name: z[None] for name, z in found.values.items()}
-    return _from_positions(
+    return from_positions(
         target,
         Draws(position, {}, "importance", 0.0),
         log_weights=found.log_weights[None],
@@ -329,7 +246,7 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
 
 
 def _run_and_roots(result: RValue, state: State) -> RValue:
-    return _whole_run(result, state), state.extra.lineage.roots
+    return whole_run(result, state), state.extra.lineage.roots
 
 
 def _few_lineages(left: int, n: int) -> Diagnostic:
@@ -349,7 +266,7 @@ def _tempered(method: Any, target: Target, seed: int, progress: bool) -> Posteri
     density = target.bound.density(target.data, free.noncentred)
     found = run_tempered(density, target.data, method, seed=seed)
     draws = Draws(found.position, {}, "particles", 0.0)
-    posterior = _from_positions(
+    posterior = from_positions(
         target,
         draws,
         free=free,
@@ -365,7 +282,7 @@ def _tempered(method: Any, target: Target, seed: int, progress: bool) -> Posteri
 def _exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.exact import Factored, run_exact
 
-    found = run_exact(target.bound, target.data, method, seed=seed, observe=_whole_run)
+    found = run_exact(target.bound, target.data, method, seed=seed, observe=whole_run)
     about = _about(method, target, seed)
     if isinstance(found, Factored):
         values, result, faults = found.values

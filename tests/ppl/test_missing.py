@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 
 import ppl
+from ppl.executions import whole_run
 from ppl.inference.importance import _compiled
-from ppl.xla import _whole_run
 
 _ = None
 MODELS = ppl.compile("""
@@ -175,7 +175,7 @@ def test_other_places_of_as_many_holes_need_no_other_code():
         assert shapes[0] == shapes[1]
     for target in (first, second, other):
         ppl.infer(target, method, seed=11)
-    compiled = _compiled(first.sampler.bound, 4_000, 1, _whole_run)
+    compiled = _compiled(first.sampler.bound, 4_000, 1, whole_run)
     assert compiled._cache_size() == 1, "where the data are drawn, their number matters neither"
     assert float(first.log_density({"y": np.zeros(3)})) != float(
         second.log_density({"y": np.zeros(3)})
