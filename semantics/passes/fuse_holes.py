@@ -13,7 +13,7 @@ branch, is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,17 +30,16 @@ from ppl.semantics.holes import (
     filled,
     part,
     returned,
-    zipped,
 )
 from ppl.semantics.ir_map import block, keeps, map_children
 from ppl.semantics.ir_names import Fresh
 from ppl.semantics.passes import hole_errors as errors
 from ppl.semantics.passes.hole_draws import Drawing
-from ppl.semantics.passes.hole_views import At, Indices, Level, Piece, Spot, View, Views
+from ppl.semantics.passes.hole_levels import At, Level, Levels, Piece, Spot, all_away, news
+from ppl.semantics.passes.hole_loops import open_loop
+from ppl.semantics.passes.hole_views import View, Views
 from ppl.semantics.passes.holes import with_entry
 from ppl.semantics.subtypes import seen
-
-Levels = Mapping[At, Level]
 
 
 def fuse_holes(
@@ -168,7 +167,7 @@ class _Fuser:
         """A node whose computations draw nothing that is seen outside."""
         if isinstance(n, ir.Comp):
             held, self.needed = self.needed, []
-            done = self.comp(n, _all_away(levels))
+            done = self.comp(n, all_away(levels))
             before, self.needed = [*self.needed, *done.before], held
             return block(before, done.comp)
         return self.value(n, levels)
@@ -253,7 +252,7 @@ class _Fuser:
     def branch(self, c: ir.If, levels: Levels) -> _Done:
         cond = self.value(c.cond, levels)
         then, other = (self.statement(arm, levels) for arm in (c.then, c.other))
-        new = [_news(levels, arm.levels) for arm in (then, other)]
+        new = [news(levels, arm.levels) for arm in (then, other)]
         for at in {a for a, _ in (*new[0], *new[1])}:
             if [s for a, s in new[0] if a == at] != [s for a, s in new[1] if a == at]:
                 raise errors.in_one_arm(levels[at].leaf, c.span)
@@ -261,7 +260,7 @@ class _Fuser:
             arms = (block(arm.before, arm.comp) for arm in (then, other))
             return _Done([], ir.If(c.type, cond, *arms, span=c.span), levels)
         arms = (self.beside(arm, new[0]) for arm in (then, other))
-        types = [_value_at(then.levels, at, s).type for at, s in new[0]]
+        types = [then.levels[at].value(s).type for at, s in new[0]]
         both = ir.If(T.Tuple((c.type, *types)), cond, *arms, span=c.span)
         before: list[ir.Bind] = []
         pair = bind(before, self.fresh.name("both"), both)
@@ -273,7 +272,7 @@ class _Fuser:
         """A computation that returns what was drawn in it beside its own result."""
         before = list(done.before)
         result = bind(before, self.fresh.name("own"), done.comp)
-        items = (result, *(_value_at(done.levels, at, s) for at, s in spots))
+        items = (result, *(done.levels[at].value(s) for at, s in spots))
         t = T.Tuple(tuple(i.type for i in items))
         return block(before, returned(ir.MakeTuple(t, items)))
 
@@ -281,178 +280,43 @@ class _Fuser:
 
     def plate(self, c: ir.For, levels: Levels) -> _Done:
         over = self.value(c.over, levels, looping=True)
-        opened, inner = self.open(c.over, c.param, c.body, levels)
-        done = self.statement(c.body, inner)
-        spots = self.closed(opened, inner, done.levels)
+        loop = open_loop(c, levels, self.views, self.fresh)
+        done = self.statement(c.body, loop.inside)
+        spots = loop.drawn(done.levels, self.views)
         if not spots:
             body = block(done.before, done.comp)
             return _Done([], replace(c, over=over, body=body), levels)
         body = self.beside(done, spots)
-        param, over, body = self.with_masks(c.param, over, opened, levels, inner, body)
-        loop = ir.For(T.Array(body.type), param, over, body, span=c.span)
+        param, over, body = loop.with_masks(c.param, over, body)
+        whole = ir.For(T.Array(body.type), param, over, body, span=c.span)
         before: list[ir.Bind] = []
-        pairs = bind(before, self.fresh.name("pairs"), loop)
-        levels = self.collected(pairs, opened, spots, levels, before)
+        pairs = bind(before, self.fresh.name("pairs"), whole)
+        levels = loop.collected(pairs, spots, before)
         return _Done(before, component(pairs, 0, self.fresh), levels)
 
     def scan(self, c: ir.Scan, levels: Levels) -> _Done:
         over = self.value(c.over, levels, looping=True)
         init = self.value(c.init, levels)
-        opened, inner = self.open(c.over, c.param, c.body, levels)
-        done = self.statement(c.body, inner)
-        spots = self.closed(opened, inner, done.levels)
+        loop = open_loop(c, levels, self.views, self.fresh)
+        done = self.statement(c.body, loop.inside)
+        spots = loop.drawn(done.levels, self.views)
         if not spots:
             body = block(done.before, done.comp)
             return _Done([], replace(c, init=init, over=over, body=body), levels)
         body = self.beside(done, spots)
-        firsts = [self.first(levels[(name, depth - 1)], c.span) for (name, depth), _ in spots]
+        firsts = loop.firsts(spots, c.span)
         state = T.Tuple((c.carry.type, *(f.type for f in firsts)))
         carry = ir.Param(self.fresh.name(c.carry.name), state)
         own = part(ir.Var(state, carry.name), 0)
         body = block([ir.Bind(c.carry.name, returned(own))], body)
-        param, over, body = self.with_masks(c.param, over, opened, levels, inner, body)
+        param, over, body = loop.with_masks(c.param, over, body)
         start = ir.MakeTuple(state, (init, *firsts))
-        loop = ir.Scan(T.Array(state), carry, start, param, over, body, "all", span=c.span)
+        whole = ir.Scan(T.Array(state), carry, start, param, over, body, "all", span=c.span)
         before: list[ir.Bind] = []
-        states = bind(before, self.fresh.name("states"), loop)
-        levels = self.collected(states, opened, spots, levels, before)
+        states = bind(before, self.fresh.name("states"), whole)
+        levels = loop.collected(states, spots, before)
         if c.keep == "all":
             return _Done(before, component(states, 0, self.fresh), levels)
-        steps = next(iter(opened.values()))
+        steps = next(iter(loop.opened.values()))
         last = ir.Op(state, "index", (states, ir.Lit(T.NAT, steps.hi - steps.lo - 1)))
         return _Done(before, returned(part(last, 0)), levels)
-
-    def first(self, level: Level, span: Span | None) -> ir.Value:
-        """A value of the type of a level's elements, to begin a loop's state with."""
-        if level.data is None:
-            raise errors.used(level.leaf, span)
-        item: T.Type = level.data.type.item  # type: ignore[attr-defined]
-        return ir.Op(item, "index", (level.data, ir.Lit(T.BIT, 0)))
-
-    def open(
-        self, over: ir.Value, param: ir.Param, body: ir.Comp, levels: Levels
-    ) -> tuple[dict[At, Spot], Levels]:
-        """What a loop is over that is still to be drawn, and the levels in an iteration."""
-        element = ir.Var(param.type, param.name)
-        view = self.views.view(over)
-        opened: dict[At, Spot] = {}
-        inner: dict[At, Level] = dict(_all_away(levels))
-        spots = [] if view is None else list(view.spots.values())
-        if view is not None:
-            self.views.known[param.name] = self.views.element(view)
-        for spot in spots:
-            level = levels.get(spot.at)
-            if level is None or level.is_drawn(spot):
-                continue
-            if level.is_open(spot) and all(s == spot for s in spots if s.at == spot.at):
-                opened[spot.at] = spot
-            else:  # two places at once, or not to be drawn here
-                down = (spot.at[0], spot.at[1] + 1)
-                inner[down] = self.below(level, spot, level.missing, away=True)
-        for counter, lo, hi in self.views.counters(over, element):
-            counted = {
-                at: spot
-                for at, level in levels.items()
-                if 0 <= lo < hi <= level.size and not level.scalar
-                if level.is_open(spot := Spot(at, lo, hi, False))
-                if opened.get(at, spot) == spot and self.mentions(body, level.leaf)
-            }
-            self.views.indices[counter] = Indices(lo, hi, frozenset(counted))
-            opened |= counted
-        for (name, depth), spot in opened.items():
-            down, level = (name, depth + 1), levels[(name, depth)]
-            kind: T.Type = level.missing.type.item  # type: ignore[attr-defined]
-            missing = ir.Var(kind, self.fresh.name(level.leaf.missing))
-            inner[down] = self.below(level, spot, missing)
-        return opened, inner
-
-    def mentions(self, body: ir.Comp, leaf: Leaf) -> bool:
-        """Whether the parameter of a leaf, or another name of it, occurs."""
-        known = self.views.known
-        return any(
-            spot.at[0] == leaf.name
-            for name in body.free & known.keys()
-            for spot in known[name].spots.values()
-        )
-
-    def below(self, level: Level, spot: Spot, missing: ir.Value, *, away: bool = False) -> Level:
-        """The level of an iteration over a spot."""
-        name, depth = spot.at
-        whole = self.views.whole((name, depth + 1))
-        pieces = (Piece(0, whole.hi, single=whole.single),)
-        loops = level.dimensions(spot)
-        return Level(level.leaf, whole.hi, whole.single, missing, None, pieces, away, loops)
-
-    def closed(
-        self, opened: Mapping[At, Spot], inner: Levels, after: Levels
-    ) -> list[tuple[At, Spot]]:
-        """What the loop's body draws of an iteration: all of it, or nothing."""
-        out = []
-        for name, depth in opened:
-            down = (name, depth + 1)
-            whole = self.views.whole(down)
-            if after[down].is_drawn(whole):
-                out.append((down, whole))
-            elif after[down] is not inner[down]:
-                raise errors.unobserved(after[down].leaf)
-        return out
-
-    def with_masks(
-        self,
-        param: ir.Param,
-        over: ir.Value,
-        opened: Mapping[At, Spot],
-        levels: Levels,
-        inner: Levels,
-        body: ir.Comp,
-    ) -> tuple[ir.Param, ir.Value, ir.Comp]:
-        """A loop that goes over where the holes are as well."""
-        used = [
-            (mask.name, levels[at].mask(spot))
-            for at, spot in opened.items()
-            if isinstance(mask := inner[(at[0], at[1] + 1)].missing, ir.Var)
-            and mask.name in body.free
-        ]
-        over = zipped([over, *(m for _, m in used)])
-        row = ir.Param(self.fresh.name("row"), over.type.item)  # type: ignore[attr-defined]
-        whole = ir.Var(row.type, row.name)
-        binds = [
-            ir.Bind(n, returned(part(whole, i)))
-            for i, n in enumerate((param.name, *(n for n, _ in used)))
-        ]
-        return row, over, block(binds, body)
-
-    def collected(
-        self,
-        results: ir.Value,
-        opened: Mapping[At, Spot],
-        spots: Iterable[tuple[At, Spot]],
-        levels: Levels,
-        before: list[ir.Bind],
-    ) -> Levels:
-        """The levels after a loop, whose results are pairs with what was drawn."""
-        for i, ((name, depth), _) in enumerate(spots):
-            at = (name, depth - 1)
-            drawn = component(results, i + 1, self.fresh)
-            value = bind(before, self.fresh.name(levels[at].leaf.name), drawn)
-            levels = {**levels, at: levels[at].drawn(opened[at], value)}
-        return levels
-
-
-def _all_away(levels: Levels) -> Levels:
-    """As a computation sees them that cannot draw for what is outside it."""
-    return {at: replace(level, away=True) for at, level in levels.items()}
-
-
-def _news(before: Levels, after: Levels) -> list[tuple[At, Spot]]:
-    """What has been drawn in between."""
-    return [
-        (at, Spot(at, p.lo, p.hi, p.single))
-        for at, level in before.items()
-        for p in after[at].pieces
-        if p.value is not None and p not in level.pieces
-    ]
-
-
-def _value_at(levels: Levels, at: At, spot: Spot) -> ir.Value:
-    return levels[at].value(spot)
