@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ppl.inference.weighted import Importance as importance
     from ppl.model import Model as Model
     from ppl.model import Models as Models
-    from ppl.model import Target as Target
     from ppl.model import compile as compile
     from ppl.model import load as load
     from ppl.posterior import Interrupted as Interrupted
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from ppl.semantics.diagnostics import Diagnostic as Diagnostic
     from ppl.semantics.diagnostics import DiagnosticError as DiagnosticError
     from ppl.semantics.machine.limits import Limits as limits
+    from ppl.target import Target as Target
 
 __version__ = "0.1.0"
 
@@ -85,7 +85,7 @@ _HOME = {
     "Model": ("ppl.model", "Model"),
     "Models": ("ppl.model", "Models"),
     "Posterior": ("ppl.posterior", "Posterior"),
-    "Target": ("ppl.model", "Target"),
+    "Target": ("ppl.target", "Target"),
 }
 _PACKAGES = ("inference", "kernels", "lang", "semantics")
 

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from ppl.inference.checkpoint import Checkpoint
-from ppl.model import Target
 from ppl.semantics.ir_print import show
+from ppl.target import Target
 
 
 def checkpoint_of(folder: Path, about: Mapping[str, Any], target: Target) -> Checkpoint:

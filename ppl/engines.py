@@ -9,10 +9,10 @@ from typing import Any
 from ppl.inference.kernels.basic import runs_on_xla
 from ppl.machine import infer_on_machine
 from ppl.methods import name_of
-from ppl.model import UNFIT, Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
 from ppl.semantics.machine.limits import Limits
+from ppl.target import UNFIT, Target
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine; on XLA if their kernel is one that it has

@@ -12,7 +12,6 @@ import numpy as np
 from ppl.holes import drawn
 from ppl.inference.chains import Draws
 from ppl.inference.recover import recover
-from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision
@@ -22,6 +21,7 @@ from ppl.semantics.xla.program import CENTRED, particles
 from ppl.semantics.xla.state import SiteRule, State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
+from ppl.target import Target
 
 
 def named(state: State) -> dict[str, RValue]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ppl.convergence import convergence
 from ppl.inference.control_variates import adjusted, controls
-from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
+from ppl.target import Target, checked_target
 
 Function = str | Sequence[str] | Callable[[Mapping[str, np.ndarray]], Any]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ppl.interventions import for_machine
-from ppl.model import Target
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError
 from ppl.semantics.machine import Limits, MachineKey
 from ppl.semantics.machine.illegal import Illegal, Watching
+from ppl.target import Target
 
 #: runs forward that are looked at, and how long they may take
 RUNS, LIMITS = 20, Limits(fuel=100_000, seconds=0.5)
@@ -21,7 +20,7 @@ def illegal_laws(target: Target, seed: int) -> Diagnostic | None:
     made = 0
     try:
         target = target.sampler
-        machine = target.model._machine(target.program).setting(for_machine(target.settings))
+        machine = target.watched
         machine, data = machine.within(LIMITS), machine.bind(target.plain)
         for made in range(1, RUNS + 1):
             source = Watching(MachineKey(seed, STEP, made))

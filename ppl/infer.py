@@ -12,10 +12,10 @@ import numpy as np
 from ppl.engines import on_engine
 from ppl.impossible import illegal_laws
 from ppl.methods import as_method, checked_seed
-from ppl.model import Target, checked_target
 from ppl.posterior import Interrupted, Posterior
 from ppl.semantics.diagnostics import DiagnosticError, Note, fail
 from ppl.semantics.machine.limits import Limits
+from ppl.target import Target, checked_target
 
 #: what is said where no run has positive weight
 IMPOSSIBLE = frozenset(("E810", "E895"))

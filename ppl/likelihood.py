@@ -13,9 +13,9 @@ import numpy as np
 from ppl.engines import left_xla
 from ppl.holes import Holes
 from ppl.methods import checked_seed
-from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.simulate import likelihood_on_machine
+from ppl.target import Target, checked_target
 
 
 def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> dict[str, np.ndarray]:

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from ppl.holes import Holes
-from ppl.interventions import Setting, for_machine
+from ppl.interventions import Setting
 from ppl.methods import name_of, settings_of
-from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.runs import METHODS, Runs, Stopped, runs
 from ppl.semantics import types as T
@@ -27,6 +26,7 @@ from ppl.semantics.engine import Engine
 from ppl.semantics.machine import Execution, MachineKey
 from ppl.semantics.machine.imagine import Imagined, Replayed, names_of
 from ppl.semantics.machine.paths import Path, split
+from ppl.target import Target
 
 
 def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
@@ -105,9 +105,7 @@ def imagined_on_machine(
             hint="no execution agrees with the evidence: look at the model's supports and data",
         )
     base, after = before.sampler, replace(before.sampler, settings=(*before.settings, *settings))
-    replaying = base.model._machine(base.program).under(base.budget)
-    replaying = replaying.setting(for_machine(base.settings))
-    imagining, data = after.machine, after.machine.bind(after.plain)
+    replaying, imagining, data = base.watched, after.machine, after.machine.bind(after.plain)
     executions: list[Execution] = []
     observed: list[Mapping[tuple[Path, str], Any]] = []
     for i in alive:

@@ -16,8 +16,8 @@ from ppl.semantics.diagnostics import Diagnostic, Note, fail, suggest
 if TYPE_CHECKING:
     from ppl.convergence import Convergence
     from ppl.expectations import Expectation
-    from ppl.model import Target
     from ppl.summary import Summary
+    from ppl.target import Target
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ppl.engines import left_xla, went_over
 from ppl.methods import checked_count, checked_seed
-from ppl.model import UNFIT, Target, checked_target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.simulate import predict_on_machine, prior_on_machine
+from ppl.target import UNFIT, Target, checked_target
 
 
 def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:

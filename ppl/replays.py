@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.holes import Holes
-from ppl.model import Target
 from ppl.semantics.holes import Leaf
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr
@@ -27,6 +26,7 @@ from ppl.semantics.xla.sites import draw, replayed
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
+from ppl.target import Target
 
 Observe = Callable[[RValue, State], RValue]
 

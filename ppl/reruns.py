@@ -15,7 +15,6 @@ from ppl.executions import is_observation, named, observed, posterior_of
 from ppl.holes import Holes
 from ppl.inference.counterfactual import imagined
 from ppl.interventions import Setting, together
-from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.replays import gathered, replay, to_replay
 from ppl.semantics.precision import precision
@@ -25,6 +24,7 @@ from ppl.semantics.xla.program import ALL
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
+from ppl.target import Target
 
 
 def simulated(

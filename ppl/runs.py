@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl.methods import name_of
-from ppl.model import Target
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
 from ppl.semantics.machine.omega import slots_of
+from ppl.target import Target
 
 if TYPE_CHECKING:
     from ppl.inference.mcmc import Chain

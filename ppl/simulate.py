@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ppl.interventions import for_machine
 from ppl.machine import Named, columns, observations, stacked
-from ppl.model import Target
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Limits, MachineKey
 from ppl.semantics.machine.forward import Forward, Given, Scoring, nothing
 from ppl.semantics.machine.paths import Step, hash_of
 from ppl.semantics.machine.state import FREE
+from ppl.target import Target
 
 #: the step of the key that simulations draw with, which inference does not use
 STEP = 2**32
@@ -62,7 +61,7 @@ def _runs(
     target: Target, givens: Sequence[Given], seed: int, *, source: type[Forward] = Forward
 ) -> list[tuple[Execution, Mapping[Any, Any]]]:
     target = target.sampler
-    machine = target.model._machine(target.program).setting(for_machine(target.settings))
+    machine = target.watched
     machine, data = machine.within(Limits()), machine.bind(target.plain)
     out = []
     for i, given in enumerate(givens):

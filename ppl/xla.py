@@ -20,7 +20,6 @@ from ppl.inference.chains import Draws
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.schedule import Schedule
 from ppl.methods import name_of, settings_of
-from ppl.model import Target
 from ppl.posterior import Interrupted, Posterior
 from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import Diagnostic, Note, fail
@@ -29,6 +28,7 @@ from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import SiteRule, State
 from ppl.semantics.xla.values import RValue
+from ppl.target import Target
 
 #: the share of particles below which having so few different ancestors is remarked
 LINEAGES = 0.02

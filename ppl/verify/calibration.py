@@ -23,11 +23,11 @@ import numpy as np
 
 import ppl
 from ppl.methods import as_method
-from ppl.model import Target, checked_target
 from ppl.posterior import Posterior
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.ir_map import nodes
+from ppl.target import Target, checked_target
 from ppl.verify.checking import judged
 from ppl.verify.contracts import Calibrated
 from ppl.verify.ranks import even, pattern, rank

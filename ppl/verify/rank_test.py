@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ppl.interventions import for_machine
-from ppl.model import Target, checked_target
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import MachineKey
 from ppl.semantics.machine.forward import Forward
 from ppl.semantics.machine.paths import Path, hash_of
+from ppl.target import Target, checked_target
 from ppl.verify.calibration import makes_its_data, not_made
 from ppl.verify.checking import judged
 from ppl.verify.contracts import Invariant
@@ -123,7 +122,7 @@ class _Given:
 
 def _simulated(target: Target, key: MachineKey) -> tuple[Mapping[Path, Any], Target]:
     """Choices from the prior, and the target with data that they generate."""
-    machine = target.model._machine(target.program).setting(for_machine(target.settings))
+    machine = target.watched
     omega = Forward(key)
     execution = machine.run(machine.bind(target.plain), omega)
     values = dict(target.values)

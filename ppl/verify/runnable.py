@@ -15,13 +15,13 @@ from typing import Any
 
 import ppl
 from ppl.inference.choices import ACCEPT, ANCESTOR, SITE
-from ppl.model import Target
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.machine import Execution, Machine, Replay, Suspended, enumerate_paths
 from ppl.semantics.machine.paths import Path, hash_of, spell
 from ppl.semantics.machine.state import Omega
 from ppl.semantics.machine.tape import Path as Run
+from ppl.target import Target
 
 #: paths beyond which the law is computed in floating point alone
 RATIONAL = 3_000

@@ -43,7 +43,7 @@ def test_data_of_equal_sizes_do_not_compile_again():
         assert compiled(n=4, ys=[-4.0, 0.5], p=0.9, t="sum") > 0
         assert compiled(n=3, ys=[-4.0, 0.5, 1.0], p=0.9, t="sum") > 0
         assert compiled(n=3, ys=[-4.0, 0.5], p=0.9, t="last") > 0
-        assert len(model._bounds) == 2, "only `n` is part of the code"
+        assert len(model.variants._bounds) == 2, "only `n` is part of the code"
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
 
