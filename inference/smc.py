@@ -68,12 +68,13 @@ class Smc:
 
 @dataclass(frozen=True, eq=False)
 class Particles:
-    """Runs, and the population of their weights. lineages: for each the slots that it and its
-    ancestors had in steps 0, 1, …, newest first: (older, slot)."""
+    """Runs, and the population of their weights, after some `steps`. lineages: for each the slots
+    that it and its ancestors had in steps 0, 1, …, newest first: (older, slot)."""
 
     runs: Sequence[Suspended | Execution]
     population: Population
     lineages: Sequence[Any]
+    steps: int = 0
 
     @property
     def waiting(self) -> bool:
@@ -106,7 +107,7 @@ def advance(
     increments = np.array([0.0 if a is b else b.log_weight - a.log_weight for a, b in pairs])
     places = zip(particles.lineages, range(n), before, runs, strict=True)
     lineages = [older if a is b else (older, i) for older, i, a, b in places]
-    return Particles(runs, particles.population.scored(increments), lineages)
+    return Particles(runs, particles.population.scored(increments), lineages, step + 1)
 
 
 def resample(particles: Particles, policy: Resample, source: Source, step: int) -> Particles:
@@ -114,20 +115,36 @@ def resample(particles: Particles, policy: Resample, source: Source, step: int) 
     ancestors, population = policy(particles.population, uniforms_of(source, step))
     chosen = ancestors.tolist()
     runs, lineages = particles.runs, particles.lineages
-    return Particles([runs[a] for a in chosen], population, [lineages[a] for a in chosen])
+    chosen_runs = [runs[a] for a in chosen]
+    return Particles(chosen_runs, population, [lineages[a] for a in chosen], particles.steps)
 
 
 def run_smc(
     start: Suspended, settings: Smc, source: Source, *, progress: Progress | None = None
 ) -> Particles:
     """n particles from `start` to their ends."""
-    particles = spawn(start, settings.particles)
-    for step in count():
+    return finish(spawn(start, settings.particles), settings, source, progress=progress)[0]
+
+
+def finish(
+    particles: Particles,
+    settings: Smc,
+    source: Source,
+    *,
+    stands: Callable[[Any], bool] = lambda _: False,
+    progress: Progress | None = None,
+) -> tuple[Particles, Particles | None]:
+    """Particles from where they are to their ends; and as they were, if they once all were, where a
+    run `stands`."""
+    stood = None
+    for step in count(particles.steps):
         particles = advance(particles, source, step, progress=progress)
         if not particles.waiting:
             break
         particles = resample(particles, settings.policy, source, step)
-    return particles
+        if all(map(stands, particles.runs)):
+            stood = particles
+    return particles, stood
 
 
 def uniforms_of(source: Source, step: int) -> Uniforms:

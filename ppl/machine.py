@@ -8,6 +8,7 @@ numbers are arrays of Python objects.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from ppl.holes import Holes
-from ppl.interventions import Setting
 from ppl.methods import name_of, settings_of
 from ppl.posterior import Interrupted, Posterior
 from ppl.runs import METHODS, Runs, Stopped, runs
@@ -26,6 +26,7 @@ from ppl.semantics.engine import Engine
 from ppl.semantics.machine import Execution, MachineKey
 from ppl.semantics.machine.imagine import Imagined, Replayed, names_of
 from ppl.semantics.machine.paths import Path, split
+from ppl.settings import Setting
 from ppl.target import Target
 
 
@@ -42,10 +43,10 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
     try:
         found = runs(method, target, seed, progress)
     except Stopped as stop:
-        posterior = _posterior(method, target, stop.runs, seed=seed)
+        posterior = posterior_of_runs(method, target, stop.runs, seed=seed)
         remark = Diagnostic("W896", f"stopped by the user with {stop.made}")
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
-    return _posterior(method, target, found, seed=seed)
+    return posterior_of_runs(method, target, found, seed=seed)
 
 
 def refused(method: str, model: str, engine: Engine) -> Exception:
@@ -60,7 +61,8 @@ def refused(method: str, model: str, engine: Engine) -> Exception:
     )
 
 
-def _posterior(method: Any, target: Target, found: Runs, *, seed: int) -> Posterior:
+def posterior_of_runs(method: Any, target: Target, found: Runs, *, seed: int) -> Posterior:
+    """The posterior of executions."""
     shape = found.chains, len(found.executions) // found.chains
     result = stacked([e.result for e in found.executions], target.model.machine.type, shape)
     chains = found.chains > 1 or bool(found.stats)
@@ -78,6 +80,7 @@ def _posterior(method: Any, target: Target, found: Runs, *, seed: int) -> Poster
         settings=settings_of(method),
         remarks=(*target.warnings, *_unmet(target, found)),
         target=replace(target, sampling=False, budget=None),
+        standing=found.waiting,
     )
 
 
@@ -118,7 +121,7 @@ def imagined_on_machine(
             observed.append(omega.made)
     weights = np.repeat(found.log_weights[alive], times)
     other = Runs(executions, weights, executions.__getitem__, found.evidence, found.evidence_se)
-    posterior = _posterior(method, after, other, seed=seed)
+    posterior = posterior_of_runs(method, after, other, seed=seed)
     return replace(posterior, draws={**observations(observed), **posterior.draws})
 
 
@@ -237,7 +240,8 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         for i, v in enumerate(value):
             yield from _numbers(f"{name}.{i}", v)
     elif isinstance(value, (bool, int, float)):
-        yield name, np.asarray(value)
+        array = np.asarray(value)
+        yield name, array if array.dtype.kind in "bif" else np.asarray(_real(value))
     elif isinstance(value, list):
         array = rectangular(value)
         if array is not None:
@@ -247,10 +251,27 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 def rectangular(value: Any) -> np.ndarray | None:
     """Nested lists of numbers as an array, if all rows have one length."""
     try:
-        array = np.asarray(value)
+        array = _exact(value)
     except ValueError:
         return None
-    return array if array.dtype.kind in "biuf" else None
+    return array if array.dtype.kind in "bif" else None
+
+
+def _exact(value: Any) -> np.ndarray:
+    """An array of (lists of) numbers; of objects, if whole ones are beyond 64 bits."""
+    array = np.asarray(value)
+    if array.dtype.kind in "uf" and np.any(np.abs(array) >= 2.0**63):
+        objects = np.asarray(value, object)
+        if all(type(v) is int for v in objects.flat):
+            return objects
+    return array
+
+
+def _real(n: float) -> float:
+    try:
+        return float(n)
+    except OverflowError:
+        return math.copysign(math.inf, n)
 
 
 def _column(name: str, rows: list[dict[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
@@ -327,8 +348,9 @@ def stacked(values: Sequence[Any], t: T.Type, lead: tuple[int, int]) -> Any:
                 return whole.reshape(*lead, *whole.shape[2:])
         case T.Base() if T.is_number(t) or t == T.BOOL:
             missing = any(v is None for v in values)
-            kept = [np.nan if v is None else v for v in values] if missing else values
-            return np.array(kept, np.float64 if missing else None).reshape(lead)
+            if missing:
+                values = [math.nan if v is None else _real(v) for v in values]
+            return (np.asarray(values, np.float64) if missing else _exact(values)).reshape(lead)
     out = np.empty(len(values), object)
     for i, v in enumerate(values):
         out[i] = v

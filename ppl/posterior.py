@@ -57,6 +57,8 @@ class Posterior:
     remarks: tuple[Diagnostic, ...] = ()
     #: the model and its data, if this process inferred it; files do not keep it
     target: Target | None = field(default=None, repr=False)
+    #: the particles of `smc` where the loop over data ended, if they can go on from there
+    standing: Any = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The draws of a site, (chain, draw, *shape), or of an element: `posterior["theta[3]"]`.
@@ -111,9 +113,10 @@ class Posterior:
     @cached_property
     def shape(self) -> tuple[int, int]:
         """(chains, draws)."""
-        leaders = [*self.draws.values(), *self.stats.values()]
         if self.log_weights is not None:
-            leaders.append(self.log_weights)
+            chains, draws = self.log_weights.shape
+            return chains, draws
+        leaders = [*self.draws.values(), *self.stats.values()]
         if not leaders:
             leaders = [leaf for leaf in leaves(self.result) if hasattr(leaf, "shape")]
         shape = tuple(leaders[0].shape[:2]) if leaders else (0, 0)
@@ -215,7 +218,23 @@ class Posterior:
             result=map_leaves(take, self.result),
             log_weights=None,
             exact=False,
+            standing=None,
         )
+
+    def extend(
+        self, data: Mapping[str, Any] | None = None, /, *, progress: bool = True, **rows: Any
+    ) -> Posterior:
+        """The posterior of more data: the same particles of `smc`, which go on from where the
+        loop over the data ended, with these rows, by parameter. See `ppl.extend`.
+
+        Raises:
+            DiagnosticError: E874, the model cannot go on with more of such data; E875, the
+                posterior has no particles that could; E601 to E606, as for the model's data.
+        """
+        from importlib import import_module  # by name: it stands above its posteriors
+
+        extend = import_module("ppl.extend").extend
+        return extend(self, {**(data or {}), **rows}, progress=progress)
 
     def predict(self, target: Target | None = None, *, seed: int = 0) -> Posterior:
         """New observations for every draw: of the same data, or of a target with other data.
@@ -295,7 +314,7 @@ class Posterior:
             state[name] = {k: on_host(v) for k, v in state[name].items()}
         weights = self.log_weights
         state["log_weights"] = None if weights is None else np.asarray(weights)
-        return state | {"result": portable(self.result)}
+        return state | {"result": portable(self.result), "standing": None}
 
     def __repr__(self) -> str:
         chains, length = self.shape

@@ -8,7 +8,7 @@ asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,12 @@ import numpy as np
 
 from ppl.methods import name_of
 from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import fail
+from ppl.semantics import ir
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.machine import Execution, MachineKey, enumerate_paths
 from ppl.semantics.machine.omega import slots_of
+from ppl.semantics.machine.rows import stands_at_end, with_rows
+from ppl.semantics.passes.resumable import resumable
 from ppl.target import Target
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ NAMED_MOVES = 50
 @dataclass(frozen=True, eq=False)
 class Runs:
     """Executions (chain after chain), and the log of each one's mass: together a measure, of this
-    evidence if that is known. again(i): execution i once more, with its names recorded."""
+    evidence if that is known. again(i): execution i once more, with its names recorded. waiting:
+    where they can go on with more data."""
 
     executions: Sequence[Execution]
     log_weights: np.ndarray
@@ -45,6 +49,7 @@ class Runs:
     exact: bool = False
     chains: int = 1
     stats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    waiting: Waiting | None = None
 
     @cached_property
     def named(self) -> Sequence[Execution]:
@@ -135,22 +140,32 @@ def _exact(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
 
 def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
-    from ppl.inference.smc import follow, run_smc
+    from ppl.inference.smc import spawn
 
     if method.guide is not None:
         return _guided(method, target, seed, progress)
+    machine = target.machine
+    begin = machine.start(machine.bind(target.plain), record=False, keyed=True)
+    return _filtered(method, target, seed, progress, spawn(begin, method.particles))
+
+
+def _filtered(method: Any, target: Target, seed: int, progress: bool, particles: Any) -> Runs:
+    """Particles, from where they are to their ends."""
+    from ppl.inference.smc import finish, follow
+
     machine, key = target.machine, MachineKey(seed)
-    data = machine.bind(target.plain)
+    data, loop = machine.bind(target.plain), loop_over_data(machine.program)
     with progress_bar(None if progress else False, title="particles") as report:
 
         def at(done: int, n: int, step: int) -> None:
             if report is not None and done % 100 == 0:
                 report(done, n, {"step": step})
 
-        found = run_smc(
-            machine.start(data, record=False, keyed=True),
+        found, stood = finish(
+            particles,
             method,
             key,
+            stands=lambda run: loop is not None and stands_at_end(run, loop),
             progress=None if report is None else at,
         )
     start = machine.untimed.start(data)
@@ -160,7 +175,37 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         np.asarray(found.population.log_weights) + np.log(n),
         lambda i: follow(start, found.lineages[i], key),
         found.log_evidence,
+        waiting=None if stood is None else Waiting(method, seed, stood, data),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """Particles of `smc` where the loop over their `data` has ended, and nothing after it."""
+
+    method: Any
+    seed: int
+    particles: Any
+    data: Any
+
+    def go_on(self, target: Target, *, progress: bool) -> Runs:
+        """With the data of a target, of which those so far are the first rows."""
+        machine = target.machine
+        parts, names = resumable(machine.program), [p.name for p in machine.program.entry.params]
+        data = machine.bind(target.plain)
+        before, after = (dict(zip(names, d.values, strict=True)) for d in (self.data, data))
+        rows = {name: before[name] for name in parts.rows}
+        runs = with_rows(self.particles.runs, parts.loop, rows, after)
+        particles = replace(self.particles, runs=runs)
+        return _filtered(self.method, target, self.seed, progress, particles)
+
+
+def loop_over_data(program: ir.Program) -> ir.Scan | None:
+    """The loop of a program that could go on with more data, if it has one."""
+    try:
+        return resumable(program).loop
+    except DiagnosticError:
+        return None
 
 
 def _rmsmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:

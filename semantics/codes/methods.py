@@ -225,4 +225,27 @@ legal.
     model guide(ys: [real]) { …; factor log(0.01 + exp(-abs(y - x))); … }
 """,
     ),
+    "E874": Code(
+        "data that a model cannot go on with",
+        """
+A filter goes on with more data where the model goes over them step by step, in a loop of its own,
+and reads each row where the loop comes to it: then more rows change nothing that was computed so
+far. What follows the loop may read anything.
+
+    let m = mean(ys); h ~ fold h = m for y in ys { … }          # more rows would change the start
+    h ~ fold h = 0.0 for t in range(len(ys)) { … ys[t] … }      # all of ys, in every step
+    h ~ fold h = 0.0 for (t, y) in enumerate(ys) { … }
+    h ~ fold h = 0.0 for (x, y) in zip(xs, ys) { … }            # extended by rows of both
+""",
+    ),
+    "E875": Code(
+        "a posterior without particles that go on",
+        """
+`extend` goes on with the particles of `smc`, in the process that ran them. Other methods have none,
+files do not keep them, and those of a guided filter stand beside a guide that knows no more data.
+
+    ppl.infer(model(ys=ys), ppl.pgibbs()).extend(ys=more)            # runs of whole programs
+    ppl.infer(model(ys=ys), ppl.smc()).extend(ys=more)
+""",
+    ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from ppl.semantics.machine.values import Constructors
 class Generated:
     """source: the module's text. bound: its constants. places: where code is from, by its name.
     twins: the `a` block of each `b` block. entry: the number of the main function, run. lazy:
-    whether values may be lazy."""
+    whether values may be lazy. loops: of each scan, by identity, the number of its block and where
+    its frame holds the elements, behind the number of the step and what is gathered."""
 
     source: str
     bound: Mapping[str, Any]
@@ -26,6 +27,7 @@ class Generated:
     entry: int
     constructors: Constructors
     lazy: bool
+    loops: Mapping[int, tuple[int, int]]
 
 
 def generate(program: ir.Program, options: Options) -> Generated:
@@ -42,8 +44,21 @@ def generate(program: ir.Program, options: Options) -> Generated:
     twins = {f"b{n}": f"a{n}" for letter, n in unit.emitted if letter == "b"}
     source = "\n".join(lines) + "\n"
     return Generated(
-        source, unit.names.bound, unit.places, twins, entry.number, unit.constructors, unit.lazy
+        source,
+        unit.names.bound,
+        unit.places,
+        twins,
+        entry.number,
+        unit.constructors,
+        unit.lazy,
+        dict(_loops(unit)),
     )
+
+
+def _loops(unit: Unit) -> Iterator[tuple[int, tuple[int, int]]]:
+    for key, block in unit.laters.items():
+        if key[0] == "scan":
+            yield key[1], (block.number, 4 + (block.path is not None))
 
 
 def _values(unit: Unit) -> list[str]:

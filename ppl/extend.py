@@ -1,0 +1,122 @@
+"""`posterior.extend`: filters that go on when more data arrive.
+
+The particles of `smc` stand where the loop over the data ended. With more rows they go on from
+there, in as many steps as there are rows; what follows the loop is computed again. Law:
+`ProperlyWeighted` for the model on all of the data, as if it had been run on them from the
+beginning: with the same random numbers, since what is drawn depends on the seed, the path and the
+step alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ppl.machine import posterior_of_runs
+from ppl.posterior import Posterior
+from ppl.runs import Waiting
+from ppl.semantics.diagnostics import fail, suggest
+from ppl.semantics.passes.resumable import Resumable, resumable
+from ppl.target import Target
+
+
+def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = True) -> Posterior:
+    """The posterior of the data so far and of `rows`, by parameter, which the model's loop goes on
+    with.
+
+    Raises:
+        DiagnosticError: E874, the model cannot go on with more of such data; E875, the posterior
+            has no particles that could; E601 to E606, as for the model's data.
+    """
+    target = posterior.target
+    if target is None:
+        raise _no_particles(posterior, "it was read from a file")
+    loop = resumable(target.model.program)
+    longer, more = _with_rows(target, loop, rows)
+    standing = posterior.standing
+    if standing is None:
+        raise _no_particles(posterior, "")
+    if isinstance(standing, Waiting):
+        runs = standing.go_on(longer.sampler, progress=progress)
+        return posterior_of_runs(standing.method, longer, runs, seed=standing.seed)
+    raise NotImplementedError
+
+
+def _no_particles(posterior: Posterior, why: str) -> Exception:
+    method = posterior.method or "hand"
+    return fail(
+        "E875",
+        f"this posterior, by `{method}`, has no particles that could go on"
+        + (f": {why}" if why else ""),
+        hint="infer with ppl.smc(…), without a guide, and extend what it returns",
+    )
+
+
+def _with_rows(target: Target, loop: Resumable, rows: Mapping[str, Any]) -> tuple[Target, Target]:
+    """The target on all data, and on the new rows alone."""
+    model, names = target.model, ", ".join(f"`{n}`" for n in loop.rows)
+    for name in rows:
+        if name not in loop.rows:
+            raise fail(
+                "E874",
+                f"`{model.name}` cannot go on with more of `{name}`: its loop goes over {names}",
+                span=loop.loop.span,
+                hint=suggest(name, loop.rows) or f"give rows of {names}, and of nothing else",
+            )
+    if missing := [n for n in loop.rows if n not in rows]:
+        raise fail(
+            "E874",
+            f"`{model.name}` goes over {names} together, and no rows of `{missing[0]}` are given",
+            span=loop.loop.span,
+            hint="give as many rows of each",
+        )
+    if target.holes:
+        raise fail(
+            "E874",
+            f"values of `{target.holes[0].leaf.name}` are missing, and drawn where the model "
+            "begins, not where its loop comes to them",
+            hint="extend data that are complete",
+        )
+    more = model.on({**target.values, **rows})
+    if more.holes:
+        raise fail("E874", "the new rows are not complete", hint="extend by complete rows")
+    lengths = {name: _length(more.values[name]) for name in loop.rows}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{n} of `{name}`" for name, n in lengths.items())
+        raise fail(
+            "E874",
+            f"`{model.name}` goes over {names} together, and is given rows of unequal number: "
+            f"{shown}",
+            span=loop.loop.span,
+            hint="give as many rows of each",
+        )
+    inside = "/".join(loop.path)
+    for s in target.settings:
+        if s.path == inside or s.path.startswith(inside + "/"):
+            raise fail(
+                "E874",
+                f"`{s.path}` was set in the loop, for its steps so far",
+                hint="set it for all data, and infer again",
+            )
+    whole = {name: _joined(target.values[name], more.values[name]) for name in loop.rows}
+    longer = model.on({**target.values, **whole})
+    kept = {"settings": target.settings, "warnings": target.warnings}
+    return replace(longer, **kept), replace(more, **kept)
+
+
+def _length(values: Any) -> int:
+    """Of an array, as `ppl.data` holds it: of products by columns."""
+    while isinstance(values, (Mapping, tuple)):
+        values = next(iter(values.values() if isinstance(values, Mapping) else values))
+    return len(values)
+
+
+def _joined(a: Any, b: Any) -> Any:
+    if isinstance(a, Mapping):
+        return {k: _joined(a[k], b[k]) for k in a}
+    if isinstance(a, tuple):
+        return tuple(_joined(x, y) for x, y in zip(a, b, strict=True))
+    return np.concatenate([a, b])
