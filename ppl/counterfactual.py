@@ -16,11 +16,11 @@ import numpy as np
 
 from ppl.engines import checked_limits
 from ppl.infer import infer
-from ppl.interventions import listed
 from ppl.methods import as_method
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.machine.limits import Limits
+from ppl.settings import listed
 from ppl.target import Target, checked_target
 
 #: executions that noise is drawn for where the posterior is a list of a few

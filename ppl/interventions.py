@@ -1,30 +1,22 @@
-"""Names of a model set from outside: `target.do(x=1)`, `target.given(x=1)`.
+"""What names of a model can be set to: `target.do(x=1)`, `target.given(x=1)`, checked.
 
-A name is set by its path, as results name it: `tau`, `theta/z`; of an array, an element, a slice or
-all of it: `theta[3]`, `theta[1:]`, `theta[:, 0]`, `theta`. A number sets every element.
+A number sets every element of what is addressed.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from ppl.addresses import Index, read_address
 from ppl.leaves import leaf
 from ppl.places import Parameter, Place, by, describe
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, Span, fail, suggest
-
-if TYPE_CHECKING:
-    from ppl.semantics.machine.settings import Set
-
-#: an element, several, or what a memoised function was asked for, as results show it
-Index = tuple[int | slice | str, ...]
+from ppl.settings import Setting
 
 
 class Choice(Protocol):
@@ -53,80 +45,6 @@ class Named(Protocol):
     def span(self) -> Span | None: ...
     @property
     def choice(self) -> Choice | None: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """A value for a name, or for elements of it.
-
-    address: as it was written. index: without what selects everything. value: a number, or an array
-    of the shape of what is addressed. scored: conditioned on, rather than intervened on. shape: of
-    the whole name, None if it is not known before the program runs.
-    """
-
-    address: str
-    path: str
-    index: Index
-    value: Any
-    scored: bool
-    shape: tuple[int, ...] | None
-
-
-_PART = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
-
-
-def read_address(address: str) -> tuple[str, Index]:
-    """The path of an address without indices, and its indices: `hs[2]/h` is `hs/h`, (2,).
-
-    Raises:
-        DiagnosticError: E855, it is no address.
-    """
-    names, index = [], []
-    for part in address.split("/"):
-        found = _PART.fullmatch(part.strip())
-        if found is None:
-            raise _no_address(address)
-        names.append(found[1].strip())
-        for inside in re.findall(r"\[([^\]]*)\]", found[2]):
-            keys = [inside] if "(" in inside else inside.split(",")  # of several parts: one key
-            if not all(key.strip() for key in keys):
-                raise _no_address(address)
-            index += [_one_index(text.strip()) for text in keys]
-    while index and index[-1] == slice(None):
-        index.pop()
-    return "/".join(names), tuple(index)
-
-
-def _one_index(text: str) -> int | slice | str:
-    try:
-        if ":" not in text:
-            return int(text)
-        low, high = (int(end) if end.strip() else None for end in text.split(":"))
-        return slice(low, high)
-    except ValueError:
-        return text
-
-
-def _no_address(address: str) -> DiagnosticError:
-    return fail(
-        "E855",
-        f"`{address}` is no name of a site",
-        hint="write a path as results show it: `theta`, `theta[3]`, `theta[1:]`, `step/x`",
-    )
-
-
-def by_address(values: Any) -> Mapping[str, Any]:
-    """Values by the names that they are for. Raises DiagnosticError: E855, they have none."""
-    nameless = [values]
-    if isinstance(values, Mapping):
-        nameless = [k for k in values if not isinstance(k, str)]
-    if nameless:
-        raise fail(
-            "E855",
-            f"values are set by name, and {nameless[0]!r} is none",
-            hint='write names as keys: do(x=1), do({"theta[3]": 2.0})',
-        )
-    return values
 
 
 def setting(
@@ -351,68 +269,3 @@ class _Binder(Place):
         hint = "a value that is set keeps to the type of the name" if code == "E857" else None
         message = f"the value for `{p.name}` {message}"
         return DiagnosticError(Diagnostic(code, message, p.span, (note,), hint))
-
-
-# ------------------------------------------------------------------------------------- together
-
-
-def together(settings: Sequence[Setting]) -> dict[str, tuple[bool, np.ndarray, np.ndarray | None]]:
-    """For every path: whether it is scored, its value, and a mask of what is set if that is not
-    all. Later settings win. The shapes are known."""
-    out: dict[str, tuple[bool, np.ndarray, np.ndarray | None]] = {}
-    for path in dict.fromkeys(s.path for s in settings):
-        own = [s for s in settings if s.path == path]
-        shape = own[0].shape
-        assert shape is not None
-        value = np.zeros(shape, np.result_type(*(np.asarray(s.value).dtype for s in own)))
-        mask = np.zeros(shape[: max(len(s.index) for s in own)], bool)
-        for s in own:
-            at: Any = s.index  # of places in an array, as the shape is known
-            value[at] = s.value
-            mask[at] = True
-        everything = any(not s.index for s in own)
-        out[path] = own[0].scored, value, None if everything else mask
-    return out
-
-
-def for_machine(settings: Sequence[Setting]) -> list[tuple[tuple[str, ...], Set]]:
-    """The settings as the machine takes them: the names of paths, and values as nested tuples."""
-    from ppl.semantics.machine.settings import Set
-
-    def nested(v: Any) -> Any:
-        return tuple(map(nested, v)) if isinstance(v, list) else v
-
-    return [
-        (tuple(s.path.split("/")), Set(s.index, nested(np.asarray(s.value).tolist()), s.scored))
-        for s in settings
-    ]
-
-
-def check_kinds(settings: Sequence[Setting]) -> None:
-    """Raise E858 if a name is both conditioned and intervened on."""
-    for path in dict.fromkeys(s.path for s in settings):
-        if len({s.scored for s in settings if s.path == path}) > 1:
-            raise fail(
-                "E858",
-                f"`{path}` is both conditioned and intervened on",
-                hint="leave the condition out: an intervention replaces the law of the name",
-            )
-
-
-def shown(name: str, settings: Sequence[Setting]) -> str:
-    """The name of a target as results show it: `triangle.do(x=1)`."""
-    for scored, group in itertools.groupby(settings, lambda s: s.scored):
-        name += f".{'given' if scored else 'do'}({listed(list(group))})"
-    return name
-
-
-def listed(settings: Sequence[Setting]) -> str:
-    """`x=1, theta[3]=2.`"""
-    return ", ".join(f"{s.address}={_short(s.value)}" for s in settings)
-
-
-def _short(value: Any) -> str:
-    array = np.asarray(value)
-    if array.size > 4:
-        return "…"
-    return np.array2string(array, separator=", ", precision=4)

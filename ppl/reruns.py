@@ -14,7 +14,6 @@ import numpy as np
 from ppl.executions import is_observation, named, observed, posterior_of
 from ppl.holes import Holes
 from ppl.inference.counterfactual import imagined
-from ppl.interventions import Setting, together
 from ppl.posterior import Posterior
 from ppl.replays import gathered, replay, to_replay
 from ppl.semantics.precision import precision
@@ -24,6 +23,7 @@ from ppl.semantics.xla.program import ALL
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
+from ppl.settings import Setting, together
 from ppl.target import Target
 
 

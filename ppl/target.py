@@ -11,22 +11,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ppl.addresses import by_address
 from ppl.holes import Holes, holes_in, plain_data, without_holes
 from ppl.interventions import (
     Named,
-    Setting,
-    by_address,
-    check_kinds,
     endless,
-    for_machine,
     on_machine_only,
     setting,
     setting_unrun,
-    shown,
-    together,
 )
 from ppl.semantics.analysis.binders import binders
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
+from ppl.settings import Setting, check_kinds, for_machine, shown, together
 
 if TYPE_CHECKING:
     from ppl.model import Model
