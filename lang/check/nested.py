@@ -46,8 +46,8 @@ def settings(e: s.Call) -> tuple[s.Expr, ...]:
 
 
 def is_exact(e: s.Call) -> bool:
-    """Whether the second argument of `normalize` is the word `exact`."""
-    return _word(e) == "exact"
+    """Whether all paths are run: `normalize` has the word `exact`, or no second argument."""
+    return len(e.args) == 1 or _word(e) == "exact"
 
 
 def problem(e: s.Call) -> Diagnostic | None:

@@ -208,8 +208,8 @@ def _zip(body: Body, e: s.Call) -> Term:
 
 
 def _normalize(body: Body, e: s.Call) -> Term:
-    """`normalize(m, exact)`, a distribution, since its density is known; with a method that draws,
-    a measure; `normalize(m)` a measure as well, so that a method may be chosen later."""
+    """`normalize(m, exact)` or `normalize(m)`, a distribution, since its density is known; with a
+    method that draws, a measure."""
     measure = e.args[0] if e.args else None
     if measure is None or len(e.args) > 2 or e.named:
         all_arguments(body, e)

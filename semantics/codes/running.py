@@ -225,6 +225,18 @@ is an infinity, or NaN for zero by zero; of whole numbers there is no such thing
     let share = if count > 0 { total // count } else { 0 }          # right
 """,
     ),
+    "E728": Code(
+        "a whole number too large for compiled code",
+        """
+Compiled code computes whole numbers in 64 bits (32 in single precision): up to 9.2e18. The machine
+has no such bound: `ppl.infer` goes over to it by itself (W717) unless engine='xla' was asked for or
+the method runs compiled only. Where digits do not matter, real numbers go up to 1e308:
+
+    let orders = prod([i + 1 for i in range(30)])            # 30! does not fit
+    let orders = prod([i + 1.0 for i in range(30)])          # right, to 16 digits
+    let log_orders = lfactorial(30)                          # better, where its logarithm is needed
+""",
+    ),
     "E730": Code(
         "a suspension point at which compiled code cannot stop",
         """

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from ppl.semantics import functions as F
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
+from ppl.semantics.functions.casts import real
 from ppl.semantics.signatures import OPERATORS, PRIMITIVES
 from ppl.semantics.xla import arrays
 from ppl.semantics.xla.axes import Arr, batched, einsum, elementwise, full, refuse_closed
@@ -41,7 +42,7 @@ def apply_primitive(op: str, args: list[Any], span: Span | None) -> RValue:
         spec = F.EINSUM[op](*(a.event_rank for a in arrs))
         if not _contractible(spec, arrs):
             raise misshaped(op, arrs, span)
-        return einsum(spec, *arrs)
+        return einsum(spec, *(elementwise(real, a) for a in arrs))  # whole ones would wrap around
     if op in _SQUARE and len(set(arrs[0].event_shape)) > 1:
         raise misshaped(op, arrs, span)
     static = {
@@ -123,12 +124,17 @@ def fitting(v: RValue, span: Span | None) -> RValue:
     """A constant, which must fit the whole numbers of this precision."""
     if isinstance(v, int) and abs(v) > jnp.iinfo(jnp.result_type(int)).max:
         raise fail(
-            "E710",
-            "a whole number is too large",
+            "E728",
+            too_large(),
             span=span,
             hint="write it as a real number, such as `1e30` or `10.0 ^ 30`",
         )
     return v
+
+
+def too_large() -> str:
+    bits = jnp.iinfo(jnp.result_type(int)).bits
+    return f"a whole number is too large: it does not fit in the {bits} bits of compiled code"
 
 
 def fold(op: str, *args: Any) -> Any:

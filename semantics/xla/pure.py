@@ -14,6 +14,7 @@ from ppl.semantics.xla import arrays
 from ppl.semantics.xla.axes import Coupled
 from ppl.semantics.xla.checks import check_enough, divisor
 from ppl.semantics.xla.dists import float_params
+from ppl.semantics.xla.overflow import check_range
 from ppl.semantics.xla.primitives import apply_primitive, fitting
 from ppl.semantics.xla.rules import RULES
 from ppl.semantics.xla.sizes import check_sizes
@@ -110,7 +111,9 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
     if any(isinstance(a, Static) and isinstance(a.value, str) for a in args) or node.type == T.TEXT:
         return texts(node, args)
     if node.op in RULES:
-        return RULES[node.op](node, args, scope)
+        out = RULES[node.op](node, args, scope)
+        check_range(node, args, out, scope)
+        return out
     row = PRIMITIVES[node.op]
     if isinstance(row, Distribution):
         check_sizes(node, args)
@@ -126,7 +129,9 @@ def _op(node: ir.Op, env: Env, scope: Scope) -> RValue:
         args[1] = divisor(node, args[1], scope)
     if node.op in NEEDED:
         check_enough(node, to_arr(args[0]), scope)
-    return apply_primitive(node.op, args, node.span)
+    out = apply_primitive(node.op, args, node.span)
+    check_range(node, args, out, scope)
+    return out
 
 
 _NODES: dict[type, Callable[[Any, Env, Scope], RValue]] = {

@@ -6,8 +6,9 @@ arguments hold others. Functions of the language (in `transform`) arrive as Pyth
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics.diagnostics import fail
@@ -104,14 +105,33 @@ def _rows(args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     return [tuple(a[i] if type(a) is tuple else a for a in args) for i in range(n)]
 
 
-def combinations(each: list[Options]) -> Options:
-    """One option for every element, the last varying fastest."""
-    count = math.prod(len(o) for o in each)
+@dataclass(frozen=True)
+class Combinations(Sequence[tuple[Any, Any]]):
+    """One option for every element, the last varying fastest; made when it is looked at."""
+
+    each: tuple[Options, ...]
+
+    def __len__(self) -> int:
+        return math.prod(len(o) for o in self.each)
+
+    def __getitem__(self, k: Any) -> Any:
+        if not 0 <= k < len(self):
+            raise IndexError(k)
+        row = []
+        for options in reversed(self.each):
+            k, i = divmod(k, len(options))
+            row.append(options[i])
+        row.reverse()
+        return tuple(v for v, _ in row), math.prod(p for _, p in row)
+
+
+def combinations(each: Iterable[Options]) -> Options:
+    """The options of a draw of several elements. Raises E807 if they are too many."""
+    found = Combinations(tuple(each))
+    count = math.prod(len(o) for o in found.each)  # beyond what `len` may be, perhaps
     if count > MAX_VALUES:
         raise too_many(count)
-    return [
-        (tuple(v for v, _ in row), math.prod(p for _, p in row)) for row in itertools.product(*each)
-    ]
+    return found
 
 
 def elements(family: Family, args: tuple[Any, ...]) -> list[tuple[Family, Any]] | None:

@@ -6,6 +6,7 @@ the seeds been random, one false alarm in 1,000 runs of the whole file.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 from scipy import stats
 from scipy.linalg import helmert
 
+from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine.distributions import FAMILIES
+from ppl.semantics.machine.distributions.combinators import combinations
 from ppl.semantics.machine.omega import MachineKey
 from ppl.semantics.machine.paths import ROOT, step_hash
 from ppl.semantics.signatures import PRIMITIVES, Distribution
@@ -349,3 +352,24 @@ def test_every_row_has_a_family_and_is_tested():
         "mixture truncate iid transform".split()
     )
     assert rows == set(LINE) | set(COUNTS) | elsewhere
+
+
+def test_the_values_of_several_elements_are_not_made_before_they_are_asked_for():
+    """Laws of different sizes, in the order of their product; a path looks at one of them."""
+    asked = []
+
+    class Watched(list):
+        def __getitem__(self, i):
+            asked.append(i)
+            return super().__getitem__(i)
+
+    each = [[("a", 0.25), ("b", 0.75)], [(0, 0.5), (1, 0.375), (2, 0.125)], [(True, 1.0)]]
+    options = combinations([Watched(o) for o in each])
+    assert options[4] == (("b", 1, True), 0.75 * 0.375)
+    assert asked == [0, 1, 1]
+    wanted = [
+        (tuple(v for v, _ in row), math.prod(p for _, p in row)) for row in itertools.product(*each)
+    ]
+    assert list(options) == wanted and len(options) == 6
+    with pytest.raises(DiagnosticError, match="1000000000000000000000 values"):
+        combinations([[(k, 0.1) for k in range(10)]] * 21)

@@ -224,6 +224,17 @@ def test_a_random_function_that_is_drawn_inside_keeps_what_it_was_asked(method):
     assert law == {(c, a, b): p[c] * p[a] * p[b] for c, a, b in bits if a or b}
 
 
+def test_without_a_method_all_paths_are_run_and_the_answer_has_a_density():
+    machine, data = machine_of("""
+  let d = normalize(weighted())
+  s ~ d
+  observe 1 ~ d
+  return s""")
+    total = sum(PRIOR[s] * WEIGHT[s] for s in PRIOR)
+    law = {s: PRIOR[s] * WEIGHT[s] / total for s in PRIOR}
+    assert masses(machine, data) == {s: p * law[1] for s, p in law.items() if p}
+
+
 def test_paths_of_a_random_function_cannot_be_listed():
     machine, data = machine_of(f"f ~ normalize({RANDOM_FUNCTION}, exact); return f(2)")
     assert code_of(lambda: machine.run(data, MachineKey(1))) == "E841"
