@@ -25,6 +25,7 @@ from ppl.semantics.xla.held import Held, made_of
 from ppl.semantics.xla.points import OWN, Ahead, Policy
 from ppl.semantics.xla.program import NOTHING, Bound, Data, particles
 from ppl.semantics.xla.redraw import Redraw
+from ppl.semantics.xla.sequential import Alone
 from ppl.semantics.xla.state import Scope, Site, State, total
 from ppl.semantics.xla.values import RValue
 
@@ -91,8 +92,7 @@ def sweep(
         axes=(axis,),
         given=given,
         record=frozenset(("sites",)),
-        policy=policy,
-        ahead=Ahead(moved, base, log_density) if retained else None,
+        meeting=Alone(policy, ahead=Ahead(moved, base, log_density) if retained else None),
     )
     found = {k: u.data for k, u in state.sites.items()}
     return state.omega, state.extra.log_weights, found

@@ -56,18 +56,23 @@ class Fixed:
 def at_binder(body: Body, state: State, scope: Scope) -> Result:
     """What a binder runs at the scope's path, or an iteration of the loop that it runs, unless an
     intervention sets its value."""
+    inner, close = binder(scope)
+    out, state = (None, state) if inner is None else body(state, inner)
+    return close(out, state)
+
+
+def binder(scope: Scope) -> tuple[Scope | None, Callable[[RValue, State], Result]]:
+    """The scope in which a binder's body runs (None: it does not), and what its result becomes."""
     fixed = scope.fixed.get(path_name(scope.path))
     if fixed is None or fixed.scored:
-        return body(state, scope)
+        return scope, lambda out, state: (out, state)
     if not fixed.partial:
-        return scope.given[fixed.value_key], state
+        return None, lambda _, state: (scope.given[fixed.value_key], state)
     value, mask = _opened(fixed, scope)
     if mask.event_rank == 0:
         negated = elementwise(jnp.logical_not, mask)
-        out, state = body(state, scope.under(negated))
-        return _agreed(mask, value, out, state)
-    out, state = body(state, scope)
-    return _overridden(mask, value, to_arr(out)), state
+        return scope.under(negated), lambda out, state: _agreed(mask, value, out, state)
+    return scope, lambda out, state: (_overridden(mask, value, to_arr(out)), state)
 
 
 def at_site(site: Site, scope: Scope, state: State) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ppl.semantics.xla.axes import Arr, Axis, spread
 from ppl.semantics.xla.lineage import Lineage, Versioned
-from ppl.semantics.xla.state import Path, State, total
+from ppl.semantics.xla.state import Path, Scope, State, total
 
 Array = Any
 Omega = Any
@@ -23,12 +23,19 @@ class Decision:
     """What a policy makes of a population.
 
     size: its effective size. due: whether it resamples. choose: every new particle's ancestor,
-    (n,), and log weight, (n,), if it does; without randomness of its own.
+    (n,), and log weight, (n,), if it does; without randomness of its own. log_mass: that of the
+    population, for who looks on.
     """
 
     size: Array
     due: Array
     choose: Callable[[], tuple[Array, Array]]
+    log_mass: Array | None = None
+
+    @property
+    def told(self) -> tuple[Array, Array, Array | None]:
+        """(effective size, whether it resamples, log mass)."""
+        return self.size, self.due, self.log_mass
 
 
 #: the log densities (n,) of what the retained particle has before it, had it each one's past
@@ -54,15 +61,25 @@ class Ahead:
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """Where a population is. history: at each point, or at the steps of a loop, (effective size,
-    whether it resampled). faults: of the versions in which they happened. past: the log density of
-    each particle's trace so far (n,), if anybody needs it."""
+    """Where a population is. history: at each point, or at the steps of a loop, what decisions
+    `told`. faults: of the versions in which they happened. past: the log density of
+    each particle's trace so far (n,), if anybody needs it. ready: values given for sites, by path,
+    beside those given from outside. lost: at each point of a guide's, whether it gave a particle
+    up (booleans)."""
 
     log_weights: Array
     lineage: Lineage
-    history: tuple[tuple[Array, Array], ...] = ()
+    history: tuple[tuple[Array, Array, Array | None], ...] = ()
     faults: tuple[Versioned, ...] = ()
     past: Array | None = None
+    ready: Mapping[str, Versioned] = field(default_factory=dict)
+    lost: tuple[Array, ...] = ()
+
+    def offering(self, scope: Scope) -> Scope:
+        """A scope in which the values that are ready are given."""
+        if not self.ready:
+            return scope
+        return replace(scope, given={**scope.given, **self.lineage.brought(self.ready)})
 
 
 def scored(state: State, axis: Axis) -> Array:
@@ -111,8 +128,31 @@ def decided(decision: Decision, log_weights: Array, take: Callable[[Array], T], 
     return jax.lax.cond(decision.due, go, stay)
 
 
-def point(state: State, policy: Policy, ahead: Ahead | None = None) -> State:
-    """The state after a suspension point of the main block."""
+def looking(policy: Policy, sight: Array) -> Policy:
+    """The policy for weights times exp(sight), by which the weights of children are divided."""
+
+    def at_point(weights: Array, omega: Omega, path: Path, future: Future | None = None) -> Any:
+        omega, decision = policy(weights + sight, omega, path, future)
+
+        def choose() -> tuple[Array, Array]:
+            ancestors, level = decision.choose()
+            return ancestors, level - sight[ancestors]
+
+        mass = None if decision.log_mass is None else jax.nn.logsumexp(weights)
+        return omega, replace(decision, choose=choose, log_mass=mass)
+
+    return at_point
+
+
+def gave_up(log_weights: Array, sight: Array) -> Array:
+    """Whether a particle of positive weight is said to have no future."""
+    return jnp.any((log_weights > -jnp.inf) & ~(sight > -jnp.inf))
+
+
+def point(
+    state: State, policy: Policy, ahead: Ahead | None = None, sight: Array | None = None
+) -> State:
+    """The state after a suspension point of the main block. sight: what a guide sees ahead (n,)."""
     front: Front = state.extra
     axis, past, future = front.lineage.axis, front.past, None
     if ahead is not None:
@@ -120,6 +160,9 @@ def point(state: State, policy: Policy, ahead: Ahead | None = None) -> State:
         past = now = front.past + own + scored(state, axis)
         found = front.lineage.brought(state.sites)
         future = lambda: ahead.log_density(found) - now  # noqa: E731
+    lost = front.lost
+    if sight is not None:
+        policy, lost = looking(policy, sight), (*lost, gave_up(front.log_weights, sight))
     weights = weighted(front.log_weights, state, front.lineage)
     omega, decision = policy(weights, state.omega, path_at(front.lineage), future)
     ancestors, weights, past = decided(
@@ -129,8 +172,9 @@ def point(state: State, policy: Policy, ahead: Ahead | None = None) -> State:
         front,
         log_weights=weights,
         lineage=front.lineage.then(ancestors),
-        history=(*front.history, (decision.size, decision.due)),
+        history=(*front.history, decision.told),
         past=past,
+        lost=lost,
     )
     return replace(state, omega=omega, scores=(), extra=after)
 

@@ -21,10 +21,11 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, spread
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.fixed import Fixed, values_of
-from ppl.semantics.xla.points import Ahead, Front, Policy
+from ppl.semantics.xla.guided import Guided, follow, propose
+from ppl.semantics.xla.points import Front, Policy
 from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
-from ppl.semantics.xla.sequential import run_sequentially
+from ppl.semantics.xla.sequential import Alone, Meeting, run_sequentially
 from ppl.semantics.xla.sites import Chosen, Discover, Free, draw, replayed, unlisted
 from ppl.semantics.xla.starts import Start
 from ppl.semantics.xla.state import Path, Scope, SiteRule, State, total
@@ -112,21 +113,55 @@ class Bound:
         smooth: bool = False,
         predict: Callable[[RValue], SiteRule] | bool = False,
         outline: dict[str, ir.At] | None = None,
-        policy: Policy | None = None,
-        history: bool = True,
-        ahead: Ahead | None = None,
+        meeting: Meeting | None = None,
         temperature: Any = None,
     ) -> tuple[RValue, State]:
         """Run the program once for every lane of `axes`.
 
         With `predict`, observations are made instead of scored: drawn, or by the site rule that it
-        gives for the value seen. With `policy`, the run stops at its suspension points, and `axes`
-        is the particle axis; without `history`, loops then keep their last step only, and
-        `ahead` is for conditional runs (`conditional`). What observations score is multiplied by
-        `temperature`, a scalar.
+        gives for the value seen. With `meeting`, the run stops at its suspension points, and `axes`
+        is the particle axis. What observations score is multiplied by `temperature`, a scalar.
         """
+        env, scope = self.beginning(
+            data,
+            rule=rule,
+            axes=axes,
+            given=given,
+            record=record,
+            smooth=smooth,
+            predict=predict,
+            outline=outline,
+            nan_is_nothing=meeting is not None,
+            temperature=temperature,
+        )
+        state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
+        try:
+            if meeting is not None:
+                result, state = run_sequentially(self.program, env, state, scope, axes[0], meeting)
+            else:
+                entry = self.program.entry
+                measure, state = run(entry.body, env, state, scope)
+                result, state = run_measure(measure, state, scope, entry.span)
+        except RecursionError:
+            raise unbounded(self.program.entry.span) from None
+        return result, replace(state, faults=tuple(scope.faults or ()))
+
+    def beginning(
+        self,
+        data: Data,
+        *,
+        rule: SiteRule,
+        axes: Axes,
+        given: Mapping[str, Any] | None = None,
+        record: frozenset[str] = NOTHING,
+        smooth: bool = False,
+        predict: Callable[[RValue], SiteRule] | bool = False,
+        outline: dict[str, ir.At] | None = None,
+        nan_is_nothing: bool = False,
+        temperature: Any = None,
+    ) -> tuple[dict[str, RValue], Scope]:
+        """What the program's parameters are bound to, and what a run reads (see `execute`)."""
         env = {**dict(self.static), **_in_this_precision(dict(data))}
-        entry = self.program.entry
         scope = Scope(
             self.program,
             rule,
@@ -135,7 +170,7 @@ class Bound:
             fixed={f.path: f for f in self.fixed},
             record=record,
             smooth=smooth,
-            nan_is_nothing=policy is not None,
+            nan_is_nothing=nan_is_nothing,
             predict=(lambda _: draw) if predict is True else predict or None,
             faults=[] if "faults" in record else None,
             tails=self.tails,
@@ -144,26 +179,7 @@ class Bound:
             outline=outline,
             temperature=temperature,
         )
-        state = State(omega, extra=Summed() if isinstance(rule, Summing) else None)
-        local = {p.name: env[p.name] for p in entry.params}
-        try:
-            if policy is not None:
-                result, state = run_sequentially(
-                    self.program,
-                    local,
-                    state,
-                    scope,
-                    axes[0],
-                    policy,
-                    history=history,
-                    ahead=ahead,
-                )
-            else:
-                measure, state = run(entry.body, local, state, scope)
-                result, state = run_measure(measure, state, scope, entry.span)
-        except RecursionError:
-            raise unbounded(entry.span) from None
-        return result, replace(state, faults=tuple(scope.faults or ()))
+        return {p.name: env[p.name] for p in self.program.entry.params}, scope
 
     # ----------------------------------------------------------------------- forward simulation
 
@@ -184,18 +200,26 @@ class Bound:
         *,
         record: frozenset[str] = ALL,
         history: bool = True,
+        guide: tuple[Bound, Data] | None = None,
     ) -> tuple[RValue, Front, State]:
         """Draw every site, the policy deciding at suspension points which particles go on: (result,
-        the final population, state). Law: `ProperlyWeighted`, for whole traces, if the policy is:
-        E[Σ w f(trace)] is the integral of f under the program's measure."""
+        the final population, state). Without `history` loops with points keep what happened in
+        their last step only. A guide, a program and its data, proposes (`guided`). Law:
+        `ProperlyWeighted`, for whole traces, if the policy is: E[Σ w f(trace)] is the integral of f
+        under the program's measure."""
+        meeting: Meeting = Alone(policy, history)
+        if guide is not None:
+            helper, known = guide
+            record_it = frozenset(("sites", "faults"))
+            env, scope = helper.beginning(known, rule=propose, axes=(axis,), record=record_it)
+            meeting = Guided(helper.program, env, scope, policy, history=history)
         result, state = self.execute(
             data,
-            rule=draw,
+            rule=draw if guide is None else follow,
             omega=omega,
             axes=(axis,),
             record=record,
-            policy=policy,
-            history=history,
+            meeting=meeting,
         )
         return result, state.extra, state
 

@@ -4,13 +4,17 @@ The statements of the main block run one after the other; after those that score
 which particles go on. The same in blocks and calls that have a scan with scores in them. What a
 statement computes is kept with the version of the particle axis (`lineage`) and brought up to date
 when it is read. The points are those of `analysis.effects`, so both engines have the same.
+
+The walk through the program is a generator, which yields where it stops and is sent the result and
+the state to go on from: two programs can run side by side (`guided`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,40 +24,107 @@ from ppl.semantics.analysis.effects import Effects, is_checkpoint, main_block
 from ppl.semantics.analysis.forms import RunCall
 from ppl.semantics.diagnostics import DiagnosticError, Note, Span, fail
 from ppl.semantics.xla.axes import Axis
-from ppl.semantics.xla.fixed import at_binder
+from ppl.semantics.xla.fixed import binder
 from ppl.semantics.xla.lineage import Lineage, Versioned
 from ppl.semantics.xla.points import Ahead, Front, Policy, point, recorded, weighted
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.run import deeper, is_law, run, run_measure
-from ppl.semantics.xla.sequential_scan import scan
+from ppl.semantics.xla.sequential_scan import Opened, opened, scan
 from ppl.semantics.xla.state import Env, Scope, State, missing_where_dead
 from ppl.semantics.xla.values import Dist, Forgotten, RValue, Suspension, environment
 
 Result = tuple[RValue, State]
 
 
-def run_sequentially(
-    program: ir.Program,
-    env: Env,
-    state: State,
-    scope: Scope,
-    axis: Axis,
-    policy: Policy,
-    *,
-    history: bool = True,
-    ahead: Ahead | None = None,
-) -> Result:
-    """The program's result and state, of one lineage for every particle of the last version;
-    `state.extra` is the final `Front`. Without `history` loops with points keep what happened in
-    their last step only. With `ahead` the policy may ask what is to come for a retained particle.
+@dataclass(frozen=True, eq=False)
+class Stop:
+    """A single point, before anything is decided there."""
+
+    state: State
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A scan whose steps are points, about to begin. last: nothing is drawn or scored after it."""
+
+    node: ir.Scan
+    env: Env
+    state: State
+    scope: Scope
+    last: bool
+
+    @cached_property
+    def opened(self) -> tuple[Opened, State]:
+        return opened(self.node, self.env, self.state, self.scope)
+
+
+#: yields where it stops, is sent what the stop gives and the state after it
+Walk = Generator[Stop | Loop, Result, Result]
+
+
+class Meeting(Protocol):
+    """What happens where a program stops. every: loops that do not score have points, too."""
+
+    every: bool
+
+    def begin(self, state: State) -> State:
+        """Before the program runs."""
+        ...
+
+    def at(self, stop: Stop | Loop) -> Result:
+        """At a point, or instead of a loop with points."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The policy decides. Without `history` loops with points keep what happened in their last step
+    only. With `ahead` the policy may ask what is to come for a retained particle."""
+
+    policy: Policy
+    history: bool = True
+    ahead: Ahead | None = None
+    every = False
+
+    def begin(self, state: State) -> State:
+        if self.ahead is None:
+            return state
+        front: Front = state.extra
+        return replace(state, extra=replace(front, past=jnp.zeros_like(front.log_weights)))
+
+    def at(self, stop: Stop | Loop) -> Result:
+        if isinstance(stop, Stop):
+            return None, point(stop.state, self.policy, self.ahead)
+        loop, state = stop.opened
+        if loop.n == 0:
+            return loop.nothing, state
+        policy, last = self.policy, stop.last
+        out, state, _ = scan(loop, state, policy, history=self.history, ahead=self.ahead, last=last)
+        return out, state
+
+
+def walk(program: ir.Program, env: Env, state: State, scope: Scope, *, every: bool = False) -> Walk:
+    """Runs the program from stop to stop; `state.extra` is a `Front`.
 
     Raises E730 if there is a point at which XLA cannot stop, E731 if what is not kept is read.
     """
+    return _Sequential(Effects(program), every).main(main_block(program), dict(env), state, scope)
+
+
+def run_sequentially(
+    program: ir.Program, env: Env, state: State, scope: Scope, axis: Axis, meeting: Meeting
+) -> Result:
+    """The program's result and state, of one lineage for every particle of the last version;
+    `state.extra` is the final `Front`. Raises what `walk` does."""
     start = jnp.full(axis.size, -jnp.log(axis.size), jnp.result_type(float))
-    past = None if ahead is None else jnp.zeros_like(start)
-    state = replace(state, extra=Front(start, Lineage(axis), past=past))
-    run_it = _Sequential(Effects(program), policy, history, ahead)
-    out, state = run_it.main(main_block(program), dict(env), state, scope)
+    state = meeting.begin(replace(state, extra=Front(start, Lineage(axis))))
+    steps = walk(program, env, state, scope, every=meeting.every)
+    try:
+        stop = next(steps)
+        while True:
+            stop = steps.send(meeting.at(stop))
+    except StopIteration as end:
+        out, state = end.value
     _check_kept(out, None)
     front: Front = state.extra
     lineage = front.lineage
@@ -80,30 +151,28 @@ class _Sequential:
     and plain ones that are the same for all particles."""
 
     effects: Effects
-    policy: Policy
-    history: bool
-    ahead: Ahead | None
+    every: bool
 
     # --------------------------------------------------------------------------- the main block
 
-    def main(self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope) -> Result:
+    def main(self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope) -> Walk:
         """The main block, or what it ends in."""
         match c:
             case ir.Block(binds=binds, result=result):
                 env = dict(env)
                 for k, bind in enumerate(binds):
                     last = not any(c.effectful for c in (*(b.comp for b in binds[k + 1 :]), result))
-                    out, state = self.statement(bind.comp, env, state, scope, last=last)
+                    out, state = yield from self.statement(bind.comp, env, state, scope, last=last)
                     env[bind.name] = state.extra.lineage.made(out)
                     if self.ends_at_point(bind.comp):
-                        state = point(state, self.policy, self.ahead)
-                return self.main(result, env, state, scope)
+                        _, state = yield Stop(state)
+                return (yield from self.main(result, env, state, scope))
             case ir.At():
-                return self._at(c, env, state, scope, self.main)
-        out, state = self.statement(c, env, state, scope, last=True)
+                return (yield from self._at(c, env, state, scope, self.main))
+        out, state = yield from self.statement(c, env, state, scope, last=True)
         if self.ends_at_point(c):
             made = state.extra.lineage.made(out)
-            state = point(state, self.policy, self.ahead)
+            _, state = yield Stop(state)
             out = state.extra.lineage.now(made)
         return out, state
 
@@ -125,50 +194,46 @@ class _Sequential:
                 return self.stops_in(body)
             case ir.If(then=then, other=other):
                 return self.stops_in(then) or self.stops_in(other)
-        return self.effects.suspends(c) and (self.effects.scores(c) or self.effects.stops(c))
+        return self.effects.suspends(c) and (self.every or self.matters(c))
+
+    def matters(self, c: ir.Comp) -> bool:
+        """Whether a statement scores or has a checkpoint."""
+        return self.effects.scores(c) or self.effects.stops(c)
 
     def statement(
         self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope, *, last: bool = False
-    ) -> Result:
+    ) -> Walk:
         """last: nothing is drawn or scored after it, in the whole program."""
         if isinstance(c, RunCall):
             called, state = self._plain(c.call, env, state, scope)
-            return self._run(called, c, env, state, scope)
+            return (yield from self._run(called, c, env, state, scope))
         if not self.stops_in(c):
             return self._plain(c, env, state, scope)
         match c:
             case ir.At():
-                return self._at(c, env, state, scope, partial(self.statement, last=last))
+                return (
+                    yield from self._at(c, env, state, scope, partial(self.statement, last=last))
+                )
             case ir.Block(binds=binds, result=result):
                 env = dict(env)
                 for bind in binds:
-                    out, state = self.statement(bind.comp, env, state, scope)
+                    out, state = yield from self.statement(bind.comp, env, state, scope)
                     env[bind.name] = state.extra.lineage.made(out)
-                return self.statement(result, env, state, scope)
+                return (yield from self.statement(result, env, state, scope))
             case ir.Score() if is_checkpoint(c):
-                return None, point(state, self.policy, self.ahead)
+                return (yield Stop(state))
             case ir.Scan():
-                if self.stops_in(c.body):
+                if self.stops_in(c.body) and self.matters(c.body):
                     raise _no_stop("inside a step of another loop", c)
-                local = self._ready(c, env, state)
-                return scan(
-                    c,
-                    local,
-                    state,
-                    scope,
-                    self.policy,
-                    history=self.history,
-                    ahead=self.ahead,
-                    last=last,
-                )
+                return (yield Loop(c, self._ready(c, env, state), state, scope, last))
             case ir.If(cond=cond, then=then, other=other):
                 known, state = self._value(cond, c, env, state, scope)
                 if not isinstance(known, bool):
                     raise _no_stop("under a random choice", c)
-                return self.statement(then if known else other, env, state, scope)
+                return (yield from self.statement(then if known else other, env, state, scope))
             case ir.Run(measure=measure):
                 found, state = self._value(measure, c, env, state, scope)
-                return self._run(found, c, env, state, scope)
+                return (yield from self._run(found, c, env, state, scope))
             case ir.Iterate():
                 raise _no_stop("at the steps of `iterate`", c)
             case ir.For():
@@ -177,7 +242,7 @@ class _Sequential:
 
     def _run(
         self, measure: RValue, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope
-    ) -> Result:
+    ) -> Walk:
         match measure:
             case Dist() if is_law(measure):
                 return self._ran(lambda s, sc: run_measure(measure, s, sc, c.span), state, scope)
@@ -185,16 +250,25 @@ class _Sequential:
                 made = state.extra.lineage.made
                 inner = {k: made(v) for k, v in environment(names, values).items()}
                 assert isinstance(code.node, ir.Comp)
-                return self.statement(code.node, inner, state, deeper(scope, c.span))
+                return (yield from self.statement(code.node, inner, state, deeper(scope, c.span)))
             case Suspension():
                 raise _no_stop("inside recursion", c)
         raise _no_stop("inside what a random choice chose to run", c)
 
     def _at(
-        self, node: ir.At, env: dict[str, Any], state: State, scope: Scope, body: Any
-    ) -> Result:
+        self,
+        node: ir.At,
+        env: dict[str, Any],
+        state: State,
+        scope: Scope,
+        body: Callable[..., Walk],
+    ) -> Walk:
         inner = scope.at(node.step)
-        out, state = at_binder(lambda s, sc: body(node.body, env, s, sc), state, inner)
+        runs, close = binder(inner)
+        out = None
+        if runs is not None:
+            out, state = yield from body(node.body, env, state, runs)
+        out, state = close(out, state)
         if node.keep and "kept" in scope.record:
             shown = state.extra.lineage.made(missing_where_dead(out, scope))
             state = state.keeping(inner.path, shown)
@@ -214,7 +288,7 @@ class _Sequential:
 
     def _ran(self, run_it: Any, state: State, scope: Scope) -> Result:
         front: Front = state.extra
-        inner = replace(scope, faults=None if scope.faults is None else [])
+        inner = replace(front.offering(scope), faults=None if scope.faults is None else [])
         out, end = run_it(replace(state, extra=None), inner)
         return out, recorded(end, front, tuple(inner.faults or ()))
 

@@ -176,7 +176,7 @@ class Enumerated:
         _, first, at = np.unique(mark, return_index=True, return_inverse=True)
         assert np.array_equal(rows[first[at]], rows)
         mass = np.bincount(at, (p[:, None] * np.exp(weights)).ravel())
-        due = np.concatenate([np.reshape(d, (len(p), -1)) for _, d in history], axis=1)
+        due = np.concatenate([np.reshape(d, (len(p), -1)) for _, d, _ in history], axis=1)
         alive = {tuple(k): m for k, m in zip(rows[first].tolist(), mass, strict=True) if m > 0}
         return alive, due.mean(axis=0)
 
@@ -287,7 +287,7 @@ def test_both_engines_stop_at_the_same_points():
 
     def run(data, key):
         _, front, _ = target.bound.sequential(data, Key(key), axis, policy)
-        seen.append(sum(max(1, d.size) for _, d in front.history))
+        seen.append(sum(max(1, d.size) for _, d, _ in front.history))
         return front.log_weights
 
     jax.eval_shape(run, target.data, jax.random.key(0))
