@@ -67,12 +67,12 @@ def ours(ys: np.ndarray, n: int) -> Callable[[], float]:
 
 def our_memory(ys: np.ndarray, n: int) -> float:
     import ppl
-    from ppl.inference.particles import compiled
+    from ppl.inference.particles import program
     from ppl.semantics.precision import precision
 
     target = ppl.load(str(MODEL)).volatility(ys=ys).sampler
     with precision("double"):
-        run = compiled(target.bound, ppl.smc(particles=n), _nothing)
+        run = jax.jit(program(target.bound, ppl.smc(particles=n), _nothing))
         return megabytes(run.lower(target.data, 1))
 
 

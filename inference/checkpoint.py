@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -68,6 +69,11 @@ class Checkpoint:
         if other:
             raise _refused(f"`{self.folder}` is of another run, not of the same {_listed(other)}")
         return self
+
+    def part(self, of: Any) -> Checkpoint:
+        """A checkpoint within this one: of one of the runs that it is made of; itself if that is
+        the only one, of nothing."""
+        return Checkpoint(self.folder / _name(of), self.run).begin() if of else self
 
     def load(self, lane: int, like: Any) -> Place | None:
         """Where a lane was, its state in the form of `like`; None if it had not begun."""
@@ -126,7 +132,8 @@ def _plain(x: Any) -> np.ndarray:
 
 def _keyed(x: np.ndarray, like: Any) -> Any:
     if _is_key(like):
-        return jax.random.wrap_key_data(jax.numpy.asarray(x), impl=jax.random.key_impl(like))
+        impl = jax.random.key_impl(jax.numpy.zeros(like.shape, like.dtype))
+        return jax.random.wrap_key_data(jax.numpy.asarray(x), impl=impl)
     if x.dtype != like.dtype or x.shape != like.shape:
         raise ValueError("a state of another form")
     return x
@@ -151,6 +158,10 @@ def _whole(file: Path, content: bytes) -> None:
     other = file.with_name(f".{file.name}.{os.getpid()}")
     other.write_bytes(content)
     os.replace(other, file)
+
+
+def _name(of: Any) -> str:
+    return sha256(repr(of).encode()).hexdigest()[:12]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.cut import Cut, cuts
+from ppl.inference.guided import gives_up
 from ppl.inference.population import Population
 from ppl.inference.resample import SCHEMES, Resample
+from ppl.inference.schedule import Progress
 from ppl.inference.smc import Smc
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.omega import Key
@@ -35,12 +39,14 @@ Observe = Callable[[RValue, Any], RValue]
 class Particles:
     """`values` (a tree whose leaves vary along the particle axis, each particle's from one
     lineage), `log_weights` (N,), whose mass is the evidence. At every suspension point, in order:
-    `effective_sizes` before it, and whether the population was `resampled` (points,)."""
+    `effective_sizes` before it, whether the population was `resampled`, and the log evidence of
+    what was scored `so_far` (points,)."""
 
     values: RValue
     log_weights: np.ndarray
     effective_sizes: np.ndarray
     resampled: np.ndarray
+    so_far: np.ndarray
 
     @property
     def log_evidence(self) -> float:
@@ -49,39 +55,90 @@ class Particles:
 
 
 def run_particles(
-    bound: Bound, data: Data, settings: Smc, *, seed: int, observe: Observe
+    bound: Bound,
+    data: Data,
+    settings: Smc,
+    *,
+    seed: int,
+    observe: Observe,
+    guide: tuple[Bound, Data] | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
 ) -> Particles:
-    """N weighted particles. `observe(result, state)` picks what of each run to return.
+    """N weighted particles. `observe(result, state)` picks what of each run to return. A `guide`
+    proposes (`semantics.xla.guided`).
+
+    `progress` hears of the steps of loops, the effective sample size and the log evidence so far.
+    With a `checkpoint` they go on where they were when an earlier process was killed.
 
     Raises E730 if a suspension point is where compiled code cannot stop, E801 if a site has no
-    sampler.
+    sampler, E868 if the guide's look-ahead is zero, E898 if the checkpoint is of another run.
     """
-    return with_room(bound, lambda b: _run(b, data, settings, seed, observe))
+    helper, arguments = None, (data, seed)
+    if guide is not None:
+        helper, arguments = guide[0], (data, seed, guide[1])
+    settings = replace(settings, guide=None)
+    about = settings, observe, checkpoint, progress
+    return with_room(bound, lambda b: _run(b, helper, arguments, *about))
 
 
-def _run(bound: Bound, data: Data, settings: Smc, seed: int, observe: Observe) -> Particles:
-    values, weights, history = compiled(bound, settings, observe)(data, seed)
-    check_room(values, bound)
-    sizes, due = (
-        np.concatenate([np.zeros(0), *(np.atleast_1d(np.asarray(h[i])) for h in history)])
-        for i in (0, 1)
+def _run(
+    bound: Bound,
+    helper: Bound | None,
+    arguments: tuple[Any, ...],
+    settings: Smc,
+    observe: Observe,
+    checkpoint: Checkpoint | None,
+    progress: Progress | None,
+) -> Particles:
+    run = compiled(bound, settings, observe, helper)(*arguments)
+    saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
+    watch = None if progress is None else partial(_tell, progress, settings.particles)
+    values, weights, history, lost = run(
+        *arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch
     )
-    return Particles(values, np.asarray(weights), sizes, due.astype(bool))
+    if any(np.any(x) for x in lost):
+        raise gives_up()
+    check_room(values, bound)
+    sizes, due, masses = (
+        np.concatenate([np.zeros(0), *(np.atleast_1d(np.asarray(h[i])) for h in history)])
+        for i in range(3)
+    )
+    return Particles(values, np.asarray(weights), sizes, due.astype(bool), masses)
+
+
+def _tell(progress: Progress, n: int, done: int, total: int, last: Any) -> None:
+    """How the population is, of the last step of a loop with points."""
+    points = [h for h in last[2] if h[0] is not None]
+    size, _, mass = map(float, points[-1]) if points else (math.nan,) * 3
+    told = {"ESS": f"{size:.0f} of {n}", "log evidence": f"{mass:.2f}"} if points else {}
+    progress(done, total, {"phase": "particles", **told})
 
 
 @lru_cache(maxsize=64)
-def compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., Any]:
-    """(data, seed) to what is observed, the log weights, and (effective size, whether it resampled)
-    of each point or the steps of each loop. Compiled once for each of the arguments."""
+def compiled(
+    bound: Bound, settings: Smc, observe: Observe, helper: Bound | None = None
+) -> Callable[..., Cut]:
+    """`program` cut at its loops, compiled once for data of each form."""
+    return cuts(program(bound, settings, observe, helper))
+
+
+def program(
+    bound: Bound, settings: Smc, observe: Observe, helper: Bound | None = None
+) -> Callable[..., Any]:
+    """(data, seed), and the data of a guide, to what is observed, the log weights, (effective size,
+    whether it resampled, log mass) of each point or the steps of each loop, and whether a guide
+    gave a particle up."""
     axis, policy = particles(settings.particles), compiled_policy(settings.policy)
     keep = settings.keep_history
 
-    @jax.jit
-    def run(data: Data, seed: Any) -> tuple[RValue, Any, Any]:
-        omega = Key(jax.random.key(seed))
-        result, front, state = bound.sequential(data, omega, axis, policy, history=keep)
+    def run(data: Data, seed: Any, known: Data | None = None) -> tuple[RValue, Any, Any, Any]:
+        omega, guide = Key(jax.random.key(seed)), None if helper is None else (helper, known or {})
+        result, front, state = bound.sequential(
+            data, omega, axis, policy, history=keep, guide=guide
+        )
         values = spread_value(observe(result, state), (axis,))
-        return values, front.log_weights, front.history
+        return values, front.log_weights, front.history, front.lost
 
     return run
 
@@ -100,6 +157,6 @@ def compiled_policy(resample: Resample) -> Policy:
         omega, u = omega.draw(path, law, (count,), where=jnp.broadcast_to(due, (count,)))
         level = lambda: jnp.full(population.size, mass - math.log(population.size))  # noqa: E731
         choose = lambda: (scheme.ancestors(w, u), level())  # noqa: E731
-        return omega, Decision(population.effective_size, due, choose)
+        return omega, Decision(population.effective_size, due, choose, mass)
 
     return at_point

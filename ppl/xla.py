@@ -220,8 +220,15 @@ def _adaptive_importance(method: Any, target: Target, seed: int) -> Posterior:
 def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.particles import run_particles
 
-    target = target.sampler
-    found = run_particles(target.bound, target.data, method, seed=seed, observe=_run_and_roots)
+    target, guide = target.sampler, method.guide and method.guide.sampler
+    found = run_particles(
+        target.bound,
+        target.data,
+        method,
+        seed=seed,
+        observe=_run_and_roots,
+        guide=guide and (guide.bound, guide.data),
+    )
     (values, result, faults), roots = found.values
     raise_faults(faults, weights=found.log_weights)
     n = method.particles
