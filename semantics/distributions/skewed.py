@@ -15,8 +15,9 @@ from jax import Array
 from jax.nn import softplus
 from jax.scipy.special import xlogy
 
-from ppl.semantics.distributions.continuous import CONTINUOUS, location_scale
 from ppl.semantics.distributions.family import Family
+from ppl.semantics.distributions.half_line import HALF_LINE
+from ppl.semantics.distributions.standard import location_scale
 from ppl.semantics.functions.elementwise import log1m_exp
 
 _HALF_LOG_2PI = 0.5 * log(2 * pi)
@@ -144,7 +145,7 @@ def _scaled_inv_chi_square(nu, s):
     return half, half * s * jnp.abs(s)  # a negative scale stays illegal
 
 
-_inv_gamma = CONTINUOUS["inv_gamma"]
+_inv_gamma = HALF_LINE["inv_gamma"]
 
 SKEWED: dict[str, Family] = {
     "skew_normal": location_scale(_skew_normal),

@@ -15,11 +15,13 @@ from numpyro.distributions import constraints
 from ppl.semantics import jax_compat
 from ppl.semantics.distributions.base_measures import BASE_MEASURES
 from ppl.semantics.distributions.constrained import CONSTRAINED
-from ppl.semantics.distributions.continuous import CONTINUOUS
 from ppl.semantics.distributions.counts import COUNTS
 from ppl.semantics.distributions.discrete import DISCRETE
 from ppl.semantics.distributions.family import Family, Member
+from ppl.semantics.distributions.half_line import HALF_LINE
+from ppl.semantics.distributions.intervals import INTERVALS
 from ppl.semantics.distributions.law import Checks, Law
+from ppl.semantics.distributions.line import LINE
 from ppl.semantics.distributions.multivariate import MULTIVARIATE
 from ppl.semantics.distributions.skewed import SKEWED
 from ppl.semantics.distributions.supports import (
@@ -36,7 +38,8 @@ from ppl.semantics.distributions.supports import (
 )
 from ppl.semantics.signatures import PRIMITIVES, Distribution
 
-FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | MULTIVARIATE | CONSTRAINED
+CONTINUOUS: dict[str, Family] = LINE | HALF_LINE | INTERVALS | SKEWED
+FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | COUNTS | MULTIVARIATE | CONSTRAINED
 
 #: the constraints that rows name, of the parameters they mention
 SUPPORTS: dict[str, Callable[..., constraints.Constraint]] = {

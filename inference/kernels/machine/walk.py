@@ -24,11 +24,11 @@ from ppl.inference.choices import INDEX, SITE, STEP
 from ppl.inference.kernels.machine.coordinates import Line, Thin, lines, numbers, with_numbers
 from ppl.inference.kernels.machine.single_site import accepts
 from ppl.inference.kernels.machine.traces import Choose, Revision, Run, Site, Trace, Turns, alike
-from ppl.semantics.machine.distributions.continuous import CONTINUOUS
+from ppl.semantics.machine.distributions.line import LINE
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.paths import step_hash
 
-NORMAL = CONTINUOUS["normal"]
+NORMAL = LINE["normal"]
 #: a number of a site: the hash of the site's path, and which of its numbers
 Coordinate = tuple[int, int]
 #: shares of steps to accept: Roberts, Gelman and Gilks (1997)

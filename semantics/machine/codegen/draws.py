@@ -11,7 +11,7 @@ import math
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.machine.codegen.expressions import Expressions
-from ppl.semantics.machine.distributions.continuous import HALF_LOG_2PI
+from ppl.semantics.machine.distributions.standard import HALF_LOG_2PI
 from ppl.semantics.machine.omega import HALF, KEY, SCALE
 from ppl.semantics.machine.paths import MASK
 

@@ -7,9 +7,11 @@ from math import atan, exp, hypot, inf, log, log1p, pi, tan
 
 from ppl.semantics.machine import special
 from ppl.semantics.machine.distributions import samplers
-from ppl.semantics.machine.distributions.continuous import HALF_LOG_2PI, LOG2, inv_gamma
 from ppl.semantics.machine.distributions.family import Family, finite, positive
+from ppl.semantics.machine.distributions.half_line import inv_gamma
 from ppl.semantics.machine.distributions.standard import (
+    HALF_LOG_2PI,
+    LOG2,
     location_scale,
     moved,
     on_half_line,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, log, log1p
+from math import inf, log, log1p, pi
 from typing import Any
 
 from ppl.semantics.machine import special
 from ppl.semantics.machine.distributions.family import Family, positive
+
+LOG2 = log(2.0)
+HALF_LOG_2PI = 0.5 * log(2 * pi)
 
 
 def on_line(x: Any, *_: Any) -> bool:

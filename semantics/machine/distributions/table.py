@@ -7,16 +7,19 @@ from functools import cache
 from ppl.semantics import types as T
 from ppl.semantics.machine.distributions.combinators import COMBINATORS, Product
 from ppl.semantics.machine.distributions.constrained import CONSTRAINED
-from ppl.semantics.machine.distributions.continuous import CONTINUOUS
 from ppl.semantics.machine.distributions.counts import COUNTS
 from ppl.semantics.machine.distributions.discrete import DISCRETE
 from ppl.semantics.machine.distributions.family import Family
+from ppl.semantics.machine.distributions.half_line import HALF_LINE
+from ppl.semantics.machine.distributions.intervals import INTERVALS
+from ppl.semantics.machine.distributions.line import LINE
 from ppl.semantics.machine.distributions.multivariate import MULTIVARIATE
 from ppl.semantics.machine.distributions.skewed import SKEWED
 from ppl.semantics.signatures import PRIMITIVES
 
 JOINT: dict[str, Family] = MULTIVARIATE | CONSTRAINED
-FAMILIES: dict[str, Family] = CONTINUOUS | SKEWED | DISCRETE | COUNTS | JOINT | COMBINATORS
+CONTINUOUS: dict[str, Family] = LINE | HALF_LINE | INTERVALS | SKEWED
+FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | COUNTS | JOINT | COMBINATORS
 
 
 @cache
