@@ -1,6 +1,6 @@
 """Further continuous families: skewed ones, the hyperbolic secant, inverse chi-squares.
 
-As in `continuous`, each is a standard member in its natural coordinate, both tails accurate.
+As in `line`, each is a standard member in its natural coordinate, both tails accurate.
 """
 
 from __future__ import annotations
