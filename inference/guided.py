@@ -29,7 +29,7 @@ from ppl.inference.kernels.machine.traces import Site, Trace, named_twice
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample
 from ppl.inference.smc import uniforms_of
-from ppl.semantics.diagnostics import fail
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.machine import Execution, Suspended
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.state import Dead, Draw, Omega, State
@@ -180,11 +180,7 @@ def advance_guided(particle: Guided, source: Source, helping: Source) -> Guided:
         recorder = Recorder(helping)
         before, guide = guide, guide.resume(recorder)
         if not guide.log_weight > NEVER:
-            raise fail(
-                "E868",
-                "the guide has weight zero, so that particles would be lost which the model needs",
-                hint="a look-ahead is positive: add a little, factor log(p + 0.01)",
-            )
+            raise gives_up()
         ahead = guide.log_weight - before.log_weight
         ready = {**ready, **recorder.sites}
     following = Following(ready, source)
@@ -198,6 +194,15 @@ def advance_guided(particle: Guided, source: Source, helping: Source) -> Guided:
         {k: site for k, site in ready.items() if k not in used},
         increment,
         ahead if isinstance(run, Suspended) else 0.0,
+    )
+
+
+def gives_up() -> DiagnosticError:
+    """What to say of a guide whose look-ahead is zero."""
+    return fail(
+        "E868",
+        "the guide has weight zero, so that particles would be lost which the model needs",
+        hint="a look-ahead is positive: add a little, factor log(p + 0.01)",
     )
 
 

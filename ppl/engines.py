@@ -84,10 +84,11 @@ def on_engine(
 
 def _needs_machine(method: Any) -> bool:
     """Whether a method runs on the machine only: unless it was given a kernel that XLA runs, or
-    because it was given a guide or a correlation."""
+    because it was given a correlation, or a guide that does."""
     if name_of(method) not in MACHINE_ONLY:
+        guide = getattr(method, "guide", None)
         correlated = name_of(method) == "pmmh" and method.correlation > 0
-        return correlated or getattr(method, "guide", None) is not None
+        return correlated or (guide is not None and guide.model.engine.name == "machine")
     kernel = getattr(method, "kernel", None)
     return kernel is None or name_of(method) == "rmsmc" or not runs_on_xla(kernel)
 

@@ -122,9 +122,8 @@ def test_a_look_ahead_that_stays_in_the_weights_is_found():
 
 def test_a_guide_that_gives_particles_up_is_refused():
     with pytest.raises(DiagnosticError, match="E868"):
-        ppl.infer(
-            MODELS.hidden(ys=YS), ppl.smc(particles=20, guide=MODELS.blind(ys=YS)), progress=False
-        )
+        method = ppl.smc(particles=20, guide=MODELS.blind(ys=YS))
+        ppl.infer(MODELS.hidden(ys=YS), method, engine="machine", progress=False)
     with pytest.raises(DiagnosticError, match="E811"):
         ppl.smc(guide=MODELS.blind)
 
@@ -139,9 +138,8 @@ def test_the_optimal_proposal_keeps_its_particles():
     target, guide = MODELS.linear(ys=ys), MODELS.optimal(ys=ys)
     found, sizes = [], []
     for seed in range(12):
-        posterior = ppl.infer(
-            target, ppl.smc(particles=60, threshold=0, guide=guide), seed=seed, progress=False
-        )
+        method = ppl.smc(particles=60, threshold=0, guide=guide)
+        posterior = ppl.infer(target, method, seed=seed, engine="machine", progress=False)
         found.append(math.exp(posterior.log_evidence - known))
         sizes.append(posterior.effective_sample_size)
     plain = ppl.infer(
