@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine import table as builtins
+from ppl.semantics.machine.arrays import ShapeError, TooFew
 from ppl.semantics.machine.codegen.module import Generated, generate
 from ppl.semantics.machine.codegen.unit import Options
 from ppl.semantics.machine.limits import Exhausted
 from ppl.semantics.machine.memoise import whole
 from ppl.semantics.machine.nested import Nested
 from ppl.semantics.machine.paths import NAMED_ROOT, ROOT
-from ppl.semantics.machine.primitives import ByZero, ShapeError, TooFew
+from ppl.semantics.machine.scalars import ByZero
 from ppl.semantics.machine.state import State, burn, mark, restore
 from ppl.semantics.machine.values import BLOCK, DIRECT
 from ppl.semantics.statistics import BY_ZERO, tested

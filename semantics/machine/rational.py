@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from ppl.semantics.diagnostics import fail
-from ppl.semantics.machine import primitives
+from ppl.semantics.machine import arrays, scalars
 from ppl.semantics.machine.distributions.family import Family, Options
 
 
@@ -35,7 +35,7 @@ class Log:
             return Log(self.of * other.of)
         if other == 0:
             return self
-        if other == -primitives.inf:
+        if other == -scalars.inf:
             return Log(Fraction(0))
         raise irrational("a logarithm plus a number")
 
@@ -60,7 +60,7 @@ class Log:
     def __gt__(self, other: Any) -> bool:
         if isinstance(other, Log):
             return self.of > other.of
-        if other == -primitives.inf:
+        if other == -scalars.inf:
             return self.of > 0
         if other == 0:
             return self.of > 1
@@ -70,7 +70,7 @@ class Log:
 def fraction(x: Any) -> Any:
     """A literal as the decimal number that it is written as; infinities stay."""
     if isinstance(x, float):
-        return Fraction(repr(x)) if abs(x) < primitives.inf else x
+        return Fraction(repr(x)) if abs(x) < scalars.inf else x
     return Fraction(x)
 
 
@@ -102,14 +102,14 @@ def power(a: Any, b: Any) -> Any:
 
 def total(xs: Any) -> Any:
     out: Any = 0
-    for x in primitives.leaves(xs):
+    for x in arrays.leaves(xs):
         out = out + x
     return out
 
 
 def mean(xs: Any) -> Any:
-    n = len(primitives.leaves(xs))
-    primitives.enough("mean", n)
+    n = len(arrays.leaves(xs))
+    arrays.enough("mean", n)
     return div(total(xs), n)
 
 
@@ -120,8 +120,8 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "exp": exp,
     "to_real": Fraction,
     "score_if": lambda c: Log(Fraction(bool(c))),
-    "floordiv": lambda a, b: a // b if b else primitives.floordiv(a, b),
-    "mod": lambda a, b: a % b if b else primitives.mod(a, b),
+    "floordiv": lambda a, b: a // b if b else scalars.floordiv(a, b),
+    "mod": lambda a, b: a % b if b else scalars.mod(a, b),
 }
 WHOLE: dict[str, Callable[..., Any]] = {
     "sum": total,
@@ -144,13 +144,13 @@ def scalar(op: str) -> Callable[..., Any]:
     """The primitive in rational arithmetic."""
     if op in SCALAR:
         return SCALAR[op]
-    return primitives.SCALAR[op] if op in _KEPT else _refused(op)
+    return scalars.SCALAR[op] if op in _KEPT else _refused(op)
 
 
 @cache
 def elementwise(op: str) -> Callable[..., Any]:
     """An elementwise row on arrays."""
-    return primitives.lifted(scalar(op))
+    return arrays.lifted(scalar(op))
 
 
 class Rational(Family):

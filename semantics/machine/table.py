@@ -9,10 +9,12 @@ from statistics import NormalDist
 from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
-from ppl.semantics.machine import gaussian, memoise, nested_draws, primitives, rational, settings
+from ppl.semantics.machine import gaussian, memoise, nested_draws, rational, settings
+from ppl.semantics.machine.arrays import WHOLE, leaves
 from ppl.semantics.machine.distributions.combinators import log_prob
 from ppl.semantics.machine.distributions.family import Family
 from ppl.semantics.machine.nested import normalize
+from ppl.semantics.machine.scalars import SCALAR
 from ppl.semantics.machine.state import Dead, State, dead, keep, mark, note, refill
 from ppl.semantics.machine.values import ARGS, FAMILY, equal
 
@@ -191,9 +193,9 @@ def ode(stiff: bool) -> Callable[..., Any]:
         from scipy.integrate import solve_ivp
 
         def flow(t: float, y: Any) -> Any:
-            return primitives.leaves((rhs(t, _shaped(y.tolist(), y0)),))
+            return leaves((rhs(t, _shaped(y.tolist(), y0)),))
 
-        start = primitives.leaves((y0,))
+        start = leaves((y0,))
         method = "LSODA" if stiff else "DOP853"
         found = solve_ivp(
             flow, (t0, ts[-1]), start, method=method, t_eval=list(ts), rtol=rtol, atol=atol
@@ -278,9 +280,9 @@ _COMMON: dict[str, Any] = {
 def table(*, is_rational: bool, settable: bool = False) -> dict[str, Any]:
     """Every name, in floating point or in rational arithmetic; in code whose names may be set, runs
     of weight zero may go on."""
-    out = {**primitives.SCALAR, **primitives.WHOLE, **_COMMON}
+    out = {**SCALAR, **WHOLE, **_COMMON}
     if is_rational:
-        out |= {op: rational.scalar(op) for op in primitives.SCALAR} | rational.WHOLE
+        out |= {op: rational.scalar(op) for op in SCALAR} | rational.WHOLE
     if settable:
         out["dead"] = settings.dead
     return {f"q_{name}": f for name, f in out.items()}

@@ -9,8 +9,8 @@ from ppl.semantics import types as T
 from ppl.semantics.analysis.forms import iid_loop
 from ppl.semantics.machine.codegen.unit import Unit
 from ppl.semantics.machine.distributions import family_of
-from ppl.semantics.machine.primitives import SCALAR
 from ppl.semantics.machine.rational import fraction, rational_family
+from ppl.semantics.machine.scalars import SCALAR
 from ppl.semantics.machine.values import holds_data, sorted_fields
 from ppl.semantics.signatures import MAP_ROWS, PRIMITIVES, Distribution
 

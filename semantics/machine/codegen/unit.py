@@ -16,7 +16,7 @@ from ppl.semantics.analysis import recursive_functions
 from ppl.semantics.analysis.effects import Effects, main_block
 from ppl.semantics.analysis.forms import RunCall, fused_calls, run_body, walk
 from ppl.semantics.diagnostics import Span
-from ppl.semantics.machine import primitives, rational
+from ppl.semantics.machine import arrays, rational
 from ppl.semantics.machine.codegen.names import Names
 from ppl.semantics.machine.values import Constructors
 
@@ -221,4 +221,4 @@ class Unit:
 
     def lifted(self, op: str) -> Callable[..., Any]:
         """An elementwise primitive on arrays."""
-        return rational.elementwise(op) if self.options.rational else primitives.elementwise(op)
+        return rational.elementwise(op) if self.options.rational else arrays.elementwise(op)
