@@ -5,9 +5,10 @@ So Hypothesis shrinks programs towards small ones. Nothing is ever rejected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -15,6 +16,10 @@ from ppl.verify.finite_types import Type
 
 Text = Callable[[], str]
 PRIMES = (7, 5, 11, 13, 3, 17, 19, 23)
+#: of the numbers that a program is given instead
+WHOLES = (13, 23, 11, 29, 17, 19)
+#: the name of the probabilities that are data
+NUMBERS = "p"
 
 
 class _Unit(st.SearchStrategy):
@@ -54,6 +59,9 @@ class Choices:
         self.protected: frozenset[str] = frozenset()
         #: whether a top-level function other than the model is being made
         self.top_level = False
+        #: whether probabilities are data; those that are, as parts of a whole
+        self.lifting = False
+        self.lifted: list[tuple[int, ...]] = []
 
     # -- choices
 
@@ -106,4 +114,31 @@ class Choices:
 
     def fraction(self) -> str:
         prime = self.prime()
-        return f"{self.integer(1, prime - 1)}/{prime}"
+        part = self.integer(1, prime - 1)
+        return self.shares(part, prime - part)[0]
+
+    def shares(self, *parts: int) -> list[str]:
+        """Positive parts, as shares of the whole: fractions, or the data that they are."""
+        if not self.lifting:
+            return [f"{part}/{sum(parts)}" for part in parts]
+        at = len(numbers(self.lifted))
+        self.lifted.append(parts)
+        if len(parts) == 2:
+            return [f"{NUMBERS}[{at}]", f"1 - {NUMBERS}[{at}]"]
+        return [f"{NUMBERS}[{at + i}]" for i in range(len(parts))]
+
+
+def numbers(groups: Sequence[tuple[int, ...]]) -> list[float]:
+    """The shares of all the parts, in order; of two parts the first."""
+    shown = ((sum(parts), parts[:1] if len(parts) == 2 else parts) for parts in groups)
+    return [part / whole for whole, parts in shown for part in parts]
+
+
+def other_numbers(groups: Sequence[tuple[int, ...]], k: int) -> tuple[tuple[int, ...], ...]:
+    """As many parts of other primes. Seeded: the kth of them are always the same."""
+    chance, out = Random(repr((groups, k))), []
+    for i, parts in enumerate(groups):
+        whole = WHOLES[(i + k) % len(WHOLES)]
+        ends = [0, *sorted(chance.sample(range(1, whole), len(parts) - 1)), whole]
+        out.append(tuple(b - a for a, b in pairwise(ends)))
+    return tuple(out)

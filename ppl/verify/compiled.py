@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -105,19 +106,9 @@ def enumerated(
         TooMany, Reused: as of subjects on the machine. DiagnosticError: E742, E807, E708.
     """
     target = model.target.sampler
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def once(data: Any, omega: Any) -> Any:
-        out = checked(run(Lanes(target.bound, data), Guarded.of(omega)))
-        n = out.log_weights.shape[0]
-        shapes.clear()
-        shapes.update({k: v.shape[1:] for k, v in out.values.items()})
-        flat = [jnp.reshape(v, (n, -1)).astype(float) for v in out.values.values()]
-        rows = jnp.concatenate(flat, axis=1) if flat else jnp.zeros((n, 0))
-        return (out.log_weights, rows), out.omega.tape
-
     with precision(None):
-        enumerator = Enumerator(once, length=32, batches=(1024,), quick=True)
+        sizes = tuple(jnp.shape(x) for x in jax.tree.leaves(target.data))
+        enumerator, shapes = _enumerator(run, target.bound, sizes)
         try:
             expected = enumerator.expected(target.data)
         except Twice as twice:
@@ -135,6 +126,26 @@ def enumerated(
     if all(name.startswith(RESULT) for name in shapes):  # results alone
         keys = [Atom(None, key.result) for key in keys]
     return list(zip(keys, found.values(), strict=True))
+
+
+@lru_cache(maxsize=8)
+def _enumerator(
+    run: Callable[[Lanes, Any], Any], bound: Bound, sizes: tuple[tuple[int, ...], ...]
+) -> tuple[Enumerator, dict[str, tuple[int, ...]]]:
+    """Of a subject on a program with data of these sizes, and the shapes of what comes out, known
+    once it has been traced."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def once(data: Any, omega: Any) -> Any:
+        out = checked(run(Lanes(bound, data), Guarded.of(omega)))
+        n = out.log_weights.shape[0]
+        shapes.clear()
+        shapes.update({k: v.shape[1:] for k, v in out.values.items()})
+        flat = [jnp.reshape(v, (n, -1)).astype(float) for v in out.values.values()]
+        rows = jnp.concatenate(flat, axis=1) if flat else jnp.zeros((n, 0))
+        return (out.log_weights, rows), out.omega.tape
+
+    return Enumerator(once, length=32, batches=(1024,), quick=True), shapes
 
 
 def checked(out: Any) -> Runs:

@@ -19,13 +19,14 @@ class Laws(Terms):
         for k in range(positive - 1, 0, -1):
             numerators.append(self.integer(1, left - k))
             left -= numerators[-1]
-        parts = [f"{m}/{prime}" for m in (*numerators, left)]
         if positive in (2, 3) and size > 0 and self.flip(3):
             p = operand(self.expr(Prob(), env, 0))
             rest = self.prime()
             share = self.integer(1, rest - 1)
-            shares = [f" * ({share}/{rest})", f" * ({rest - share}/{rest})"]
-            parts = [p, *(f"(1 - {p}){x}" for x in (shares if positive == 3 else [""]))]
+            both = [f" * ({x})" for x in self.shares(share, rest - share)]
+            parts = [p, *(f"(1 - {p}){x}" for x in (both if positive == 3 else [""]))]
+        else:
+            parts = self.shares(*numerators, left)
         if zero:
             parts.insert(self.integer(0, positive), "0")
         return f"[{', '.join(parts)}]"

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from ppl.verify.blocks import Blocks
-from ppl.verify.choices import Env
+from ppl.verify.choices import NUMBERS, Env, numbers, other_numbers
 from ppl.verify.finite_types import (
     Array,
     Bool,
@@ -54,17 +54,25 @@ MACHINE_FEATURES = frozenset({"mem", "recursion", "match", "chosen_arrays", "gro
 class Program:
     """A finite program: its text, which model of it to run, on what data.
 
-    `paths` bounds the number of runs with different draws. The evidence is positive.
+    `paths` bounds the number of runs with different draws. The evidence is positive. `parts`: of
+    the probabilities that are data, each group the parts of a whole.
     """
 
     source: str
     model: str
     data: Mapping[str, Any] = field(default_factory=dict)
     paths: int = 1
+    parts: tuple[tuple[int, ...], ...] = ()
 
     def __repr__(self) -> str:
         data = f"# data: {json.dumps(dict(self.data))}\n" if self.data else ""
         return f"\n{data}{self.source}"
+
+    def again(self, k: int) -> Program:
+        """The same text with other probabilities, as far as they are data: of these programs, the
+        kth. What is compiled for a text is compiled for all of them."""
+        parts = other_numbers(self.parts, k)
+        return replace(self, data={**self.data, NUMBERS: numbers(parts)}, parts=parts)
 
 
 @st.composite
@@ -75,11 +83,14 @@ def programs(
     paths: int = 2_000,
     size: int = 2,
     stages: int = 0,
+    lifted: bool = False,
 ) -> Program:
     """Programs with at most `paths` paths, in which terms nest about `size` deep.
 
     `features` says what may occur: see FEATURES and MACHINE_FEATURES. `stages`: how many choices
     and scores in turn there are at least in the main block, for what works at suspension points.
+    `lifted`: the probabilities that the model writes down are data, so that there are more programs
+    of the same text: see `Program.again`.
 
     Raises:
         ValueError: for a feature that does not exist, or fewer than 3 paths.
@@ -89,13 +100,13 @@ def programs(
         raise ValueError(f"no such features: {', '.join(sorted(unknown))}")
     if paths < 3:
         raise ValueError("a program that is not degenerate has at least 3 paths")
-    return _Module(draw, frozenset(features)).program(size, paths, stages)
+    return _Module(draw, frozenset(features)).program(size, paths, stages, lifted)
 
 
 class _Module(Blocks):
     """Generation of functions and the model."""
 
-    def program(self, size: int, paths: int, stages: int) -> Program:
+    def program(self, size: int, paths: int, stages: int, lifted: bool) -> Program:
         self.items: list[str] = []
         self.data: dict[str, Any] = {}
         self.declared: list[str] = []
@@ -106,9 +117,14 @@ class _Module(Blocks):
             self.repeat(1, lambda: self.add_recursion(size))
         if self.on("data"):
             self.repeat(2, self.add_data)
+        self.lifting = lifted
         body, used = self.model(self.globals, size, paths, stages)
+        if lifted:
+            self.declared.append(f"{NUMBERS}: [prob]")
+            self.data[NUMBERS] = numbers(self.lifted)
         self.items.append(f"model main({', '.join(self.declared)}) {body}")
-        return Program("\n".join(self.items) + "\n", "main", self.data, used)
+        source = "\n".join(self.items) + "\n"
+        return Program(source, "main", self.data, used, tuple(self.lifted))
 
     def add(self, name: str, t: Type) -> None:
         """A global name; it is never shadowed."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import ppl
@@ -112,11 +112,11 @@ class Runnable:
             text = program.model._compiled.function(program.model.name).span.source.text
             return Runnable(program, text.strip("\n"))
         if isinstance(program, str):
-            models = list(ppl.compile(program))
+            models = list(compiled(program))
             if models:
                 return Runnable(models[-1](), program.strip("\n"))
         elif hasattr(program, "source") and hasattr(program, "model"):
-            target = ppl.compile(program.source)[program.model](**program.data)
+            target = compiled(program.source)[program.model](**program.data)
             return Runnable(target, repr(program).strip("\n"))
         raise fail(
             "E745",
@@ -153,6 +153,10 @@ class Runnable:
     @cached_property
     def program(self) -> ir.Program:
         return self.target.sampler.program
+
+
+#: programs of one text share what is compiled for it
+compiled = lru_cache(maxsize=32)(ppl.compile)
 
 
 def _shown(program: Any) -> str:

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -76,8 +77,9 @@ class Searched:
     sizes: dict[int, int] = field(default_factory=dict)
     not_covered: dict[str, int] = field(default_factory=dict)
     failure: Failure | None = None
-    #: those that were decided
+    #: those that were decided, and their texts, each with what was drawn with it
     keys: set[str] = field(default_factory=set, repr=False)
+    texts: set[str] = field(default_factory=set, repr=False)
 
     @property
     def programs(self) -> int:
@@ -91,7 +93,7 @@ class Searched:
             return "FAIL"
         return "PASS" if self.programs else "INCONCLUSIVE"
 
-    def count(self, key: str, verdict: Verdict) -> None:
+    def count(self, key: str, verdict: Verdict, text: str = "") -> None:
         """One more program."""
         report = verdict.report
         self.paths += report.paths
@@ -100,6 +102,7 @@ class Searched:
             self.why = self.why or verdict.why
             return
         self.keys.add(key)
+        self.texts.add(text or key)
         self.levels[report.level] = self.levels.get(report.level, 0) + 1
         self.effect = max(self.effect, verdict.smallest_effect or 0.0)
         if report.size is not None:
@@ -123,20 +126,25 @@ def search(
     shrink: float = SHRINK,
     stop: float = float("inf"),
     progress: Callable[[Searched], None] | None = None,
+    variants: int = 1,
     **strategy: Any,
 ) -> Searched:
     """Whether `make(program, **sizes)` keeps the contract on that many distinct programs.
 
     name: of the subject; with the epoch it makes the seed. sizes: values to draw from, the simplest
-    first. alpha, trials: of random trials, where the level makes them: the probability at most with
-    which any program fails of which the law is kept. shrink: seconds for making a failure smaller.
-    stop: seconds after which no more programs are tried. strategy: arguments of `programs`.
+    first. variants: programs of one text, which differ in their probabilities: these are data, so
+    that a subject is made, and compiled, once for all of them. alpha, trials: of random trials,
+    where the level makes them: the probability at most with which any program fails of which the
+    law is kept. shrink: seconds for making a failure smaller. stop: seconds after which no more
+    programs are tried. strategy: arguments of `programs`.
     """
     cases = st.tuples(
         st.fixed_dictionaries({k: st.sampled_from(list(v)) for k, v in (sizes or {}).items()}),
-        programs(**strategy),
+        programs(lifted=variants > 1, **strategy),
     )
-    run = _Run(make, contract, limit, level, examples, alpha, trials, shrink, stop, progress)
+    run = _Run(
+        make, contract, limit, level, examples, alpha, trials, shrink, stop, progress, variants
+    )
     for k in range(ROUNDS):
         if run.enough or not run.round(cases, seed_of(name, contract, strategy, epoch, k)):
             break
@@ -149,6 +157,7 @@ def joined(parts: Sequence[Searched]) -> Searched:
     out = Searched()
     for part in parts:
         out.keys |= part.keys
+        out.texts |= part.texts
         out.undecided += part.undecided
         out.paths += part.paths
         out.seconds += part.seconds
@@ -187,10 +196,12 @@ class _Run:
         shrink: float,
         stop: float,
         progress: Callable[[Searched], None] | None,
+        variants: int,
     ):
         self.make, self.contract, self.limit, self.level = make, contract, limit, level
         self.alpha, self.trials = alpha, trials
         self.examples, self.shrink, self.stop, self.progress = examples, shrink, stop, progress
+        self.variants = variants
         self.found, self.began = Searched(), time.perf_counter()
         self.verdicts: dict[str, Verdict] = {}
         #: the last failure that was run; of Hypothesis's final run, the smallest
@@ -209,7 +220,7 @@ class _Run:
     def round(self, cases: st.SearchStrategy[Any], seed: int) -> bool:
         """Some more programs. Whether to go on."""
         phases = [Phase.generate, *([Phase.shrink] if self.shrink > 0 else [])]
-        wanted = max(10, self.examples - self.found.programs)
+        wanted = max(10, -(-(self.examples - self.found.programs) // self.variants))
         run = settings(_SETTINGS, max_examples=wanted, phases=phases)(
             seeded(seed)(given(cases)(self.one))
         )
@@ -225,16 +236,22 @@ class _Run:
 
     def one(self, case: Any) -> None:
         sizes, program = case
-        key = repr(program) + json.dumps(sizes, default=repr, sort_keys=True)
+        subject = cache(lambda: self.make(program, **sizes))
+        for k in range(self.variants):
+            self.variant(program.again(k) if k else program, sizes, subject)
+
+    def variant(self, program: Any, sizes: Mapping[str, Any], subject: Callable[[], Any]) -> None:
+        drawn = json.dumps(sizes, default=repr, sort_keys=True)
+        key, text = repr(program) + drawn, program.source + drawn
         verdict = self.verdicts.get(key)
         if verdict is None:
             if self.first is None and self.enough:
                 return
             if self.first is not None and self.passed - self.first[0] > self.shrink:
                 return  # what has failed so far is small enough
-            verdict = self.verdicts[key] = self.decide(program, sizes)
+            verdict = self.verdicts[key] = self.decide(program, subject)
             if self.first is None:
-                self.found.count(key, verdict)
+                self.found.count(key, verdict, text)
                 if self.progress is not None:
                     self.progress(self.found)
         if verdict.outcome == "FAIL":
@@ -243,13 +260,12 @@ class _Run:
             self.last = verdict, sizes
             raise _Stop
 
-    def decide(self, program: Any, sizes: Mapping[str, Any]) -> Verdict:
+    def decide(self, program: Any, subject: Callable[[], Any]) -> Verdict:
         # again, a program would have a smaller share
         plan = Plan(alpha=share(self.alpha, len(self.verdicts)) ** 0.5, trials=self.trials)
         try:
-            subject = self.make(program, **sizes)
             return check(
-                subject, program, self.contract, limit=self.limit, level=self.level, plan=plan
+                subject(), program, self.contract, limit=self.limit, level=self.level, plan=plan
             )
         except DiagnosticError as error:
             error.add_note(f"on the program\n{program!r}")

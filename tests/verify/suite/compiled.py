@@ -56,17 +56,16 @@ def smc(program: Any, scheme: SchemeName, threshold: float) -> Compiled:
 
 def paths(program: Any) -> Enumeration:
     """Every path of the compiled program, equal executions merged: what `exact` does."""
+    names: list[str] = []
+
+    def observe(result: Any, state: Any) -> Any:
+        found = values_of(result, state, 1)
+        names[:] = found
+        return [Arr(x[0]) for x in found.values()]
 
     def run(model: Runnable) -> Any:
         target = model.target
         executions = model.law(10_000).executions
-        names: list[str] = []
-
-        def observe(result: Any, state: Any) -> Any:
-            found = values_of(result, state, 1)
-            names[:] = found
-            return [Arr(x[0]) for x in found.values()]
-
         with precision():
             found = enumerate_paths(target.bound, target.data, Exact(), observe=observe)
         columns = Columns({k: v.event_shape for k, v in zip(names, found.values, strict=True)})

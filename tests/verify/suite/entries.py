@@ -28,7 +28,7 @@ TRACES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 12, "size"
 @dataclass(frozen=True)
 class Entry:
     """make(program, **sizes) -> subject. sizes: settings that are drawn with each program. limit:
-    paths of one check."""
+    paths of one check. variants: programs of one text, for which a subject is made once."""
 
     name: str
     make: Callable[..., Any]
@@ -36,10 +36,11 @@ class Entry:
     programs: Programs
     sizes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     limit: int = 1_500
+    variants: int = 4
 
     def run(self, examples: int, *, epoch: int = 0, **more: Any) -> Searched:
         """The check on that many programs."""
         return search(
             self.name, self.make, self.contract, examples=examples, limit=self.limit,
-            sizes=self.sizes, epoch=epoch, **{**self.programs, **more},
+            sizes=self.sizes, epoch=epoch, **{"variants": self.variants, **self.programs, **more},
         )  # fmt: skip

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ppl import kernels
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.machine.program import Program
@@ -53,8 +55,6 @@ def scheme(name: SchemeName) -> Callable[..., Resampler]:
 
     def make(program: Any) -> Resampler:
         def run(log_weights: Any, omega: Any) -> Any:
-            import numpy as np
-
             def uniforms(n: int, edges: Any, where: Any) -> Any:
                 rows = np.asarray(edges())
                 return np.array([uniform(omega, ("u", k), rows[k].tolist()) for k in range(n)])
@@ -119,8 +119,9 @@ def oracle(program: Any) -> Enumeration:
     the law that all else is compared with."""
 
     def run(model: Runnable) -> Any:
-        module = parse(Source("generated.ppl", program.source))
-        law = rational.law(module, program.model, program.data)
+        module = parse(Source("generated.ppl", model.source))
+        values = {k: np.asarray(v).tolist() for k, v in model.target.values.items()}
+        law = rational.law(module, model.target.model.name, values)
         out: dict[Any, float] = defaultdict(float)
         for result, mass in law.results.items():
             out[plain(result)] += float(mass)

@@ -36,8 +36,9 @@ STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dir
 PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
 
 MACHINE = (
-    Entry("the law itself", machine.oracle, Enumerates(), ANY),
-    Entry("exact", machine.paths, Enumerates(), ANY),
+    # the oracle works with fractions: numbers that are data are none
+    Entry("the law itself", machine.oracle, Enumerates(), ANY, variants=1),
+    Entry("exact", machine.paths, Enumerates(), ANY, variants=1),
     Entry("given", machine.given, Enumerates(), NAMED),
     Entry("do", machine.do, Enumerates(), NAMED),
     *(Entry(f"pass {name}", make, Measure(), ANY) for name, make in PASS.items()),
