@@ -66,9 +66,11 @@ def run_exact(
     try:
         shapes = bound.options(data)
     except DiagnosticError as error:
+        if bound.late:
+            raise
         return _few_paths(bound, data, settings, observe, error)
     paths = math.prod(float(s[-1]) ** math.prod(s[:-1]) for s in shapes.values())
-    if paths <= settings.paths:
+    if paths <= settings.paths and not bound.late:
         return enumerate_paths(bound, data, settings, observe=observe)
     log_z, marginals = _sums(bound)(data, {k: np.zeros(s) for k, s in shapes.items()})
     if not log_z > -np.inf:

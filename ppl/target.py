@@ -21,7 +21,7 @@ from ppl.interventions import (
     setting_unrun,
 )
 from ppl.semantics.analysis.binders import binders
-from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
 from ppl.settings import Setting, check_kinds, for_machine, shown, together
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ppl.semantics.density import Density
     from ppl.semantics.machine import Machine
     from ppl.semantics.machine.limits import Budget
+    from ppl.semantics.passes.rao_blackwellize import Collapsed
     from ppl.semantics.xla.program import Bound
 
 #: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
@@ -46,6 +47,7 @@ class Target:
     sampling: whether holes in the data are drawn from the distributions that they are observed
         under, as methods that draw need it, rather than from Lebesgue measure.
     budget: limits of runs on the machine.
+    collapsing: the sites to be integrated out, all that can be if it is empty; None: no site.
     """
 
     model: Model
@@ -54,6 +56,7 @@ class Target:
     settings: tuple[Setting, ...] = field(default=(), repr=False)
     sampling: bool = field(default=False, repr=False)
     budget: Budget | None = field(default=None, repr=False)
+    collapsing: tuple[str, ...] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -62,7 +65,8 @@ class Target:
 
     def __reduce__(self) -> Any:
         """Pickled as model and data; a budget that is being used up stays behind."""
-        return Target, (self.model, self.values, self.warnings, self.settings, self.sampling)
+        about = self.model, self.values, self.warnings, self.settings, self.sampling
+        return Target, (*about, None, self.collapsing)
 
     def do(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Target:
         """The target in which names have these values whatever was drawn before: interventions.
@@ -108,12 +112,35 @@ class Target:
 
         return tuple(one(k, v) for k, v in values.items())
 
+    def rao_blackwellize(self, *sites: str) -> Target:
+        """The same measure, with sites that are conjugate given the rest integrated out: those
+        named, or all that can be. They are drawn from their law given everything else.
+
+        Raises:
+            DiagnosticError: E880, there is no such site, or none is conjugate; E881, a use of the
+                site is not.
+        """
+        for name in sites:
+            if not isinstance(name, str):
+                raise fail("E880", f"sites are integrated out by name, and {name!r} is none")
+        target = replace(self, collapsing=sites)
+        found = target.collapsed
+        if found is not None and not found.sites:
+            raise fail(
+                "E880",
+                f"no site of `{self.name}` can be integrated out",
+                notes=[Note(f"`{name}`: {why.why}", why.span) for name, why in found.kept[:4]],
+                hint="sites are conjugate to observations of few families: `ppl explain E881`",
+            )
+        return target
+
     @cached_property
     def names(self) -> Mapping[str, Named]:
         """The names that can be set, by path."""
         from ppl.semantics.precision import precision
 
-        bare = self if not self.settings else replace(self, settings=())
+        edited = self.settings or self.collapsing is not None
+        bare = replace(self, settings=(), collapsing=None) if edited else self
         with precision():
             return self.model.variants.outline(*bare._split)
 
@@ -162,9 +189,28 @@ class Target:
         Raises:
             DiagnosticError: E850 to E854, it cannot be drawn.
         """
+        found = self.collapsed
+        return self.filled if found is None else found.program
+
+    @cached_property
+    def filled(self) -> ir.Program:
+        """It, with every site drawn where the model draws it."""
         return self.model.variants.filling(
             self.model.program, self.holes, self.values, sampling=self.sampling
         )
+
+    @cached_property
+    def collapsed(self) -> Collapsed | None:
+        """The program with sites integrated out, if any are to be."""
+        if self.collapsing is None:
+            return None
+        paths = frozenset(s.path for s in self.settings)
+        return self.model.variants.collapsed(self.filled, self.collapsing, paths)
+
+    @property
+    def itself(self) -> Target:
+        """The target without what was said about how to run it."""
+        return replace(self, sampling=False, budget=None, collapsing=None)
 
     @property
     def machine(self) -> Machine:
@@ -197,7 +243,8 @@ class Target:
         with precision():
             static, data = split_static(self.plain, types, static_params(program))
             fixed, values = as_data(together(self.settings))
-        return self.model.variants.bound(program, static, fixed), data | values
+        late = frozenset() if self.collapsed is None else self.collapsed.late
+        return self.model.variants.bound(program, static, fixed, late), data | values
 
     @property
     def bound(self) -> Bound:

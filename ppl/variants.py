@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ppl.interventions import Named
     from ppl.semantics import ir
     from ppl.semantics.machine import Machine
+    from ppl.semantics.passes.rao_blackwellize import Collapsed
     from ppl.semantics.xla.fixed import Fixed
     from ppl.semantics.xla.program import Bound
 
@@ -26,6 +27,7 @@ class Variants:
         self._outlines: dict[Any, Mapping[str, Named]] = {}
         self._with_holes: dict[Any, ir.Program] = {}
         self._machines: dict[int, Machine] = {}
+        self._collapsed: dict[Any, tuple[ir.Program, Collapsed]] = {}
 
     def machine(self, program: ir.Program) -> Machine:
         """The program on the machine."""
@@ -40,6 +42,7 @@ class Variants:
         program: ir.Program,
         static: tuple[tuple[str, Any], ...],
         fixed: tuple[Fixed, ...] = (),
+        late: frozenset[str] = frozenset(),
     ) -> Bound:
         """The program on XLA with the values that are part of its code."""
         from ppl.semantics.xla.data import fingerprint
@@ -47,7 +50,7 @@ class Variants:
 
         key = id(program), tuple((name, fingerprint(v)) for name, v in static), fixed
         if key not in self._bounds:  # what is bound keeps its program
-            self._bounds[key] = Bound(program, static, fixed)
+            self._bounds[key] = Bound(program, static, fixed, late)
         return self._bounds[key]
 
     def filling(
@@ -66,6 +69,18 @@ class Variants:
         if key not in self._with_holes:
             self._with_holes[key] = program_for(program, holes, sizes, sampling=sampling)
         return self._with_holes[key]
+
+    def collapsed(
+        self, program: ir.Program, sites: tuple[str, ...], fixed: frozenset[str]
+    ) -> Collapsed:
+        """The program with sites integrated out, all that can be if none are named."""
+        from ppl.semantics.passes.rao_blackwellize import rao_blackwellized
+
+        key = id(program), sites, fixed
+        if key not in self._collapsed:  # together with the program, so that its id stays its own
+            found = rao_blackwellized(program, sites or None, fixed=sorted(fixed))
+            self._collapsed[key] = program, found
+        return self._collapsed[key][1]
 
     def outline(self, bound: Bound, data: Mapping[str, Any]) -> Mapping[str, Named]:
         """The names of the program with data of these sizes."""

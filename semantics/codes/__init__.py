@@ -7,6 +7,7 @@ E5xx effects and sites · E6xx data · E7xx running · E8xx inference · W… wa
 from __future__ import annotations
 
 from ppl.semantics.codes import (
+    conjugacy,
     data,
     distributions,
     edits,
@@ -39,6 +40,7 @@ _FAMILIES = (
     verification,
     methods,
     kernels,
+    conjugacy,
     machine,
     edits,
     results,

@@ -15,18 +15,23 @@ from ppl.semantics.passes.core import Contract, Pass
 from ppl.semantics.passes.dead_draws import DEAD_DRAWS
 from ppl.semantics.passes.hoist import HOIST
 from ppl.semantics.passes.inline import INLINE
+from ppl.semantics.passes.rao_blackwellize import RAO_BLACKWELLIZE
 from ppl.semantics.passes.simplify import SIMPLIFY
 
-__all__ = ["PASSES", "Contract", "Pass", "run_passes"]
+__all__ = ["PASSES", "PIPELINE", "Contract", "Pass", "run_passes"]
 
-#: every pass by name, in the order in which the pipeline runs them
-PASSES: Mapping[str, Pass] = {p.name: p for p in (INLINE, SIMPLIFY, DEAD_DRAWS, CONTRACT, HOIST)}
+#: in the order in which the pipeline runs them
+_PIPELINE = (INLINE, SIMPLIFY, DEAD_DRAWS, CONTRACT, HOIST)
+PIPELINE = tuple(p.name for p in _PIPELINE)
+#: every pass by name; those besides the pipeline's are run where they are asked for
+PASSES: Mapping[str, Pass] = {p.name: p for p in (*_PIPELINE, RAO_BLACKWELLIZE)}
 
 
 def run_passes(
     program: ir.Program, *, until: str | None = None, only: tuple[str, ...] | None = None
 ) -> ir.Program:
-    """The program after the pipeline, or after its passes up to and with `until`.
+    """The program after the pipeline, or after its passes up to and with `until` (after `until`
+    alone, if that is not one of its passes).
 
     With `only`, after those passes alone, in the order given. The verifier runs after each.
 
@@ -34,7 +39,7 @@ def run_passes(
         KeyError: no pass of that name.
         DiagnosticError: E081, a pass broke a rule of the IR.
     """
-    names = tuple(PASSES) if only is None else only
+    names = PIPELINE if only is None else only
     if until is not None:
         names = names[: names.index(until) + 1] if until in names else (PASSES[until].name,)
     for name in names:

@@ -22,6 +22,7 @@ from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, spread
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.fixed import Fixed, values_of
 from ppl.semantics.xla.guided import Guided, follow, propose
+from ppl.semantics.xla.late import Late
 from ppl.semantics.xla.points import Front, Policy
 from ppl.semantics.xla.recursion import Tails, tails
 from ppl.semantics.xla.run import run, run_measure, unbounded
@@ -75,6 +76,7 @@ def particles(n: int) -> Axis:
 class Bound:
     """A program and the values of its parameters that are part of the code (sizes, texts).
 
+    late: the names of draws that no score depends on, which are no coordinates of the density.
     rooms: how many steps to record of loops without a bound, by path, where not the usual number.
     limit: the number of steps after which such a loop is given up.
 
@@ -85,6 +87,7 @@ class Bound:
     static: tuple[tuple[str, Any], ...] = ()
     #: the paths that are set from outside; their values are among the data
     fixed: tuple[Fixed, ...] = ()
+    late: frozenset[str] = frozenset()
     rooms: tuple[tuple[Path, int], ...] = ()
     limit: int = 1_000_000
     _larger: dict[Any, Bound] = field(default_factory=dict, repr=False)
@@ -164,7 +167,7 @@ class Bound:
         env = {**dict(self.static), **_in_this_precision(dict(data))}
         scope = Scope(
             self.program,
-            rule,
+            Late(self.late, rule) if self.late else rule,
             axes=axes,
             given=_in_this_precision(dict(given or {})) | values_of(self.fixed, env),
             fixed={f.path: f for f in self.fixed},

@@ -13,7 +13,7 @@ import pytest
 
 import ppl
 from ppl.semantics import ir
-from ppl.semantics.passes import PASSES, run_passes
+from ppl.semantics.passes import PIPELINE, run_passes
 
 PROGRAMS = {
     "calls, closures, branches and loops": (
@@ -110,10 +110,10 @@ def test_the_law_is_kept_exactly(name: str):
 
 
 def test_the_programs_give_every_pass_something_to_do():
-    idle = set(PASSES)
+    idle = set(PIPELINE)
     for source, _ in PROGRAMS.values():
         program = ppl.compile(source)["m"].program
-        for name in PASSES:
+        for name in PIPELINE:
             after = run_passes(program, only=(name,))
             if after != program:
                 idle.discard(name)

@@ -1,0 +1,1 @@
+"""Sites that are conjugate given the rest, integrated out: families, linear forms, the pass."""

@@ -1,0 +1,146 @@
+"""One conjugate site of a block integrated out, and drawn where everything else is known.
+
+By Bayes' theorem prior times likelihood is evidence times posterior, at any value of the site: so
+
+    x ~ prior; rest(x)    is    score prior(x*) rest(x*) / posterior(x*); x ~ posterior
+
+for one x*, whatever it is (Chib, Marginal likelihood from the Gibbs output, JASA 90, 1995). We take
+the posterior's mean, where nothing cancels. The observations stay as they are, at x*; what the site
+is used for besides comes after its draw:
+
+    x ~ normal(m, s)                  stats = …                      # of the observations
+    let z = x + 1                     x* = posterior mean
+    observe y ~ normal(x, 2)    =>    observe x* ~ normal(m, s)
+    return {x, z}                     score -log posterior(x*)
+                                      observe y ~ normal(x*, 2)
+                                      x ~ posterior
+                                      let z = x + 1
+                                      return {x, z}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.holes import bind, returned
+from ppl.semantics.ir_map import block, map_children
+from ppl.semantics.ir_names import Fresh, freshen
+from ppl.semantics.passes.conjugacy.build import as_type, op
+from ppl.semantics.passes.conjugacy.families import STATISTICS, minus_log_density
+from ppl.semantics.passes.conjugacy.linear import WHOLE, Broken, Form, Linear
+from ppl.semantics.passes.conjugacy.sites import Site
+from ppl.semantics.passes.conjugacy.statistics import Collector, totals
+from ppl.semantics.passes.conjugacy.uses import Path, draws, uses
+
+
+@dataclass(frozen=True)
+class Reversed:
+    """late: the paths of what is drawn when everything else is known. value: whether the block's
+    result depends on it. touched: the statements that the site has to do with. observed: whether
+    any score depends on it."""
+
+    block: ir.Comp
+    late: frozenset[Path]
+    value: bool
+    touched: tuple[ir.Comp, ...]
+    observed: bool
+
+
+def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reversed:
+    """The block, which runs at a path, with the site that its binding `at` draws integrated out.
+
+    Contract `Measure`. Raises Broken: a use of the site is not conjugate.
+    """
+    before, own, after = c.binds[:at], c.binds[at], c.binds[at + 1 :]
+    names = frozenset((own.name,))
+    clean: list[ir.Bind] = []
+    pure: list[ir.Bind] = []
+    observing: list[ir.Bind] = []
+    late: list[ir.Bind] = []
+    for b in after:
+        found = uses(b.comp, names)
+        if found.scored is not None:
+            if found.value:
+                raise Broken("a value that depends on it is made and scored together", b.comp.span)
+            observing.append(b)
+        elif not found.value:
+            clean.append(b)
+        else:
+            names |= {b.name}
+            (late if b.comp.effectful else pure).append(b)
+            if not b.comp.effectful:
+                late.append(b)
+    for b in observing:
+        for other in (*clean, *pure, *observing):
+            if b.name in other.comp.free:
+                raise Broken("it is observed in a statement whose value is used", other.comp.span)
+    ends = uses(c.result, names)
+    if ends.scored is not None:
+        raise Broken("it is scored at the end of a block", ends.scored.span)
+
+    out = [*before, *clean]
+    hyper = site.hyper(fresh, out)
+    mean = as_type(site.family.mean(hyper), site.type)
+    reference = bind(out, fresh.name(site.name), returned(mean))
+    reading = ir.Block(T.UNIT, (*pure, *observing), returned(ir.Lit(T.UNIT, None)))
+    form = Linear("itself", at=None if site.size is None else WHOLE)
+    copy = freshen(reading, fresh, {site.name: reference.name})
+    forms: dict[str, Form] = {reference.name: form}
+    for b in late:
+        if b.comp.effectful:
+            why = f"what is drawn from it is scored, in `{'/'.join(next(draws(b.comp, path)))}`"
+            forms[b.name] = Broken(why, b.comp.span)
+    collector = Collector(site.family, fresh)
+    parts = collector.comp(copy, forms, out)
+    sums = totals(parts, STATISTICS[site.family.prior], site.size, fresh, out)
+    posterior = tuple(
+        bind(out, fresh.name("posterior"), returned(v)) for v in site.family.posterior(hyper, sums)
+    )
+    here = as_type(site.family.mean(posterior), site.type)
+    star = bind(out, site.name, returned(here))
+    dist = op(site.family.prior, *hyper)
+    step = site.path[-1] if site.path else site.name
+    bind(out, fresh.name("_"), ir.Observe(T.UNIT, dist, star, step, span=site.span))
+    less = minus_log_density(site.family, posterior, star)
+    if isinstance(less.type, T.Array):
+        less = op("sum", less)
+    bind(out, fresh.name("_"), ir.Score(T.UNIT, as_type(less, T.REAL), span=site.span))
+    out += [ir.Bind(b.name, unkept(b.comp)) for b in pure]
+    out += observing
+    drawn = bind(out, fresh.name(site.name), site.drawn(posterior, fresh))
+    rest = freshen(block(late, c.result), fresh, {site.name: drawn.name})
+    paths = {site.path, *(p for b in late for p in draws(b.comp, path))}
+    if ends.value:
+        paths |= set(draws(c.result, path))
+    touched = (own.comp, *(b.comp for b in (*observing, *late)))
+    made = block(out, rest)
+    return Reversed(made, frozenset(paths), ends.value, touched, bool(observing))
+
+
+def unkept(c: Any) -> Any:
+    """A computation that keeps nothing by name."""
+    c = map_children(c, unkept)
+    return c.body if isinstance(c, ir.At) and c.keep else c
+
+
+def found_in(c: ir.Comp, path: Path) -> Iterator[tuple[ir.Block, int, Path]]:
+    """Every binding of the blocks that a computation at a path runs, the last ones first."""
+    match c:
+        case ir.Block(binds=binds, result=result):
+            yield from found_in(result, path)
+            for i in reversed(range(len(binds))):
+                yield from found_in(binds[i].comp, path)
+                yield c, i, path
+        case ir.At(step=step, body=body):
+            yield from found_in(body, (*path, step))
+        case ir.For(body=body, guard=None) | ir.Scan(body=body):
+            yield from found_in(body, path)
+        case ir.If(then=then, other=other):
+            yield from found_in(other, path)
+            yield from found_in(then, path)
+        case _:
+            pass
