@@ -40,22 +40,42 @@ def particle_gibbs(kernel: ParticleGibbs, path: Path, moved: frozenset[str]) -> 
     policy = conditional_policy(kernel)
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
-        density = target.density
-        assert density.sweep is not None
-        position = target.position(point.z, point.k)
-        inner = omega.enter(path_hash(path) >> 1)  # the program draws at paths of its own
-        inner, log_weights, found = density.sweep(
-            target.data, position, moved, kernel.particles, policy, inner
+        omega, after, _ = sweep(
+            target, point.z, point.k, moved, kernel.particles, policy, omega, path
         )
-        omega = omega.leave(inner)
-        omega, who = categorical(omega, (*path, "which"), log_weights)
-        new = {**position, **{k: u[who] for k, u in found.items()}}
-        z = density.flatten(new) if density.sites else point.z
-        after = target.point(z, density.flatten_discrete(new))
         changed = jnp.any(after.z != point.z) | jnp.any(after.k != point.k)
         return Step(after, tuned, omega, {rate_of(path[-1]): real(changed)})
 
     return Move(nothing_tuned, step, {rate_of(path[-1]): jnp.nan})
+
+
+def sweep(
+    target: Target,
+    z: Any,
+    k: Any,
+    moved: frozenset[str],
+    n: int,
+    policy: Policy,
+    omega: Any,
+    path: Path,
+    *,
+    retained: bool = True,
+) -> tuple[Any, Point, Any]:
+    """One of n particles that run through the moved sites given all others, drawn by its weight:
+    the source, its point, and the log-weights of all. The first follows (z, k) if it is
+    `retained`."""
+    density = target.density
+    assert density.sweep is not None
+    position = target.position(z, k)
+    inner = omega.enter(path_hash(path) >> 1)  # the program draws at paths of its own
+    inner, log_weights, found = density.sweep(
+        target.data, position, moved, n, policy, inner, retained=retained
+    )
+    omega = omega.leave(inner)
+    omega, who = categorical(omega, (*path, "which"), log_weights)
+    new = {**position, **{name: u[who] for name, u in found.items()}}
+    free = density.flatten(new) if density.sites else z
+    return omega, target.point(free, density.flatten_discrete(new)), log_weights
 
 
 #: a share of the particles by which their effective number may be off
@@ -64,9 +84,9 @@ ROUNDING = 1e-6
 
 def conditional_policy(kernel: ParticleGibbs) -> Policy:
     """Multinomial resampling in which the first particle's ancestor is its own, or is drawn."""
+    scheme = SCHEMES["multinomial"]
     # how weights that are equal were rounded may tell the retained particle from others: it must
     # not decide when to resample
-    scheme = SCHEMES["multinomial"]
     resample = Resample("multinomial", kernel.threshold - ROUNDING)
     n = kernel.particles
 

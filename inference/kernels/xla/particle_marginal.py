@@ -29,14 +29,13 @@ from ppl.inference.kernels.xla.move import (
     rate_of,
     real,
 )
-from ppl.inference.kernels.xla.particle_gibbs import categorical
+from ppl.inference.kernels.xla.particle_gibbs import sweep
 from ppl.inference.kernels.xla.random_walk import MANY, ONE
 from ppl.inference.kernels.xla.tuning import Tuning, begin_tuning, tune
 from ppl.inference.particles import compiled_policy
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample
 from ppl.semantics import distributions as D
-from ppl.semantics.omega import path_hash
 
 
 class Estimated(NamedTuple):
@@ -92,16 +91,8 @@ def filtered(
 ) -> tuple[Any, Point, Any]:
     """A filter given the other coordinates in (z, k): the source, the point of one of its
     particles, and the log of the mass of all."""
-    density, policy = target.density, compiled_policy(Resample(kernel.scheme, kernel.threshold))
-    assert density.sweep is not None
-    position = target.position(z, k)
-    inner = omega.enter(path_hash(path) >> 1)  # the program draws at paths of its own
-    inner, log_weights, found = density.sweep(
-        target.data, position, drawn, kernel.particles, policy, inner, retained=False
+    policy = compiled_policy(Resample(kernel.scheme, kernel.threshold))
+    omega, point, log_weights = sweep(
+        target, z, k, drawn, kernel.particles, policy, omega, path, retained=False
     )
-    omega = omega.leave(inner)
-    omega, who = categorical(omega, (*path, "which"), log_weights)
-    new = {**position, **{name: u[who] for name, u in found.items()}}
-    free = density.flatten(new) if density.sites else z
-    point = target.point(free, density.flatten_discrete(new))
     return omega, point, Population(log_weights).log_mass
