@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ppl.machine import Named, columns, observations, stacked
+from ppl.machine import Named, columns, observations
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Limits, MachineKey
 from ppl.semantics.machine.forward import Forward, Given, Scoring, nothing
 from ppl.semantics.machine.paths import Step, hash_of
 from ppl.semantics.machine.state import FREE
+from ppl.stacking import stacked
 from ppl.target import Target
 
 #: the step of the key that simulations draw with, which inference does not use
