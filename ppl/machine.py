@@ -8,9 +8,8 @@ numbers are arrays of Python objects.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,13 +19,13 @@ from ppl.holes import Holes
 from ppl.methods import name_of, settings_of
 from ppl.posterior import Interrupted, Posterior
 from ppl.runs import METHODS, Runs, Stopped, runs
-from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.engine import Engine
 from ppl.semantics.machine import Execution, MachineKey
 from ppl.semantics.machine.imagine import Imagined, Replayed, names_of
 from ppl.semantics.machine.paths import Path, split
 from ppl.settings import Setting
+from ppl.stacking import filled, numbers, rectangular, stacked
 from ppl.target import Target
 
 
@@ -79,7 +78,7 @@ def posterior_of_runs(method: Any, target: Target, found: Runs, *, seed: int) ->
         method=name_of(method),
         settings=settings_of(method),
         remarks=(*target.warnings, *_unmet(target, found)),
-        target=replace(target, sampling=False, budget=None),
+        target=target.itself,
         standing=found.waiting,
     )
 
@@ -131,7 +130,7 @@ def observations(made: Sequence[Mapping[tuple[Path, str], Any]]) -> dict[str, np
     for at, observed in enumerate(made):
         for (path, name), value in observed.items():
             indices = split(path)[1]
-            for part, leaf in _numbers(str(name), _array(value)):
+            for part, leaf in numbers(str(name), _array(value)):
                 if part not in rows:
                     rows[part] = [{} for _ in made]
                 rows[part][at][indices] = leaf
@@ -211,7 +210,7 @@ def _leaves(e: Execution) -> Iterator[tuple[str, tuple[int, ...], Any]]:
         name, indices = split(path)
         if any(type(i) is not int for i in indices):  # a memoised function of other keys
             name, indices = f"{name}[{', '.join(map(str, indices))}]", ()
-        for part, leaf in _numbers(name, value):
+        for part, leaf in numbers(name, value):
             yield part, indices, leaf
 
 
@@ -231,62 +230,19 @@ def _array(x: Any) -> Any:
     return [_array(v) for v in x] if type(x) is tuple else x
 
 
-def _numbers(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """The numbers and arrays of numbers in a value: `name`, `name.field`, `name.0`."""
-    if isinstance(value, Mapping):
-        for k, v in value.items():
-            yield from _numbers(f"{name}.{k}", v)
-    elif isinstance(value, tuple):
-        for i, v in enumerate(value):
-            yield from _numbers(f"{name}.{i}", v)
-    elif isinstance(value, (bool, int, float)):
-        array = np.asarray(value)
-        yield name, array if array.dtype.kind in "bif" else np.asarray(_real(value))
-    elif isinstance(value, list):
-        array = rectangular(value)
-        if array is not None:
-            yield name, array
-
-
-def rectangular(value: Any) -> np.ndarray | None:
-    """Nested lists of numbers as an array, if all rows have one length."""
-    try:
-        array = _exact(value)
-    except ValueError:
-        return None
-    return array if array.dtype.kind in "bif" else None
-
-
-def _exact(value: Any) -> np.ndarray:
-    """An array of (lists of) numbers; of objects, if whole ones are beyond 64 bits."""
-    array = np.asarray(value)
-    if array.dtype.kind in "uf" and np.any(np.abs(array) >= 2.0**63):
-        objects = np.asarray(value, object)
-        if all(type(v) is int for v in objects.flat):
-            return objects
-    return array
-
-
-def _real(n: float) -> float:
-    try:
-        return float(n)
-    except OverflowError:
-        return math.copysign(math.inf, n)
-
-
 def _column(name: str, rows: list[dict[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
     held = [row for row in rows if row]
     grid = _grid(held[0])
     shapes = {leaf.shape for row in held for leaf in row.values()}
     if grid is not None and len(shapes) == 1 and all(row.keys() == held[0].keys() for row in held):
-        return {name: _filled(rows, grid, *shapes)}
+        return {name: filled(rows, grid, *shapes)}
     out = {}
     for indices in sorted({i for row in held for i in row}):
         shown = f"{name}[{','.join(map(str, indices))}]" if indices else name
         own = [{(): row[indices]} if indices in row else {} for row in rows]
         shapes = {row[()].shape for row in own if row}
         if len(shapes) == 1:
-            out[shown] = _filled(own, (), *shapes)
+            out[shown] = filled(own, (), *shapes)
     return out
 
 
@@ -297,65 +253,3 @@ def _grid(row: Mapping[tuple[int, ...], Any]) -> tuple[int, ...] | None:
         return None
     sizes = tuple(max(column) + 1 for column in zip(*row, strict=True))
     return sizes if np.prod(sizes, dtype=int) == len(row) else None
-
-
-def _filled(rows: list[Any], grid: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """(1, draw, *grid, *shape); NaN where a draw has no value."""
-    leaf = next(v for row in rows for v in row.values())
-    whole = all(rows) and all(v.dtype == leaf.dtype for row in rows for v in row.values())
-    dtype = leaf.dtype if whole else np.float64
-    out = np.full((1, len(rows), *grid, *shape), 0 if whole else np.nan, dtype)
-    for i, row in enumerate(rows):
-        for indices, v in row.items():
-            out[(0, i, *indices)] = v
-    return out
-
-
-# ---------------------------------------------------------------------------------------- results
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Functions:
-    """A function for every draw; calling it gives the value in every draw, led by (chain, draw)."""
-
-    functions: Sequence[Any]
-    type: T.Fun
-    lead: tuple[int, int]
-
-    def __call__(self, *args: Any) -> Any:
-        values = [None if f is None else f(*args) for f in self.functions]
-        return stacked(values, self.type.result, self.lead)
-
-    def __repr__(self) -> str:
-        return f"<{len(self.functions)} draws of a function {self.type}>"
-
-
-def stacked(values: Sequence[Any], t: T.Type, lead: tuple[int, int]) -> Any:
-    """One value an execution (None where it has weight zero) as a tree of arrays (chain, draw, …),
-    led by `lead`."""
-    match t:
-        case T.Tuple(items=items):
-            parts = (_parts(values, i) for i in range(len(items)))
-            return tuple(stacked(p, i, lead) for p, i in zip(parts, items, strict=True))
-        case T.Record(fields=fields):
-            return {k: stacked(_parts(values, k), f, lead) for k, f in fields}
-        case T.Fun():
-            return Functions(values, t, lead)
-        case T.Array() if all(v is None or rectangular(v) is not None for v in values):
-            rows = [{} if v is None else {(): np.asarray(v)} for v in values]
-            if len({r[()].shape for r in rows if r}) == 1:
-                whole = _filled(rows, (), next(r[()].shape for r in rows if r))
-                return whole.reshape(*lead, *whole.shape[2:])
-        case T.Base() if T.is_number(t) or t == T.BOOL:
-            missing = any(v is None for v in values)
-            if missing:
-                values = [math.nan if v is None else _real(v) for v in values]
-            return (np.asarray(values, np.float64) if missing else _exact(values)).reshape(lead)
-    out = np.empty(len(values), object)
-    for i, v in enumerate(values):
-        out[i] = v
-    return out.reshape(lead)
-
-
-def _parts(values: Iterable[Any], key: Any) -> list[Any]:
-    return [None if v is None else v[key] for v in values]
