@@ -66,6 +66,12 @@ class MixedDensity(Density):
     from their laws, and the log density without these draws' own. chosen: booleans of the shape of
     its loops, for the paths of which some draw is. With source None, nothing is drawn: the
     position's own score."""
+    given_rest: Callable[[str], Callable[[Any, Position, Any], tuple[Any, Any]] | None] = field(
+        default=lambda path: None, compare=False
+    )
+    """Of a discrete site, by its path: (data, position, source) to the source and all its
+    coordinates, drawn together from their exact law given every other site; None where that law
+    does not come apart, so that it is a table over all elements at once."""
     sweep: Callable[..., tuple[Any, Any, dict[str, Any]]] | None = field(
         default=None, compare=False
     )

@@ -25,8 +25,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpyro.distributions as nd
 
+from ppl.semantics import distributions as D
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.xla.arrays import index
 from ppl.semantics.xla.axes import (
@@ -242,7 +242,7 @@ def _at(score: Arr, at: Mapping[Axis, Arr], keep: Axes) -> Arr:
 def _draw(axis: Axis, logits: Arr, along: Axes, omega: Any, name: str) -> tuple[Any, Arr]:
     table = close_event(spread(logits, along), axis)
     shape = tuple(a.size for a in table.axes)
-    omega, drawn = omega.draw(("sum", name), nd.Categorical(logits=table.data), shape)
+    omega, drawn = omega.draw(("sum", name), D.make("categorical_logit", (table.data,)), shape)
     return omega, Arr(jnp.asarray(drawn, jnp.result_type(int)), table.axes)
 
 

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from ppl.semantics.density import SiteInfo
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.mixed import DiscreteSite, MixedDensity, Whitened
+from ppl.semantics.omega import Key
 from ppl.semantics.xla import conditional
-from ppl.semantics.xla.axes import Arr
-from ppl.semantics.xla.elimination import eliminate
+from ppl.semantics.xla.axes import Arr, close_event
+from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.held import DiscoverMixed, Held
 from ppl.semantics.xla.points import Policy
 from ppl.semantics.xla.program import (
@@ -98,6 +99,9 @@ def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDe
             lambda data, position: run(data, position, rule)[0],
         )
 
+    def given_rest(path: str) -> Any:
+        return _given_rest(bound, data, held, sites, discrete, path)
+
     def sweep(
         data: Data,
         position: Mapping[str, Any],
@@ -125,9 +129,46 @@ def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDe
         loops=loops,
         begin=begin,
         redraw=redraw,
+        given_rest=given_rest,
         sweep=sweep,
         whiten=whiten,
     )
+
+
+def _given_rest(
+    bound: Bound,
+    data: Data,
+    held: Held,
+    sites: tuple[SiteInfo, ...],
+    discrete: tuple[DiscreteSite, ...],
+    path: str,
+) -> Any:
+    """See `MixedDensity`: the program is run with this site summed out, and the eliminations run
+    backwards. Whether its elements come apart is what eliminating finds from the program: a plate's
+    are taken one by one only if every score that mentions one is of that element alone, and a
+    chain's by its forward recursion; any other use of them together is refused."""
+    rest = replace(held, options=tuple(o for o in held.options if o[0] != path))
+
+    def draw(data: Data, position: Mapping[str, Any], omega: Any) -> tuple[Any, Any]:
+        given = {k: Arr(jnp.asarray(u)) for k, u in position.items() if k != path}
+        _, state = bound.execute(data, rule=Summing(rest), given=given, record=NOTHING)
+        _, steps = eliminate(state.scores, state.extra.chains)
+        omega, at = draw_back(steps, omega, ())
+        (axis,) = (axis for name, axis in state.extra.sites if name == path)
+        chosen = at[axis]
+        for plate in reversed(axis.plates):
+            chosen = close_event(chosen, plate)
+        return omega, chosen.data
+
+    zeros = {s.path: jnp.zeros(s.unconstrained_shape) for s in sites}
+    zeros |= {s.path: jnp.zeros(s.shape, int) for s in discrete}
+    try:
+        jax.eval_shape(draw, dict(data), zeros, Key(jax.random.key(0)))
+    except DiagnosticError as error:
+        if error.diagnostics[0].code not in UNSUMMABLE:
+            raise
+        return None
+    return draw
 
 
 def rule_of(density: MixedDensity) -> Held:

@@ -59,7 +59,7 @@ def named_block(density: MixedDensity, names: tuple[str, ...], within: Block) ->
         address = read_address(name)
         path, index = "/".join(address.names), address.index
         own_z = [i for s, i in _z_sites(density) if is_at(s, path)]
-        own_k = [i for s, i in _k_sites(density) if is_at(s, path)]
+        own_k = [i for s, i in discrete_sites(density) if is_at(s, path)]
         if not own_z and not own_k:
             raise _unknown(density, path)
         z += [_element(i, index, name) for i in own_z]
@@ -91,7 +91,7 @@ def _z_sites(density: MixedDensity) -> Iterator[tuple[str, np.ndarray]]:
     yield from _numbered((s.path, s.unconstrained_shape) for s in density.sites)
 
 
-def _k_sites(density: MixedDensity) -> Iterator[tuple[str, np.ndarray]]:
+def discrete_sites(density: MixedDensity) -> Iterator[tuple[str, np.ndarray]]:
     yield from _numbered((s.path, s.shape) for s in density.discrete)
 
 
@@ -119,21 +119,21 @@ def names_of(density: MixedDensity) -> list[str]:
 def sites_in(density: MixedDensity, block: Block) -> tuple[list[str], list[str]]:
     """The continuous and the discrete sites that a block has coordinates of."""
     z = [s for s, i in _z_sites(density) if np.isin(i, block.z).any()]
-    k = [s for s, i in _k_sites(density) if np.isin(i, block.k).any()]
+    k = [s for s, i in discrete_sites(density) if np.isin(i, block.k).any()]
     return z, k
 
 
 def whole_sites(density: MixedDensity, block: Block) -> bool:
     """Whether a block has all coordinates of each site that it has any of."""
     found = [np.isin(i, block.z) for _, i in _z_sites(density)]
-    found += [np.isin(i, block.k) for _, i in _k_sites(density)]
+    found += [np.isin(i, block.k) for _, i in discrete_sites(density)]
     return all(own.all() or not own.any() for own in found)
 
 
 def draws_in(density: MixedDensity, block: Block) -> dict[str, np.ndarray]:
     """For every site which of its draws (in the shape of its loops) the block has."""
     out = {}
-    for sites, own in ((_z_sites(density), block.z), (_k_sites(density), block.k)):
+    for sites, own in ((_z_sites(density), block.z), (discrete_sites(density), block.k)):
         for path, numbers in sites:
             loops = density.loops[path]
             rest = tuple(range(len(loops), numbers.ndim))
@@ -146,7 +146,7 @@ def draws_in(density: MixedDensity, block: Block) -> dict[str, np.ndarray]:
 def unmoved(density: MixedDensity, moved: Block) -> list[str]:
     """The sites that have coordinates that no kernel moves."""
     z = [s for s, i in _z_sites(density) if not np.isin(i, moved.z).all()]
-    return z + [s for s, i in _k_sites(density) if not np.isin(i, moved.k).all()]
+    return z + [s for s, i in discrete_sites(density) if not np.isin(i, moved.k).all()]
 
 
 def labels(kernel: Kernel) -> list[str]:

@@ -139,7 +139,8 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
         case ParticleMarginal():
             return _marginal(kernel, block, path, place)
         case Gibbs():
-            return gibbs(kernel, block, path, _options(place.density))
+            together = _together(place.density, block)
+            return gibbs(kernel, block, path, _options(place.density), together)
         case _:
             return prior(kernel, path, blocks.draws_in(place.density, block))
 
@@ -183,6 +184,19 @@ def _options(density: MixedDensity) -> np.ndarray:
     """How many values each discrete coordinate has, 0 where they are not numbered."""
     parts = [np.full(s.shape, s.options or 0).ravel() for s in density.discrete]
     return np.concatenate([np.zeros(0, int), *parts])
+
+
+def _together(density: MixedDensity, block: Block) -> dict[str, Any]:
+    """The sites of several elements that are drawn from their joint law given the rest: the numbers
+    of their coordinates, and how."""
+    found = {}
+    for site, numbers in blocks.discrete_sites(density):
+        own = numbers.ravel()
+        if len(own) > 1 and np.isin(own, block.k).all():
+            draw = density.given_rest(site)
+            if draw is not None:
+                found[site] = own, draw
+    return found
 
 
 def _elliptical(kernel: EllipticalSlice, block: Block, path: Path, density: MixedDensity) -> Move:

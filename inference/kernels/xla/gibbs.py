@@ -1,8 +1,14 @@
-"""Gibbs sampling by enumeration: every choice of finitely many values, in turn, from its exact law
-given all other coordinates. Law: `Reversible` for each choice. Geman and Geman (1984)."""
+"""Gibbs sampling by enumeration: choices of finitely many values, each from its exact law given all
+other coordinates. Law: `Invariant`, `Reversible` for a single choice.
+
+The elements of a plate, or the states of a chain, are drawn together from their joint law given the
+rest where the program shows that it comes apart (`semantics.xla.mixed`), at the cost of one density
+for each value; other choices in turn. Geman and Geman (1984); for chains Scott (2002).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -22,16 +28,36 @@ from ppl.inference.kernels.xla.move import (
     real,
 )
 from ppl.semantics import distributions as D
+from ppl.semantics.omega import path_hash
+
+#: (data, position, source) to the source and all coordinates of a site: `MixedDensity.given_rest`
+Draw = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
-def gibbs(kernel: Gibbs, block: Block, path: Path, options: np.ndarray) -> Move:
-    """options: how many values each discrete coordinate of the density has."""
-    label = path[-1]
+def gibbs(
+    kernel: Gibbs,
+    block: Block,
+    path: Path,
+    options: np.ndarray,
+    together: Mapping[str, tuple[np.ndarray, Draw]] | None = None,
+) -> Move:
+    """options: how many values each discrete coordinate of the density has. together: sites whose
+    coordinates, by their numbers, are drawn at once."""
+    label, sites = path[-1], dict(together or {})
+    alone = np.setdiff1d(
+        block.k, np.concatenate([np.zeros(0, int), *(k for k, _ in sites.values())])
+    )
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
         changed = jnp.zeros((), int)
-        for count in sorted(set(options[block.k].tolist())):
-            own = block.k[options[block.k] == count]
+        for name, (own, draw) in sites.items():
+            inner = omega.enter(path_hash((*path, name)))
+            inner, k = draw(target.data, target.position(point.z, point.k), inner)
+            after = target.point(point.z, point.k.at[own].set(jnp.ravel(k)))
+            changed += jnp.sum(after.k != point.k)
+            point, omega = after, omega.leave(inner)
+        for count in sorted(set(options[alone].tolist())):
+            own = alone[options[alone] == count]
             omega, point, more = _sweep(target, point, own, count, omega, (*path, str(count)))
             changed += more
         return Step(point, tuned, omega, {rate_of(label): real(changed / len(block.k))})
