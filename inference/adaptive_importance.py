@@ -12,7 +12,6 @@ Law: `ProperlyWeighted`. Given the rounds, whose draws are forgotten, the propos
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +21,8 @@ from jax.scipy.special import logsumexp
 
 from ppl.inference.annealing import Bridge
 from ppl.inference.chains import seed_words
+from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.cut import Cuts
 from ppl.inference.importance import WeightedDraws
 from ppl.inference.population import Population
 from ppl.inference.student_mixture import StudentMixture, draw, fitted, log_density, started
@@ -43,26 +44,39 @@ PER_COORDINATE = 10
 STEPS = 3
 
 
-def run_adaptive(density: Density, data: Any, settings: Importance, *, seed: int) -> WeightedDraws:
-    """Weighted positions in free coordinates, led by the draw. Raises E801 if a site has no
-    sampler, E814 if none is continuous."""
+def run_adaptive(
+    density: Density,
+    data: Any,
+    settings: Importance,
+    *,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> WeightedDraws:
+    """Weighted positions in free coordinates, led by the draw. With a `checkpoint` it goes on at
+    the round where an earlier process was killed. Raises E801 if a site has no sampler, E814 if
+    none is continuous, E898 if the checkpoint is of another run."""
     if density.size == 0:
         raise fail(
             "E814",
             "there is no continuous site to fit a proposal for",
             hint="leave `rounds` out, or use `exact`",
         )
-    z, log_weights = jax.device_get(_compiled(density, settings)(data, seed_words(seed)))
+    arguments = data, seed_words(seed)
+    saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
+    run = _compiled(density, settings)(*arguments)
+    z, log_weights = jax.device_get(run(*arguments, checkpoint=saved))
     return WeightedDraws(density.unflatten(z), log_weights)
 
 
 @lru_cache(maxsize=64)
-def _compiled(density: Density, settings: Importance) -> Callable[..., Any]:
+def _compiled(density: Density, settings: Importance) -> Cuts:
+    """(data, seed) to the draws, cut at the rounds."""
+
     def run(data: Any, seed: Any) -> tuple[Array, Array]:
         bridge, omega = bridge_of(density, data), Key(jax.random.wrap_key_data(seed))
         return sample(bridge, omega, settings)
 
-    return jax.jit(run)
+    return Cuts(run)
 
 
 def sample(bridge: Bridge, omega: Omega, settings: Importance) -> tuple[Array, Array]:

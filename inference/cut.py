@@ -22,14 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.inference.checkpoint import Checkpoint, Place
-from ppl.semantics.jax_compat import equations_of, is_literal, is_loop, loop_body, part_of
+from ppl.semantics.jax_compat import Loop, equations_of, is_literal, loop_of, part_of
 
-#: (steps done, steps in all, the outputs of the last step as a tree like the function's result:
-#: None where they are not a loop's)
-Watch = Callable[[int, int, Any], None]
+#: (steps done, steps in all, a tree like the function's result, of what the last step put out and
+#: of what is carried: None where a result is neither)
+Watch = Callable[[int, int | None, Any], None]
 
 #: seconds that a piece should take
 TICK = 0.2
+#: steps of the first piece
+FIRST = 4
 #: steps, and bytes, that a block of outputs has room for
 STEPS, BYTES = 256, 2**26
 
@@ -43,27 +45,36 @@ class Straight:
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
-    """A `lax.scan`. live: what is read by it and after it, but for what the function was given."""
+class Turning:
+    """A loop. live: what is read by it and after it, but for what the function was given."""
 
     equation: Any
+    loop: Loop
     live: tuple[Any, ...]
     advance: Callable[..., Any]
-    consts: int
-    carry: int
 
     @property
-    def length(self) -> int:
-        return self.equation.params["length"]
+    def carried(self) -> Sequence[Any]:
+        return self.equation.outvars[: self.loop.carried]
 
     @property
     def outputs(self) -> Sequence[Any]:
-        return self.equation.outvars[self.carry :]
+        return self.equation.outvars[self.loop.carried :]
 
     @property
     def steps_in_block(self) -> int:
         size = sum(math.prod(v.aval.shape[1:]) * 8 for v in self.outputs)
-        return max(1, min(STEPS, self.length, BYTES // max(1, size)))
+        return max(1, min(STEPS, self.loop.length or STEPS, BYTES // max(1, size)))
+
+    @property
+    def form(self) -> Any:
+        """That of a place's state."""
+        first = self.loop.constants
+        carry = self.equation.invars[first : first + self.loop.carried]
+        return tuple(
+            [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in vs]
+            for vs in (self.live, carry)
+        )
 
     def blank(self, steps: int) -> dict[str, Any]:
         """An empty block of outputs."""
@@ -77,18 +88,19 @@ class Loop:
 class Cut:
     """`Cut.of(f, *arguments)(*arguments)` is `f(*arguments)`, for arguments of these shapes."""
 
-    pieces: tuple[Straight | Loop, ...]
+    pieces: tuple[Straight | Turning, ...]
     inputs: tuple[Any, ...]
     constants: Mapping[Any, Any]
     outputs: tuple[Any, ...]
     tree: Any
 
     @staticmethod
-    def of(f: Callable[..., Any], *arguments: Any) -> Cut:
+    def of(f: Callable[..., Any], *arguments: Any, whiles: bool = False) -> Cut:
+        """`whiles`: cut at `lax.while_loop`s, too."""
         jaxpr, values, tree = equations_of(f, *arguments)
         constants, outputs = dict(zip(jaxpr.constvars, values, strict=True)), tuple(jaxpr.outvars)
         made = [v for e in jaxpr.eqns for v in e.outvars]
-        pieces: list[Straight | Loop] = []
+        pieces: list[Straight | Turning] = []
         needed = {v for v in outputs if not is_literal(v)}
         straight: list[Any] = []
 
@@ -102,20 +114,23 @@ class Cut:
                 straight.clear()
 
         for e in reversed(jaxpr.eqns):
-            if not is_loop(e):
+            loop = loop_of(e, whiles=whiles)
+            if loop is None:
                 straight.append(e)
                 continue
             close()
             needed.difference_update(e.outvars)
             needed.update(v for v in e.invars if not is_literal(v))
-            pieces.append(_loop(e, tuple(v for v in made if v in needed)))
+            live = tuple(v for v in made if v in needed)
+            pieces.append(Turning(e, loop, live, _advance(loop)))
         close()
         return Cut(tuple(reversed(pieces)), tuple(jaxpr.invars), constants, outputs, tree)
 
     @property
-    def steps(self) -> int:
-        """Of all loops."""
-        return sum(p.length for p in self.pieces if isinstance(p, Loop))
+    def steps(self) -> int | None:
+        """Of all loops, if that is known."""
+        lengths = [p.loop.length for p in self.pieces if isinstance(p, Turning)]
+        return None if None in lengths else sum(n or 0 for n in lengths)
 
     def __call__(
         self, *arguments: Any, checkpoint: Checkpoint | None = None, watch: Watch | None = None
@@ -127,43 +142,43 @@ class Cut:
         """
         given = dict(zip(self.inputs, jax.tree.leaves(arguments), strict=True))
         known: dict[Any, Any] = {**self.constants, **given}
-        first, place, lane, done = 0, None, -1, 0
-        loops = [i for i, p in enumerate(self.pieces) if isinstance(p, Loop)]
-        for k, i in reversed(list(enumerate(loops))):
-            loop: Any = self.pieces[i]
-            if checkpoint is not None and (place := checkpoint.load(k, _like(loop))) is not None:
-                first, lane = i, k - 1
-                known.update(zip(loop.live, place.state[0], strict=True))
-                done = sum(self.pieces[j].length for j in loops[:k])  # type: ignore[union-attr]
+        first, place, lane, done = 0, None, 0, 0
+        loops = [i for i, p in enumerate(self.pieces) if isinstance(p, Turning)]
+        for k, i in reversed(list(enumerate(loops))) if checkpoint is not None else ():
+            piece: Any = self.pieces[i]
+            if (place := checkpoint.load(k, piece.form)) is not None:
+                known.update(zip(piece.live, place.state[0], strict=True))
+                first, lane = i, k
+                done = sum(self.pieces[j].loop.length or 0 for j in loops[:k])  # type: ignore[union-attr]
                 break
         for piece in self.pieces[first:]:
             if isinstance(piece, Straight):
-                known.update(piece.run({v: known[v] for v in piece.reads}))
+                known.update(piece.run(known))
                 continue
-            lane += 1
-            run = _Running(self, piece, lane, known, checkpoint, watch, done)
-            known.update(run(place))
-            place, done = None, done + piece.length
+            known.update(_Running(self, piece, lane, known, checkpoint, watch, done)(place))
+            place, lane, done = None, lane + 1, done + (piece.loop.length or 0)
         found = [v.val if is_literal(v) else known[v] for v in self.outputs]
         return jax.tree.unflatten(self.tree, found)
 
 
-def cuts(f: Callable[..., Any]) -> Callable[..., Cut]:
+@dataclass(frozen=True, eq=False)
+class Cuts:
     """Arguments to the `Cut` of a function, which is made once for each of their forms."""
-    known: dict[Any, Cut] = {}
 
-    def of(*arguments: Any) -> Cut:
+    function: Callable[..., Any]
+    whiles: bool = False
+    known: dict[Any, Cut] = field(default_factory=dict)
+
+    def __call__(self, *arguments: Any) -> Cut:
         leaves, tree = jax.tree.flatten(arguments)
         form = (
             tree,
             tuple((np.shape(x), jnp.result_type(x)) for x in leaves),
             jnp.result_type(float),
         )
-        if form not in known:
-            known[form] = Cut.of(f, *arguments)
-        return known[form]
-
-    return of
+        if form not in self.known:
+            self.known[form] = Cut.of(self.function, *arguments, whiles=self.whiles)
+        return self.known[form]
 
 
 @dataclass(eq=False)
@@ -171,7 +186,7 @@ class _Running:
     """One loop on its way. known: what its equation reads, by name."""
 
     whole: Cut
-    loop: Loop
+    piece: Turning
     lane: int
     known: Mapping[Any, Any]
     checkpoint: Checkpoint | None
@@ -181,43 +196,53 @@ class _Running:
 
     def __call__(self, place: Place | None) -> dict[Any, Any]:
         """What it puts out, by name; from where it was, if it had begun."""
-        loop = self.loop
-        values = [v.val if is_literal(v) else self.known[v] for v in loop.equation.invars]
-        consts, start = values[: loop.consts], values[loop.consts : loop.consts + loop.carry]
-        elements = values[loop.consts + loop.carry :]
-        live = [self.known[v] for v in loop.live]
-        size = loop.steps_in_block if self.checkpoint is not None else loop.length
-        carry, t, pace = start, 0, 4
+        piece, loop = self.piece, self.piece.loop
+        values = [
+            np.asarray(v.val, v.aval.dtype) if is_literal(v) else self.known[v]
+            for v in piece.equation.invars
+        ]
+        first = loop.constants + loop.carried
+        constants, carry = values[: loop.constants], values[loop.constants : first]
+        live = [self.known[v] for v in piece.live]
+        length = math.inf if loop.length is None else loop.length
+        size = loop.length if self.checkpoint is None and loop.length else piece.steps_in_block
+        t, pace, more = 0, FIRST, True
         if place is not None:
             (_, carry), t = place.state, place.sampling
             self.blocks = list(place.blocks)
-        self._save(live, carry, t, size, now=place is None)
-        while t < loop.length:
+        else:
+            self._save(live, carry, t, size, now=True)
+        while more and t < length:
             slot = t % size
             if slot == 0:
-                self.blocks.append(loop.blank(size))
-            n = min(pace, size - slot, loop.length - t)
-            began = time.perf_counter()
-            carry, block = loop.advance(consts, carry, elements, self.blocks[-1], t, slot, n)
-            self.blocks[-1] = block = jax.block_until_ready(block)
+                self.blocks.append(piece.blank(size))
+            n = int(min(pace, size - slot, length - t))
+            began, block = time.perf_counter(), self.blocks[-1]
+            carry, block, made, more = piece.advance(
+                constants, carry, values[first:], block, t, slot, n
+            )
+            made, more, self.blocks[-1] = int(made), bool(more), block
             took = time.perf_counter() - began
-            pace, t = int(max(1, min(4 * n, n * TICK / max(took, 1e-9)))), t + n
-            self._save(live, carry, t, size, now=t == loop.length)
-            self._tell(t, slot + n - 1)
-        joined = {k: _joined([b[k] for b in self.blocks], loop.length) for k in loop.blank(0)}
-        return dict(zip(loop.equation.outvars, [*carry, *joined.values()], strict=True))
+            pace, t = int(max(1, min(4 * n, n * TICK / max(took, 1e-9)))), t + made
+            self._save(live, carry, t, size, now=t == length or not more)
+            self._tell(carry, t, slot + made - 1)
+        joined = [_joined([b[k] for b in self.blocks], t) for k in piece.blank(0)]
+        return dict(zip(piece.equation.outvars, [*carry, *joined], strict=True))
 
     def _save(self, live: Any, carry: Any, t: int, size: int, *, now: bool) -> None:
         if self.checkpoint is not None:
             place = Place(0, t, (live, list(carry)), self.blocks)
             self.checkpoint.save(self.lane, place, full=t % size == 0, now=now)
 
-    def _tell(self, t: int, row: int) -> None:
-        if self.watch is not None:
-            at = {v: self.blocks[-1][str(i)][row] for i, v in enumerate(self.loop.outputs)}
-            seen = [None if is_literal(v) else at.get(v) for v in self.whole.outputs]
-            last = jax.tree.unflatten(self.whole.tree, seen)
-            self.watch(self.before + t, self.whole.steps, last)
+    def _tell(self, carry: Any, t: int, row: int) -> None:
+        if self.watch is None:
+            return
+        block = self.blocks[-1]
+        at = {v: block[str(i)][row] for i, v in enumerate(self.piece.outputs)}
+        at |= dict(zip(self.piece.carried, carry, strict=True))
+        seen = [None if is_literal(v) else at.get(v) for v in self.whole.outputs]
+        last = jax.tree.unflatten(self.whole.tree, seen)
+        self.watch(self.before + t, self.whole.steps, last)
 
 
 def _straight(equations: tuple[Any, ...], writes: tuple[Any, ...]) -> Straight:
@@ -225,7 +250,12 @@ def _straight(equations: tuple[Any, ...], writes: tuple[Any, ...]) -> Straight:
     read = dict.fromkeys(v for e in equations for v in e.invars if not is_literal(v))
     reads = tuple(v for v in read if v not in made)
 
-    compiled = jax.jit(part_of(equations, reads, writes))
+    part = part_of(equations, reads, writes)
+
+    @jax.jit
+    def compiled(*values: Any) -> list[Any]:
+        """Without weak types, for which a loop would be compiled again."""
+        return [jax.lax.convert_element_type(x, x.dtype) for x in part(*values)]
 
     def run(known: Mapping[Any, Any]) -> dict[Any, Any]:
         return dict(zip(writes, compiled(*(known[v] for v in reads)), strict=True))
@@ -233,42 +263,34 @@ def _straight(equations: tuple[Any, ...], writes: tuple[Any, ...]) -> Straight:
     return Straight(reads, run)
 
 
-def _loop(equation: Any, live: tuple[Any, ...]) -> Loop:
-    body, consts, carried = loop_body(equation)
-
+def _advance(loop: Loop) -> Callable[..., Any]:
     @partial(jax.jit, donate_argnames="block")
     def advance(
         constants: Any, carry: Any, elements: Any, block: Any, t: Any, slot: Any, n: Any
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """n steps from the t-th; what they put out goes into the block from `slot` on."""
+    ) -> tuple[list[Any], dict[str, Any], Any, Any]:
+        """n steps from the t-th, or fewer where the loop ends; what they put out goes into the
+        block from `slot` on. Also how many there were, and whether there are more."""
 
-        def one(i: Any, at: Any) -> Any:
-            carry, block = at
+        def goes_on(at: Any) -> Any:
+            i, carry, _ = at
+            return (i < n) & (True if loop.more is None else loop.more(constants, carry))
+
+        def one(at: Any) -> Any:
+            i, carry, block = at
             item = [jax.lax.dynamic_index_in_dim(x, t + i, keepdims=False) for x in elements]
-            out = body(*constants, *carry, *item)
+            carry, out = loop.step(constants, carry, item)
             write = jax.lax.dynamic_update_index_in_dim
-            rows = zip(block.items(), out[carried:], strict=True)
-            return list(out[:carried]), {k: write(b, v, slot + i, 0) for (k, b), v in rows}
+            rows = zip(block.items(), out, strict=True)
+            return i + 1, carry, {k: write(b, v, slot + i, 0) for (k, b), v in rows}
 
-        return jax.lax.fori_loop(0, n, one, (list(carry), block))
+        made, carry, block = jax.lax.while_loop(goes_on, one, (0, list(carry), block))
+        return carry, block, made, True if loop.more is None else loop.more(constants, carry)
 
-    return Loop(equation, live, advance, consts, carried)
-
-
-def _like(loop: Loop) -> Any:
-    """The form of a place's state."""
-    carried = loop.equation.invars[loop.consts : loop.consts + loop.carry]
-    forms = [
-        [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in vs]
-        for vs in (loop.live, carried)
-    ]
-    return tuple(forms)
+    return advance
 
 
 def _joined(blocks: Sequence[Any], length: int) -> Any:
     """Blocks along the steps."""
     if len(blocks) == 1 and blocks[0].shape[0] == length:
         return blocks[0]
-    if not blocks:
-        return jnp.zeros(0)
     return np.concatenate([np.asarray(b) for b in blocks])[:length]

@@ -15,10 +15,12 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from ppl.inference.blocks import joined
+from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.weighted import Importance
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.program import Bound, Data, particles
@@ -62,13 +64,16 @@ def run_importance(
     *,
     seed: int,
     observe: Callable[[RValue, Any], RValue],
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> WeightedDraws:
-    """N weighted draws. `observe(result, state)` picks what of each run to return.
+    """N weighted draws. `observe(result, state)` picks what of each run to return. With a
+    `checkpoint` the blocks that an earlier process made are not made again.
 
-    Raises E801 if a site has no sampler.
+    Raises E801 if a site has no sampler, E898 if the checkpoint is of another run.
     """
-    return with_room(bound, lambda b: _run(b, data, settings.particles, seed, observe, progress))
+    n = settings.particles
+    return with_room(bound, lambda b: _run(b, data, n, seed, observe, checkpoint, progress))
 
 
 def _run(
@@ -77,6 +82,7 @@ def _run(
     n: int,
     seed: int,
     observe: Callable[[RValue, Any], RValue],
+    checkpoint: Checkpoint | None,
     progress: Progress | None,
 ) -> WeightedDraws:
     blocks = -(-n // BLOCK)
@@ -84,11 +90,25 @@ def _run(
     devices = min(jax.local_device_count(), blocks)
     call = _compiled(bound, block, devices, observe)
     turn = -(-BLOCKS_A_CALL // devices) * devices
+    saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)), devices=devices)
+    saved = saved and saved.part(bound.rooms)
+    place = saved and saved.load(0, ())
+    made: list[Any] = list(place.blocks) if place else []
     parts = []
-    for start in range(0, blocks, turn):
+    for k, start in enumerate(range(0, blocks, turn)):
         count = -(-min(turn, blocks - start) // devices) * devices  # as many for every device
-        parts.append(call(data, seed, np.arange(start, start + count)))
+        numbers = np.arange(start, start + count)
+        if k < len(made):
+            form = jax.tree.structure(jax.eval_shape(call, data, seed, numbers))
+            parts.append(jax.tree.unflatten(form, [made[k][str(i)] for i in range(len(made[k]))]))
+        else:
+            parts.append(call(data, seed, numbers))
         check_room(parts[-1], bound)
+        if saved is not None and k >= len(made):
+            leaves = enumerate(jax.tree.leaves(parts[-1]))
+            made.append({str(i): np.asarray(x) for i, x in leaves})
+            last = start + turn >= blocks
+            saved.save(0, Place(0, k + 1, (), made), full=True, now=last)
         if progress is not None:
             progress(min(n, (start + count) * block), n, {})
     values = joined([v for v, _ in parts], n, nested=True)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.inference.checkpoint import Checkpoint
-from ppl.inference.cut import Cut, cuts
+from ppl.inference.cut import Cuts
 from ppl.inference.guided import gives_up
 from ppl.inference.population import Population
 from ppl.inference.resample import SCHEMES, Resample
@@ -116,11 +116,9 @@ def _tell(progress: Progress, n: int, done: int, total: int, last: Any) -> None:
 
 
 @lru_cache(maxsize=64)
-def compiled(
-    bound: Bound, settings: Smc, observe: Observe, helper: Bound | None = None
-) -> Callable[..., Cut]:
+def compiled(bound: Bound, settings: Smc, observe: Observe, helper: Bound | None = None) -> Cuts:
     """`program` cut at its loops, compiled once for data of each form."""
-    return cuts(program(bound, settings, observe, helper))
+    return Cuts(program(bound, settings, observe, helper))
 
 
 def program(

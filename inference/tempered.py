@@ -7,9 +7,9 @@ compiled loop; data are its argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -18,9 +18,12 @@ import numpy as np
 
 from ppl.inference.annealing import Annealed, Annealing, Bridge, anneal, blank_plan
 from ppl.inference.chains import seed_words
+from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.cut import Cuts
 from ppl.inference.movers import MoverName, mover_named
 from ppl.inference.rejuvenate import Moves, resample_move, waste_free
 from ppl.inference.resample import SCHEMES, Resample, SchemeName
+from ppl.inference.schedule import Progress
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import Diagnostic, fail
@@ -305,15 +308,49 @@ def doubts(found: Tempered) -> Iterator[Diagnostic]:
 Settings = TemperedSmc | Ais | WasteFree
 
 
-def run_tempered(density: Density, data: Any, settings: Settings, *, seed: int) -> Tempered:
-    """The populations. Raises E801 if a site has no sampler, E814 if none is continuous."""
+def run_tempered(
+    density: Density,
+    data: Any,
+    settings: Settings,
+    *,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Tempered:
+    """The populations, one after the other; with a `checkpoint` they go on at the temperature where
+    they were when an earlier process was killed.
+
+    Raises E801 if a site has no sampler, E814 if none is continuous, E898 if the checkpoint is of
+    another run.
+    """
     if density.size == 0:
         raise fail(
             "E814",
             "there is no continuous site for particles to move in",
             hint="a finite program is solved exactly by the method `exact`",
         )
-    found, z = jax.device_get(_compiled(density, settings)(data, seed_words(seed)))
+    saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
+    words, populations, plan = seed_words(seed), [], None
+    if settings.pilot:
+        plan = jax.tree.map(
+            lambda x: np.zeros(x.shape, x.dtype),
+            jax.eval_shape(lambda: blank_plan(*_how(density, data, settings, words))),
+        )
+    count = settings.replicas + settings.pilot
+    for r in range(count):
+        arguments = data, words, r, plan
+        one = jax.device_get(
+            _compiled(density, settings)(*arguments)(
+                *arguments,
+                checkpoint=saved and saved.part(("population", r)),
+                watch=None if progress is None else partial(_tell, progress, settings, r, count),
+            )
+        )
+        if settings.pilot and r == 0:
+            plan = one.controls
+            continue
+        populations.append(one._replace(controls=one.controls._replace(tuning=None)))
+    found = jax.tree.map(lambda *x: np.stack(x), *populations)
     steps = int(found.taken.max())
     beyond = np.arange(steps) >= found.taken[:, None]
 
@@ -329,7 +366,7 @@ def run_tempered(density: Density, data: Any, settings: Settings, *, seed: int) 
         "moved": found.reports.moved,
     }
     return Tempered(
-        density.unflatten(z),
+        density.unflatten(found.x),
         found.log_weights,
         {name: column(values) for name, values in history.items()},
         ladder_of(settings.temperatures) is None and steps == ROOM,
@@ -352,24 +389,36 @@ def bridge_of(density: Density, data: Any) -> Bridge:
     return Bridge(start, log_density, not density.summed)
 
 
+def _how(density: Density, data: Any, settings: Settings, words: Any) -> tuple[Annealing, Key]:
+    """How populations are made, and their source of randomness."""
+    how = settings.annealing(bridge_of(density, data), density.size)
+    return how, Key(jax.random.wrap_key_data(words))
+
+
 @lru_cache(maxsize=64)
-def _compiled(density: Density, settings: Settings) -> Callable[..., Any]:
-    def run(data: Any, seed: Any) -> tuple[Annealed, Any]:
-        how = settings.annealing(bridge_of(density, data), density.size)
-        omega = Key(jax.random.wrap_key_data(seed))
+def _compiled(density: Density, settings: Settings) -> Cuts:
+    """(data, seed, number of the population, plan) to the population, cut at its temperatures. With
+    a pilot, number 0, which makes the plan, the others keep to it."""
 
-        def replica(plan: Any, r: Any) -> Any:
-            _, found = anneal(how, omega.enter(r), plan, keep=r > 0)
-            if settings.pilot:
-                plan = jax.tree.map(lambda p, c: jnp.where(r == 0, c, p), plan, found.controls)
-            lean = found._replace(x=None, controls=found.controls._replace(tuning=None))
-            return plan, (lean, found.x)
+    def run(data: Any, words: Any, r: Any, plan: Any) -> Annealed:
+        how, omega = _how(density, data, settings, words)
+        return anneal(how, omega.enter(r), plan, keep=r > 0)[1]
 
-        if not settings.pilot:
-            blank = None
-            return jax.lax.scan(replica, blank, jnp.arange(settings.replicas))[1]
-        blank = blank_plan(how, omega)
-        _, found = jax.lax.scan(replica, blank, jnp.arange(settings.replicas + 1))
-        return jax.tree.map(lambda x: x[1:], found)
+    return Cuts(run, whiles=True)
 
-    return jax.jit(run)
+
+def _tell(
+    progress: Progress, settings: Settings, r: int, count: int, _: int, __: Any, last: Annealed
+) -> None:
+    """How far a population is: its temperature, effective sample size, acceptance."""
+    k = int(last.taken) - 1
+    if k < 0:
+        return
+    t = float(last.controls.temperature[k])
+    told = {
+        "phase": "pilot" if settings.pilot and r == 0 else f"population {r + 1 - settings.pilot}",
+        "temperature": f"{t:.3g}",
+        "ESS": f"{float(last.reports.effective_size[k]):.0f} of {settings.particles}",
+        "acceptance": f"{float(last.reports.acceptance[k]):.2f}",
+    }
+    progress(int(100 * (r + t)), 100 * count, told)

@@ -49,12 +49,11 @@ def infer_on_xla(
     with precision(getattr(method, "precision", None)):
         if checkpoint is None:
             return run(method, target, seed, progress)
-        if run not in (_chains, _mcmc):
+        if run in (_exact, _map, _laplace):
             raise fail(
                 "E898",
                 f"`{name_of(method)}` has no checkpoints",
-                hint="those that run chains in compiled code have: nuts, hmc, mcmc(kernel=…), "
-                "pgibbs, pmmh",
+                hint="chains have, and populations of particles: nuts, mcmc, pgibbs, smc, …",
             )
         kept = checkpoint_of(checkpoint, _about(method, target, seed), target)
         return run(method, target, seed, progress, kept)
@@ -176,15 +175,23 @@ def _laplace(method: Any, target: Target, seed: int, progress: bool) -> Posterio
 # ------------------------------------------------------------------------------ weighted methods
 
 
-def _importance(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _importance(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
     from ppl.inference.importance import run_importance
 
     target = target.sampler
     if method.rounds:
-        return _adaptive_importance(method, target, seed)
+        return _adaptive_importance(method, target, seed, checkpoint)
     with progress_bar(None if progress else False, title="sampling") as report:
         found = run_importance(
-            target.bound, target.data, method, seed=seed, observe=whole_run, progress=report
+            target.bound,
+            target.data,
+            method,
+            seed=seed,
+            observe=whole_run,
+            checkpoint=checkpoint,
+            progress=report,
         )
     values, result, faults = found.values
     raise_faults(faults, weights=found.log_weights)
@@ -202,10 +209,12 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Poste
     )
 
 
-def _adaptive_importance(method: Any, target: Target, seed: int) -> Posterior:
+def _adaptive_importance(
+    method: Any, target: Target, seed: int, checkpoint: Checkpoint | None
+) -> Posterior:
     from ppl.inference.adaptive_importance import run_adaptive
 
-    found = run_adaptive(target.density, target.data, method, seed=seed)
+    found = run_adaptive(target.density, target.data, method, seed=seed, checkpoint=checkpoint)
     position = {name: z[None] for name, z in found.values.items()}
     return from_positions(
         target,
@@ -217,18 +226,23 @@ def _adaptive_importance(method: Any, target: Target, seed: int) -> Posterior:
     )
 
 
-def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _smc(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
     from ppl.inference.particles import run_particles
 
     target, guide = target.sampler, method.guide and method.guide.sampler
-    found = run_particles(
-        target.bound,
-        target.data,
-        method,
-        seed=seed,
-        observe=_run_and_roots,
-        guide=guide and (guide.bound, guide.data),
-    )
+    with progress_bar(None if progress else False, title="particles") as report:
+        found = run_particles(
+            target.bound,
+            target.data,
+            method,
+            seed=seed,
+            observe=_run_and_roots,
+            guide=guide and (guide.bound, guide.data),
+            checkpoint=checkpoint,
+            progress=report,
+        )
     (values, result, faults), roots = found.values
     raise_faults(faults, weights=found.log_weights)
     n = method.particles
@@ -243,6 +257,7 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
         points={
             "effective_sample_size": found.effective_sizes,
             "resampled": found.resampled,
+            "log_evidence": found.so_far,
         },
         **_about(method, target, seed),
     )
@@ -265,13 +280,18 @@ def _few_lineages(left: int, n: int) -> Diagnostic:
     )
 
 
-def _tempered(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _tempered(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
     from ppl.inference.tempered import doubts, run_tempered
 
     target = target.sampler
     free = Free(noncentred=_noncentred(method))
     density = target.bound.density(target.data, free.noncentred)
-    found = run_tempered(density, target.data, method, seed=seed)
+    with progress_bar(None if progress else False, title="populations") as report:
+        found = run_tempered(
+            density, target.data, method, seed=seed, checkpoint=checkpoint, progress=report
+        )
     draws = Draws(found.position, {}, "particles", 0.0)
     posterior = from_positions(
         target,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax import core
@@ -41,24 +41,53 @@ def is_literal(v: Any) -> bool:
     return isinstance(v, Literal)
 
 
-def is_loop(equation: Any) -> bool:
-    """Whether an equation is a `lax.scan` forward in time."""
-    from jax.extend.core.primitives import scan_p
+class Loop(NamedTuple):
+    """A `lax.scan` forward in time, or a `lax.while_loop`, as an equation has it.
 
-    return equation.primitive is scan_p and not equation.params["reverse"]
+    step: (constants, carry, elements) to (carry, outputs). more: (constants, carry) to whether
+    there is another step, None where `length` says it. The equation reads `constants` arrays, those
+    that are `carried`, and the elements; it writes the carry and the outputs over time.
+    """
+
+    step: Callable[[Any, Any, Any], tuple[list[Any], list[Any]]]
+    more: Callable[[Any, Any], Any] | None
+    length: int | None
+    constants: int
+    carried: int
 
 
-def loop_body(equation: Any) -> tuple[Callable[..., Any], int, int]:
-    """Of a `lax.scan`: (*constants, *carry, *elements) to [*carry, *outputs]; how many constants,
-    and how many arrays are carried."""
+def loop_of(equation: Any, *, whiles: bool) -> Loop | None:
+    """The loop that an equation is, if it is one (of those without a length, if `whiles`)."""
     from jax.extend.core import jaxpr_as_fun
+    from jax.extend.core.primitives import scan_p, while_p
 
     params = equation.params
-    return jaxpr_as_fun(params["jaxpr"]), params["num_consts"], params["num_carry"]
+    if equation.primitive is scan_p and not params["reverse"]:
+        body, carried = jaxpr_as_fun(params["jaxpr"]), params["num_carry"]
+
+        def step(constants: Any, carry: Any, elements: Any) -> tuple[list[Any], list[Any]]:
+            out = body(*constants, *carry, *elements)
+            return list(out[:carried]), list(out[carried:])
+
+        return Loop(step, None, params["length"], params["num_consts"], carried)
+    if equation.primitive is while_p and whiles:
+        test, turn = jaxpr_as_fun(params["cond_jaxpr"]), jaxpr_as_fun(params["body_jaxpr"])
+        split = params["cond_nconsts"]
+        constants = split + params["body_nconsts"]
+        return Loop(
+            lambda known, carry, _: (list(turn(*known[split:], *carry)), []),
+            lambda known, carry: test(*known[:split], *carry)[0],
+            None,
+            constants,
+            len(equation.invars) - constants,
+        )
+    return None
 
 
 def part_of(equations: Sequence[Any], reads: Sequence[Any], writes: Sequence[Any]) -> Any:
     """Some equations of a jaxpr as a function: (*what they read) to [*what is wanted of them]."""
-    from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+    from jax.extend.core import ClosedJaxpr, DebugInfo, Jaxpr, jaxpr_as_fun
 
-    return jaxpr_as_fun(ClosedJaxpr(Jaxpr((), reads, writes, equations), ()))
+    about = DebugInfo("part_of", "a part", ("",) * len(reads), ("",) * len(writes))
+    part = Jaxpr((), reads, writes, equations, debug_info=about)
+    return jaxpr_as_fun(ClosedJaxpr(part, ()))

@@ -1,4 +1,4 @@
-"""Chains that were killed go on where they were: the posterior is the same bit for bit."""
+"""Runs that were killed go on where they were: the posterior is the same bit for bit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 import ppl
 from ppl.inference import checkpoint as module
+from ppl.inference import cut, importance
 from ppl.semantics.diagnostics import DiagnosticError
 
 TEXT = """
@@ -27,8 +28,18 @@ model counts(y: [nat]) {
   observe y ~ poisson(r + k)
 }
 """
-MODELS = ppl.compile(TEXT)
+# a loop before others whose points are particles': what is between them is run as it is
+STEPS = """
+model steps(ys: [real]) {
+  s ~ half_normal(1)
+  xs ~ scan x = 0.0 for y in ys { x ~ normal(x, s); observe y ~ normal(x, 0.7); return x }
+  z ~ fold z = 0.0 for y in ys { z ~ normal(xs[1] + z, s); observe y ~ normal(z, 2); return z }
+  return z
+}
+"""
+MODELS = ppl.compile(TEXT + STEPS)
 ONE = MODELS.one(y=[1.2, 0.4, 2.9, 1.8])
+PARTICLES = MODELS.steps(ys=[0.3, -1.1, 0.6, 1.4, -0.2, 2.1, 0.7, 0.4, 1.6])
 COUNTS = MODELS.counts(y=[4, 7, 2])
 WALK = ppl.mcmc(kernel=ppl.kernels.random_walk(scale=0.7), chains=2, warmup=200, draws=150, thin=3)
 
@@ -46,22 +57,41 @@ def fit(target, method, folder=None, seed=4):
 
 
 def same(a, b):
-    pairs = [(a.draws, b.draws), (a.stats, b.stats)]
+    pairs = [(a.draws, b.draws), (a.stats, b.stats), (a.points, b.points)]
+    pairs.append(({"w": a.log_weights}, {"w": b.log_weights}))
     return all(x.keys() == y.keys() for x, y in pairs) and all(
-        np.array_equal(x[k], y[k]) for x, y in pairs for k in x
+        np.array_equal(x[k], y[k], equal_nan=x[k] is not None and x[k].dtype.kind == "f")
+        for x, y in pairs
+        for k in x
     )
 
 
 @pytest.mark.parametrize(
     ("target", "method"),
-    [(ONE, nuts(mode="vectorised")), (COUNTS, WALK)],
-    ids=["nuts in one program", "random walk on counts"],
+    [
+        (ONE, nuts(mode="vectorised")),
+        (COUNTS, WALK),
+        (PARTICLES, ppl.smc(particles=301)),
+        (ONE, ppl.tempered_smc(particles=101, replicas=2, temperatures=9, kernel="random_walk")),
+        (ONE, ppl.importance(particles=1_201)),
+    ],
+    ids=[
+        "nuts in one program",
+        "random walk on counts",
+        "particles in loops",
+        "populations at temperatures",
+        "blocks of importance samples",
+    ],
 )
 def test_a_run_killed_at_any_writing_goes_on_as_if_it_had_not_been(
     tmp_path, monkeypatch, target, method
 ):
+    monkeypatch.setattr(importance, "BLOCK", 100)
     whole = fit(target, method)
     monkeypatch.setattr(module, "EVERY", 0.0)
+    monkeypatch.setattr(cut, "TICK", 0.0)  # a step at a time
+    monkeypatch.setattr(cut, "FIRST", 1)
+    monkeypatch.setattr(importance, "BLOCKS_A_CALL", 1)
     rename, rng = os.replace, np.random.default_rng(7)
     left, kills = 2, 0
 
@@ -144,8 +174,8 @@ def test_a_disk_that_takes_no_more_is_an_error_of_its_own(tmp_path, monkeypatch)
 
 
 def test_what_has_no_checkpoints_says_so(tmp_path):
-    with pytest.raises(DiagnosticError, match="E898.*`importance` has no checkpoints"):
-        fit(ONE, ppl.importance(particles=10), tmp_path / "a")
+    with pytest.raises(DiagnosticError, match="E898.*`map` has no checkpoints"):
+        fit(ONE, ppl.map(), tmp_path / "a")
     with pytest.raises(DiagnosticError, match="E898.*on the machine"):
         ppl.infer(ONE, WALK, engine="machine", progress=False, checkpoint=tmp_path / "b")
     with pytest.raises(DiagnosticError, match="E811.*path of a folder"):

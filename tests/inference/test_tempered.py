@@ -132,9 +132,9 @@ def test_without_a_pilot_each_population_chooses_what_leaves_the_share():
     assert np.array_equal(again["s"], posterior["s"])
     # other data of the same shape run what has been compiled
     program = _compiled(target.density, method)
-    before = program._cache_size()
+    before = len(program.known)
     other = ppl.infer(MODELS.limits(y=1.1), method, seed=1, progress=False)
-    assert _compiled(target.density, method) is program and program._cache_size() == before
+    assert _compiled(target.density, method) is program and len(program.known) == before
     for found, y in ((posterior, 0.2), (other, 1.1)):
         assert np.all(found["s"] * found["x"] > y)
         assert found.evidence_se < 0.05
