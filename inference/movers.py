@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ppl.inference.moments import deviations, factor, moments
 from ppl.semantics import distributions as D
 
 Array = Any
@@ -90,24 +91,17 @@ class Shape(NamedTuple):
 
 #: particles that there should be for every coordinate, to estimate covariances and not only scales
 PER_COORDINATE = 10
-#: what variances are held above, relative to themselves, and absolutely where all have collapsed
-FLOOR, SMALLEST = 1e-9, 1e-18
+#: the share of themselves by which variances are raised
+RIDGE = 1e-9
 
 
 def shape_of(x: Array, weights: Array) -> Shape:
     """The shape of weighted particles: of all of the covariance if they are enough to tell it."""
     n, d = x.shape
-    centred = x - weights @ x
-    variances = weights @ centred**2 * (1 + FLOOR) + SMALLEST
     if n < PER_COORDINATE * d:
-        return Shape(jnp.sqrt(variances))
-    covariance = (centred * weights[:, None]).T @ centred
-    off_diagonal = covariance * (1 - jnp.eye(d))
-    scales = jnp.sqrt(variances)
-    correlations = off_diagonal / (scales[:, None] * scales) + (1 + FLOOR) * jnp.eye(d)
-    factor = scales[:, None] * jnp.linalg.cholesky(correlations)
-    # fewer particles than coordinates may be left in effect: then there is no such factor
-    return Shape(jnp.where(jnp.all(jnp.isfinite(factor)), factor, jnp.diag(scales)))
+        return Shape(deviations(weights @ (x - weights @ x) ** 2, RIDGE))
+    _, covariance = moments(x, weights)
+    return Shape(factor(covariance, RIDGE))
 
 
 def correlation(x: Array, y: Array, shape: Shape) -> Array:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln, logsumexp
 
+from ppl.inference.moments import factor, moments
 from ppl.semantics import distributions as D
 
 Array = Any
@@ -73,9 +74,9 @@ def draw(omega: Omega, q: StudentMixture, n: int) -> tuple[Omega, Array]:
 def started(x: Array, weights: Array, at: Array) -> StudentMixture:
     """Components around rows `at` (k,) of x, which is weighted (n,)."""
     k, d = at.shape[0], x.shape[1]
-    mean, covariance = _moments(x, weights)
+    mean, covariance = moments(x, weights)
     locations = mean[None] if k == 1 else x[at]
-    scale = _factor(covariance) * k ** (-1 / d)
+    scale = _scale(covariance) * k ** (-1 / d)
     return StudentMixture(jnp.full(k, 1 / k), locations, jnp.broadcast_to(scale, (k, d, d)))
 
 
@@ -84,11 +85,11 @@ def fitted(q: StudentMixture, x: Array, weights: Array) -> StudentMixture:
     parts = _by_component(q, x)
     belongs = jnp.exp(parts - logsumexp(parts, axis=0)) * weights
     mass = jnp.sum(belongs, axis=1)
-    _, whole = _moments(x, weights)
+    _, whole = moments(x, weights)
 
     def one(belongs: Array, mass: Array) -> tuple[Array, Array]:
-        mean, covariance = _moments(x, belongs / jnp.maximum(mass, 1e-12))
-        return mean, _factor((1 - SHRINKAGE) * covariance + SHRINKAGE * whole)
+        mean, covariance = moments(x, belongs / jnp.maximum(mass, 1e-12))
+        return mean, _scale((1 - SHRINKAGE) * covariance + SHRINKAGE * whole)
 
     locations, scales = jax.vmap(one)(belongs, mass)
     few = mass < 1e-6  # nothing belongs to it: it stays where it is, with a share that can grow
@@ -99,18 +100,6 @@ def fitted(q: StudentMixture, x: Array, weights: Array) -> StudentMixture:
     )
 
 
-def _moments(x: Array, weights: Array) -> tuple[Array, Array]:
-    mean = weights @ x
-    centred = x - mean
-    return mean, (centred * weights[:, None]).T @ centred
-
-
-def _factor(covariance: Array) -> Array:
-    """The factor of the scale of a t law with this covariance, or its standard deviations if the
-    covariance is not positive."""
-    variances = jnp.diag(covariance) * (1 + RIDGE) + 1e-18
-    scales = jnp.sqrt(variances)
-    correlations = covariance / (scales[:, None] * scales)
-    factor = scales[:, None] * jnp.linalg.cholesky(correlations + RIDGE * jnp.eye(len(scales)))
-    factor = jnp.where(jnp.all(jnp.isfinite(factor)), factor, jnp.diag(scales))
-    return factor * math.sqrt((NU - 2) / NU)
+def _scale(covariance: Array) -> Array:
+    """The factor of the scale of a t law with this covariance."""
+    return factor(covariance, RIDGE) * math.sqrt((NU - 2) / NU)
