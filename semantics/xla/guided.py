@@ -204,11 +204,12 @@ class _Lead:
         end = State(omega=omega)
         if self.loop is not None:
             current, end = self.loop.step(current, inner, x, who, omega, faults, {})
-        sight = None if before is None else before.data
+        sight = left = None
+        if before is not None:  # what was seen from before the loop counts at its first step
+            sight, left = before.data, replace(before, data=jnp.zeros_like(before.data))
         if end.scores:
             own = scored(end, self.axis)
             sight = _ahead(own if sight is None else own + sight)
-        left = None if before is None else replace(before, data=jnp.zeros_like(sight))
         given = {k: v for k, v in end.sites.items() if _by_name(v)}
         return Led((current, inner, left), given, sight, end.omega, current if self.kept else None)
 

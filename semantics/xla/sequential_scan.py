@@ -121,9 +121,14 @@ def opened(node: ir.Scan, env: Env, state: State, scope: Scope) -> tuple[Opened,
 class Lead(Protocol):
     """What goes before a loop at each of its steps: the loop of a guide."""
 
-    follows: bool
-    init: Any
-    inputs: Any
+    @property
+    def follows(self) -> bool: ...
+
+    @property
+    def init(self) -> Any: ...
+
+    @property
+    def inputs(self) -> Any: ...
 
     def step(self, led: Any, x: Any, who: Any, omega: Any, faults: Any) -> Led:
         """From what it carries, `led`."""
