@@ -39,8 +39,9 @@ class Smc:
     times their number (0: never; 1: at every point), or `when` a function of the population says so
     (its `effective_size`, `weights`, `log_weights`; arrays of NumPy, or of JAX on XLA). Without
     `keep_history` (on XLA) what loops did before their last step is not kept, and memory does not
-    grow with their steps. A `guide`, another model applied to its data, proposes (on the machine:
-    see `inference.guided`)."""
+    grow with their steps. With `trajectories`, so many are drawn backwards through the populations
+    (`inference.backward`), instead of the lines that the particles descend in. A `guide`, another
+    model applied to its data, proposes (`inference.guided`)."""
 
     particles: int = 1_000
     threshold: float = 0.5
@@ -48,6 +49,7 @@ class Smc:
     keep_history: bool = True
     when: When | None = None
     guide: Any = None
+    trajectories: int | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -59,6 +61,16 @@ class Smc:
             raise fail("E811", f"when = {self.when!r}: it must be a function of the population")
         if not (self.guide is None or hasattr(self.guide, "plain")):
             raise fail("E811", f"guide = {self.guide!r}: it must be a model applied to its data")
+        if self.trajectories is not None:
+            if self.trajectories < 1:
+                raise fail("E811", f"trajectories = {self.trajectories}: it must be at least 1")
+            if self.guide is not None or not self.keep_history:
+                why = "a guide" if self.guide is not None else "keep_history=False"
+                raise fail(
+                    "E811",
+                    f"trajectories are drawn through what a filter kept, and not with {why}",
+                    hint="leave one of the two out",
+                )
 
     @property
     def policy(self) -> Resample:

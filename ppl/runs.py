@@ -144,6 +144,8 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
     if method.guide is not None:
         return _guided(method, target, seed, progress)
+    if method.trajectories is not None:
+        return _backward(method, target, seed, progress)
     machine = target.machine
     begin = machine.start(machine.bind(target.plain), record=False, keyed=True)
     return _filtered(method, target, seed, progress, spawn(begin, method.particles))
@@ -177,6 +179,26 @@ def _filtered(method: Any, target: Target, seed: int, progress: bool, particles:
         found.log_evidence,
         waiting=None if stood is None else Waiting(method, seed, stood, data),
     )
+
+
+def _backward(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.backward import BackwardSimulation
+    from ppl.inference.kernels.machine.program import Program
+    from ppl.inference.population import Population
+
+    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    backward, n = BackwardSimulation(program, method), method.trajectories
+    with progress_bar(None if progress else False, title="particles") as report:
+
+        def at(done: int, n: int, step: int) -> None:
+            if report is not None:
+                report(done, n, {"step": step})
+
+        stages = backward.filter(key, progress=at)
+        drawn = list(backward.trajectories(stages, n, key))
+    mass = float(stages[-1].population.log_mass)
+    level = Population(np.full(n, mass - np.log(n)))
+    return _weighted(program, [p.trace() for p in drawn], level, key)
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,6 +67,11 @@ class Particle:
         return Particle(run, (self.sites, segment.sites), increment, segment.held)
 
     @property
+    def steps(self) -> int:
+        """How many it has made."""
+        return sum(1 for _ in _steps(self.sites))
+
+    @property
     def met(self) -> set[int]:
         """The sites that it came to."""
         return set().union(*_steps(self.sites))
