@@ -224,7 +224,8 @@ class _Running:
             made, more, self.blocks[-1] = int(made), bool(more), block
             took = time.perf_counter() - began
             pace, t = int(max(1, min(4 * n, n * TICK / max(took, 1e-9)))), t + made
-            self._save(live, carry, t, size, now=t == length or not more)
+            if made:
+                self._save(live, carry, t, size, now=t == length or not more)
             self._tell(carry, t, slot + made - 1)
         joined = [_joined([b[k] for b in self.blocks], t) for k in piece.blank(0)]
         return dict(zip(piece.equation.outvars, [*carry, *joined], strict=True))
