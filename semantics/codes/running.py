@@ -244,8 +244,8 @@ Sequential Monte Carlo stops all particles after each scoring statement of the m
 of a `scan` or `fold` that scores, and at each `checkpoint`. Compiled code stops all of them at
 once: not in a branch that some of them take, in recursion, at the steps of `iterate`, inside a step
 of another loop, or inside a `for`. The machine stops particles one by one; `ppl.infer` goes over to
-it by itself unless engine='xla' was asked for. Beside a loop of a model a guide's loop takes as many
-steps. A loop that always runs stops on either:
+it by itself unless engine='xla' was asked for. Beside a loop of a model a guide's loop takes as
+many steps. A loop that always runs stops on either:
 
     if long { xs ~ scan x = 0 for y in ys { … observe y ~ normal(x, 1) … } }     # the machine's
     xs ~ scan x = 0 for y in ys { … if long { observe y ~ normal(x, 1) } … }     # on XLA, too
