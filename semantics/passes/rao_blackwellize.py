@@ -20,7 +20,8 @@ from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, fail, suggest
 from ppl.semantics.ir_map import block
 from ppl.semantics.ir_names import Fresh
-from ppl.semantics.passes.conjugacy.collapse import collapse, found_in
+from ppl.semantics.passes.conjugacy.chains import Chain, read_chains
+from ppl.semantics.passes.conjugacy.collapse import collapse, collapse_chain, found_in
 from ppl.semantics.passes.conjugacy.families import FAMILIES
 from ppl.semantics.passes.conjugacy.linear import Broken
 from ppl.semantics.passes.conjugacy.sites import Site, read_site
@@ -89,38 +90,41 @@ class _State:
         """Whether another site could be integrated out."""
         main = self.main()
         self.problems = {}
-        found = (
-            []
-            if main is None
-            else [
-                (c, i, site, path)
-                for c, i, path in found_in(main, ())
-                if (site := read_site(c.binds[i], path)) is not None and site.path not in self.late
-                if wanted is None or any(_is(site.path, path, w) for w in wanted)
-            ]
-        )
-        # arrays first: their elements have to be independent given the rest
-        for c, i, site, path in sorted(found, key=lambda x: x[2].size is None):
+        if main is None:
+            return False
+        found = [
+            (c, i, x, path)
+            for c, i, path in found_in(main, ())
+            for x in _sites(c.binds[i], path)
+            if self.late.isdisjoint(p := _paths(x))
+            if wanted is None or all(any(_is(q, w) for w in wanted) for q in p)
+        ]
+        for c, i, x, path in sorted(found, key=lambda x: _order(x[2])):
             try:
-                taken = self.take(main, c, i, site, path, wanted is None)  # type: ignore[arg-type]
+                taken = self.take(main, c, i, x, path, wanted is None)
             except Broken as error:
-                self.problems[site.path] = error
+                for p in _paths(x):
+                    self.problems.setdefault(p, error)
                 continue
             if taken:
                 return True
         return False
 
     def take(
-        self, main: ir.Comp, c: ir.Block, i: int, site: Site, path: Path, observed: bool
+        self, main: ir.Comp, c: ir.Block, i: int, x: Site | Chain, path: Path, observed: bool
     ) -> bool:
-        """Integrates a site out; with `observed`, not one that no score depends on."""
-        done = collapse(c, i, site, path, Fresh(self.program))
+        """Integrates sites out; with `observed`, none that no score depends on."""
+        fresh = Fresh(self.program)
+        if isinstance(x, Chain):
+            done = collapse_chain(c, i, x, path, fresh)
+        else:
+            done = collapse(c, i, x, path, fresh)
         if observed and not done.observed:
             return False
         for touched in done.touched:
             for p in steps(touched, path):
                 if any(_related(p, f) for f in self.fixed if len(p) > len(path)):
-                    raise Broken("a value is set from outside that has to do with it", site.span)
+                    raise Broken("a value is set from outside that has to do with it", x.span)
         late = set(done.late)
         run, _ = _put(main, c, done.block, done.value, (), late)
         entry = self.program.entry
@@ -129,12 +133,12 @@ class _State:
         functions = tuple(changed if f is entry else f for f in self.program.functions)
         self.program = simplify(replace(self.program, functions=functions))
         self.late |= late
-        self.sites.append("/".join(site.path))
+        self.sites += ["/".join(p) for p in _paths(x)]
         return True
 
     def done(self, wanted: tuple[str, ...] | None) -> Collapsed:
         for w in wanted or ():
-            if not any(_is(tuple(s.split("/")), tuple(s.split("/"))[:-1], w) for s in self.sites):
+            if not any(_is(tuple(s.split("/")), w) for s in self.sites):
                 raise self.refused(w)
         return Collapsed(
             self.program,
@@ -145,7 +149,7 @@ class _State:
 
     def refused(self, name: str) -> DiagnosticError:
         for path, problem in self.problems.items():
-            if _is(path, path[:-1], name):
+            if _is(path, name):
                 return _not_conjugate(name, problem)
         main = self.main()
         there = {} if main is None else dict(_drawn(main, ()))
@@ -161,6 +165,22 @@ class _State:
         )
 
 
+def _sites(b: ir.Bind, path: Path) -> Iterable[Site | Chain]:
+    """The sites that a binding draws, in the ways in which they might be integrated out."""
+    site = read_site(b, path)
+    return read_chains(b, path) if site is None else [site]
+
+
+def _paths(x: Site | Chain) -> list[Path]:
+    return [d.path for d in x.draws] if isinstance(x, Chain) else [x.path]
+
+
+def _order(x: Site | Chain) -> int:
+    """Loops first, whose parameters can go next; then arrays, whose elements have to be
+    independent given the rest; then single numbers, which may be of all of these."""
+    return 0 if isinstance(x, Chain) else 1 if x.size is not None else 2
+
+
 def _why_no_family() -> str:
     return f"it is no draw, bound by `~`, from a conjugate family ({', '.join(FAMILIES)})"
 
@@ -174,10 +194,10 @@ def _not_conjugate(name: str, problem: Broken) -> DiagnosticError:
     )
 
 
-def _is(site: Path, block_path: Path, name: str) -> bool:
-    """Whether a name means a site: its path, or that of the binder around it."""
+def _is(site: Path, name: str) -> bool:
+    """Whether a name means a site: its path, or that of a binder around it."""
     path = tuple(name.split("/"))
-    return path == site or (len(path) > len(block_path) and site[: len(path)] == path)
+    return site[: len(path)] == path
 
 
 def _related(a: Path, b: Path) -> bool:

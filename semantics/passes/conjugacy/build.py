@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.holes import array_of
+from ppl.semantics.holes import array_of, part, parts_of
 from ppl.semantics.ir_types import literal_type
 from ppl.semantics.op_types import element, op_type
 from ppl.semantics.subtypes import below
@@ -54,6 +54,22 @@ def pair(items: tuple[ir.Value, ...]) -> ir.Value:
     if len(items) == 1:
         return items[0]
     return ir.MakeTuple(T.Tuple(tuple(i.type for i in items)), items)
+
+
+def items_of(v: ir.Value) -> tuple[ir.Value, ...]:
+    """The components of a tuple or the fields of a record; of other values, the value."""
+    if isinstance(v, (ir.MakeTuple, ir.MakeRecord)):
+        return v.items
+    return tuple(part(v, k) for k, _ in parts_of(v.type)) or (v,)
+
+
+def made_of(items: tuple[ir.Value, ...], t: T.Type) -> ir.Value:
+    """The value of a type whose `items_of` are these."""
+    if isinstance(t, T.Tuple):
+        return ir.MakeTuple(t, items)
+    if isinstance(t, T.Record):
+        return ir.MakeRecord(t, tuple(k for k, _ in t.fields), items)
+    return items[0]
 
 
 def as_type(v: ir.Value, t: T.Type) -> ir.Value:

@@ -21,7 +21,7 @@ is used for besides comes after its draw:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ppl.semantics import ir
@@ -30,11 +30,12 @@ from ppl.semantics.holes import bind, returned
 from ppl.semantics.ir_map import block, map_children
 from ppl.semantics.ir_names import Fresh, freshen
 from ppl.semantics.passes.conjugacy.build import as_type, op
+from ppl.semantics.passes.conjugacy.chains import Chain, Filter
 from ppl.semantics.passes.conjugacy.families import STATISTICS, minus_log_density
 from ppl.semantics.passes.conjugacy.linear import WHOLE, Broken, Form, Linear
 from ppl.semantics.passes.conjugacy.sites import Site
 from ppl.semantics.passes.conjugacy.statistics import Collector, totals
-from ppl.semantics.passes.conjugacy.uses import Path, draws, uses
+from ppl.semantics.passes.conjugacy.uses import NOTHING, Path, Uses, draws, uses
 
 
 @dataclass(frozen=True)
@@ -55,42 +56,18 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
 
     Contract `Measure`. Raises Broken: a use of the site is not conjugate.
     """
-    before, own, after = c.binds[:at], c.binds[at], c.binds[at + 1 :]
-    names = frozenset((own.name,))
-    clean: list[ir.Bind] = []
-    pure: list[ir.Bind] = []
-    observing: list[ir.Bind] = []
-    late: list[ir.Bind] = []
-    for b in after:
-        found = uses(b.comp, names)
-        if found.scored is not None:
-            if found.value:
-                raise Broken("a value that depends on it is made and scored together", b.comp.span)
-            observing.append(b)
-        elif not found.value:
-            clean.append(b)
-        else:
-            names |= {b.name}
-            (late if b.comp.effectful else pure).append(b)
-            if not b.comp.effectful:
-                late.append(b)
-    for b in observing:
-        for other in (*clean, *pure, *observing):
-            if b.name in other.comp.free:
-                raise Broken("it is observed in a statement whose value is used", other.comp.span)
-    ends = uses(c.result, names)
-    if ends.scored is not None:
-        raise Broken("it is scored at the end of a block", ends.scored.span)
-
-    out = [*before, *clean]
+    own, names = c.binds[at], _sorted(c, at)
+    if names.ends.scored is not None:
+        raise Broken("it is scored at the end of a block", names.ends.scored.span)
+    out = [*c.binds[:at], *names.clean]
     hyper = site.hyper(fresh, out)
     mean = as_type(site.family.mean(hyper), site.type)
     reference = bind(out, fresh.name(site.name), returned(mean))
-    reading = ir.Block(T.UNIT, (*pure, *observing), returned(ir.Lit(T.UNIT, None)))
+    reading = ir.Block(T.UNIT, (*names.pure, *names.observing), returned(ir.Lit(T.UNIT, None)))
     form = Linear("itself", at=None if site.size is None else WHOLE)
     copy = freshen(reading, fresh, {site.name: reference.name})
     forms: dict[str, Form] = {reference.name: form}
-    for b in late:
+    for b in names.late:
         if b.comp.effectful:
             why = f"what is drawn from it is scored, in `{'/'.join(next(draws(b.comp, path)))}`"
             forms[b.name] = Broken(why, b.comp.span)
@@ -109,16 +86,97 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
     if isinstance(less.type, T.Array):
         less = op("sum", less)
     bind(out, fresh.name("_"), ir.Score(T.UNIT, as_type(less, T.REAL), span=site.span))
-    out += [ir.Bind(b.name, unkept(b.comp)) for b in pure]
-    out += observing
+    out += [ir.Bind(b.name, unkept(b.comp)) for b in names.pure]
+    out += names.observing
     drawn = bind(out, fresh.name(site.name), site.drawn(posterior, fresh))
-    rest = freshen(block(late, c.result), fresh, {site.name: drawn.name})
-    paths = {site.path, *(p for b in late for p in draws(b.comp, path))}
-    if ends.value:
+    return _reversed(out, own.comp, names, {site.name: drawn.name}, {site.path}, c, path, fresh)
+
+
+def collapse_chain(c: ir.Block, at: int, chain: Chain, path: Path, fresh: Fresh) -> Reversed:
+    """The block with the states of the loop that its binding `at` runs integrated out.
+
+    Contract `Measure`. Raises Broken: the loop is not linear and Gaussian in them.
+    """
+    own, names = c.binds[at], _sorted(c, at)
+    scored = [b.comp for b in names.observing] + [x for x in [names.ends.scored] if x is not None]
+    if scored:
+        raise Broken("it is scored outside its loop", scored[0].span)
+    out = list(c.binds[:at])
+    filter_ = Filter(chain, fresh)
+    filtered = filter_.run(out)
+    out += names.clean
+    drawn = bind(out, fresh.name(own.name), filter_.back(filtered, fresh))
+    found = _reversed(out, own.comp, names, {own.name: drawn.name}, {chain.path}, c, path, fresh)
+    return replace(found, observed=filter_.observed)
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """What stands after a site in its block: what does not depend on it; what is computed from
+    it; what scores it; what is drawn or computed from it, for later; the block's result."""
+
+    clean: list[ir.Bind]
+    pure: list[ir.Bind]
+    observing: list[ir.Bind]
+    late: list[ir.Bind]
+    ends: Uses
+
+
+def _sorted(c: ir.Block, at: int) -> _Sorted:
+    names = frozenset((c.binds[at].name,))
+    out = _Sorted([], [], [], [], NOTHING)
+    for b in c.binds[at + 1 :]:
+        found = uses(b.comp, names)
+        if found.scored is not None:
+            out.observing.append(b)
+            if found.value:  # its value is made again for later, without the scores
+                names |= {b.name}
+                out.late.append(ir.Bind(b.name, unscored(b.comp)))
+        elif not found.value:
+            out.clean.append(b)
+        else:
+            names |= {b.name}
+            out.late.append(b)
+            if not b.comp.effectful:
+                out.pure.append(b)
+    for b in out.observing:
+        for other in (*out.clean, *out.pure, *out.observing):
+            if b.name in other.comp.free:
+                raise Broken("it is observed in a statement whose value is used", other.comp.span)
+    return replace(out, ends=uses(c.result, names))
+
+
+def _reversed(
+    out: list[ir.Bind],
+    own: ir.Comp,
+    names: _Sorted,
+    renamed: dict[str, str],
+    paths: set[Path],
+    c: ir.Block,
+    path: Path,
+    fresh: Fresh,
+) -> Reversed:
+    """The block that runs `out`, then what is for later."""
+    rest = freshen(block(names.late, c.result), fresh, renamed)
+    paths |= {p for b in names.late for p in draws(b.comp, path)}
+    if names.ends.value:
         paths |= set(draws(c.result, path))
-    touched = (own.comp, *(b.comp for b in (*observing, *late)))
-    made = block(out, rest)
-    return Reversed(made, frozenset(paths), ends.value, touched, bool(observing))
+    touched = (own, *(b.comp for b in (*names.observing, *names.late)))
+    observed = bool(names.observing)
+    return Reversed(block(out, rest), frozenset(paths), names.ends.value, touched, observed)
+
+
+def unscored(c: Any) -> Any:
+    """A computation without its scores. Raises Broken if it draws."""
+    match c:
+        case ir.Observe() | ir.Score():
+            return returned(ir.Lit(T.UNIT, None))
+        case ir.Run():
+            raise Broken("a value that depends on it is drawn and scored together", c.span)
+        case ir.Lam() | ir.Thunk():
+            return c
+        case _:
+            return map_children(c, unscored)
 
 
 def unkept(c: Any) -> Any:

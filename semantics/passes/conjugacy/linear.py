@@ -54,7 +54,7 @@ class Broken(Exception):
         self.why, self.span = why, span
 
 
-#: forms of variables; those of the components of a tuple; what is wrong, said when it is used
+#: forms of variables; those of the components of a tuple or fields of a record; what is wrong, said when it is used
 Form = Linear | tuple["Form | None", ...] | Broken
 Forms = Mapping[str, Form]
 
@@ -81,7 +81,11 @@ def any_form(v: ir.Value, forms: Forms) -> Linear | tuple[Form | None, ...] | No
         case ir.Proj(value=whole, index=index):
             parts = any_form(whole, forms)
             found = parts[index] if isinstance(parts, tuple) else _not_linear(v)
-        case ir.MakeTuple(items=items):
+        case ir.Get(value=whole, name=name):
+            parts = any_form(whole, forms)
+            names = [k for k, _ in whole.type.fields]  # type: ignore[attr-defined]
+            found = parts[names.index(name)] if isinstance(parts, tuple) else _not_linear(v)
+        case ir.MakeTuple(items=items) | ir.MakeRecord(items=items):
             return tuple(_or_broken(i, forms) for i in items)
         case ir.Op():
             return _op(v, forms)

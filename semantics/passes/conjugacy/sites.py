@@ -38,7 +38,7 @@ class Site:
 
 def read_site(b: ir.Bind, path: Path) -> Site | None:
     """The site that a binding in a block at a path draws, if its family has conjugates."""
-    at, wrap = _binders(b.comp)
+    at, wrap = binders_around(b.comp)
     here = (*path, *(a.step for a in at))
     match b.comp if not at else at[-1].body:
         case ir.Run(measure=ir.Op() as dist):
@@ -52,7 +52,7 @@ def read_site(b: ir.Bind, path: Path) -> Site | None:
 Wrap = Callable[[ir.Comp], ir.Comp]
 
 
-def _binders(c: ir.Comp) -> tuple[list[ir.At], Wrap]:
+def binders_around(c: ir.Comp) -> tuple[list[ir.At], Wrap]:
     """The binders around a computation, and how to put them around another one."""
     at: list[ir.At] = []
     while isinstance(c, ir.At):
@@ -127,7 +127,7 @@ def _plate(b: ir.Bind, loop: ir.For, path: Path, wrap: Wrap) -> Site | None:
                 body = last.comp
             case _:
                 return None
-    at, inner = _binders(body)
+    at, inner = binders_around(body)
     run = body if not at else at[-1].body
     if any(x.comp.effectful for x in before) or not isinstance(run, ir.Run):
         return None

@@ -10,14 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
-from ppl.semantics.holes import bind, component, each, part, returned, zipped
+from ppl.semantics.holes import bind, component, each, part, parts_of, returned, zipped
 from ppl.semantics.ir_map import block
 from ppl.semantics.ir_names import Fresh
-from ppl.semantics.passes.conjugacy.build import ZERO, as_type, op, pair, plus, times
+from ppl.semantics.passes.conjugacy.build import (
+    ZERO,
+    as_type,
+    items_of,
+    made_of,
+    op,
+    pair,
+    plus,
+    times,
+)
 from ppl.semantics.passes.conjugacy.families import Family, Use
 from ppl.semantics.passes.conjugacy.linear import (
     WHOLE,
@@ -139,6 +148,8 @@ class Collector:
                 if isinstance(found, tuple):
                     return tuple(self.column(f, param, wrapped, first, binds) for f in found)
                 return None if found is None else self.column(found, param, wrapped, first, binds)
+            case ir.Scan():
+                return self.computed(c, forms, binds)  # type: ignore[return-value]
             case _:
                 raise Broken("what is computed from it here is not known to be linear", c.span)
 
@@ -352,41 +363,125 @@ class Collector:
         return out
 
     def scan(self, c: ir.Scan, forms: Forms, binds: list[ir.Bind]) -> list[Part]:
-        """Statistics are carried along with a loop's state, which does not depend on the site."""
+        """Statistics are carried along with a loop's state."""
         if not depends(c, forms):
             return []
-        if depends(c.init, forms) or depends(c.over, forms):
-            raise Broken("the state of a loop depends on it", c.span)
+        found, last = self._carried(c, forms, binds, "last")
+        total = iter(part(last, found.size + i) for i in range(len(parts_of(last.type))))
+        return [
+            Part(tuple(as_type(next(total), v.type) for v in p.values), None) for p in found.parts
+        ]
+
+    def computed(self, c: ir.Scan, forms: Forms, binds: list[ir.Bind]) -> Form | None:
+        """The form of the value of a loop without effects: the slopes of its state are carried
+        along with it."""
+        found, whole = self._carried(c, forms, binds, c.keep)
+        out: dict[int, Linear] = {}
+        for k, i in enumerate(found.slopes):
+            if c.keep == "last":
+                slope = part(whole, found.size + k)
+            else:
+                slope = bind(
+                    binds, self.fresh.name("slopes"), component(whole, found.size + k, self.fresh)
+                )
+            out[i] = Linear("affine", slope)
+        n = len(parts_of(c.carry.type))
+        return tuple(out.get(i) for i in range(n)) if n else out.get(0)
+
+    def _carried(
+        self, c: ir.Scan, forms: Forms, binds: list[ir.Bind], keep: Literal["all", "last"]
+    ) -> tuple[_Step, ir.Var]:
+        """The loop with statistics and slopes beside its state: forward differentiation."""
+        init = _parts_of(any_form(c.init, forms), c.carry.type)
+        varying = {i for i, f in enumerate(init) if f is not None}
+        while True:  # the least set of parts of the state that is closed
+            found = self._step(c, forms, varying)
+            more = {i for i, f in enumerate(found.after) if f is not None} | varying
+            if more == varying:
+                break
+            varying = more
+        sums = [v for p in found.parts for v in p.values]
+        first = [_number_of(init[i], c) for i in found.slopes]
+        after = [_number_of(found.after[i], c) for i in found.slopes]
+        m, n = found.size, len(sums)
+        own = tuple(t for _, t in parts_of(c.carry.type)) or (c.carry.type,)
+        state = T.Tuple((*own, *(T.REAL for _ in (*sums, *after))))
+        carry = ir.Param(self.fresh.name("sums"), state)
+        whole = ir.Var(state, carry.name)
+        old = tuple(part(whole, i) for i in range(m))
+        opened = [ir.Bind(c.carry.name, returned(made_of(old, c.carry.type)))]
+        for k, v in enumerate(found.slopes.values()):
+            opened.append(ir.Bind(v.name, returned(part(whole, m + n + k))))
+        added = [plus(part(whole, m + i), v) for i, v in enumerate(sums)]
+        now = (*items_of(found.value), *(as_type(v, T.REAL) for v in (*added, *after)))
+        step = block([*opened, *found.inside], returned(ir.MakeTuple(state, now)))
+        begin = (*items_of(c.init), *(as_type(v, T.REAL) for v in (*[ZERO] * n, *first)))
+        start = ir.MakeTuple(state, begin)
+        t = T.Array(state) if keep == "all" else state
+        loop = ir.Scan(t, carry, start, c.param, c.over, step, keep, span=c.span)
+        return found, bind(binds, self.fresh.name("sums"), loop)
+
+    def _step(self, c: ir.Scan, forms: Forms, varying: set[int]) -> _Step:
+        """A step of a loop in which the parts `varying` of its state depend on the site."""
         inside: list[ir.Bind] = []
+        slopes = {i: ir.Var(T.REAL, self.fresh.name("slope")) for i in sorted(varying)}
+        own = {i: Linear("affine", v) for i, v in slopes.items()}
         inner = dict(forms)
-        body = c.body
+        if depends(c.over, forms):
+            raise Broken("what a loop with a state goes over depends on it", c.span)
+        if own:
+            n = len(parts_of(c.carry.type))
+            inner[c.carry.name] = tuple(own.get(i) for i in range(n)) if n else own[0]
+        body, parts = c.body, []
         while isinstance(body, ir.At):
             body = body.body
-        parts = []
         if isinstance(body, ir.Block):
             parts = self.statements(body, inner, inside)
             body = body.result
-        if not isinstance(body, ir.Return) or depends(body, inner):
-            raise Broken("the state of a loop depends on it", c.span)
+        if not isinstance(body, ir.Return):
+            raise Broken("the state of a loop is made by what runs last", c.span)
         if any(p.at is not None for p in parts):
             raise Broken("its elements are observed in a loop with a state", c.span)
-        values = [v for p in parts for v in p.values]
-        if not values:
-            return []
-        state = T.Tuple((c.carry.type, *(T.REAL for _ in values)))
-        carry = ir.Param(self.fresh.name("sums"), state)
-        whole = ir.Var(state, carry.name)
-        first = ir.Bind(c.carry.name, returned(part(whole, 0)))
-        sums = [as_type(plus(part(whole, 1 + i), v), T.REAL) for i, v in enumerate(values)]
-        step = block([first, *inside], returned(ir.MakeTuple(state, (body.value, *sums))))
-        start = ir.MakeTuple(state, (c.init, *(as_type(ZERO, T.REAL) for _ in values)))
-        last = bind(
-            binds,
-            self.fresh.name("sums"),
-            ir.Scan(state, carry, start, c.param, c.over, step, "last", span=c.span),
-        )
-        total = iter(part(last, 1 + i) for i in range(len(values)))
-        return [Part(tuple(as_type(next(total), v.type) for v in p.values), None) for p in parts]
+        after = _parts_of(any_form(body.value, inner), c.carry.type)
+        return _Step(inside, parts, slopes, after, body.value)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step of a loop: what it computes, statistics, the variables of the slopes of parts of the
+    state before it, the forms of those after it, the state after it."""
+
+    inside: list[ir.Bind]
+    parts: list[Part]
+    slopes: dict[int, ir.Var]
+    after: list[Linear | None]
+    value: ir.Value
+
+    @property
+    def size(self) -> int:
+        """How many parts the state has."""
+        return max(1, len(parts_of(self.value.type)))
+
+
+def _parts_of(f: Linear | tuple[Form | None, ...] | None, t: T.Type) -> list[Linear | None]:
+    """The forms of the parts of a loop's state."""
+    if not isinstance(f, tuple):
+        return [f] * max(1, len(parts_of(t))) if f is None else [f]
+    for x in f:
+        if isinstance(x, Broken):
+            raise x
+        if isinstance(x, tuple):
+            raise Broken("the state of a loop that depends on it is nested", None)
+    return list(f)  # type: ignore[arg-type]
+
+
+def _number_of(f: Linear | None, c: ir.Scan) -> ir.Value:
+    """The slope of a part of a loop's state, which is a number."""
+    if f is None:
+        return ZERO
+    if f.at is not None or isinstance(f.slope.type, T.Array):
+        raise Broken("a loop carries an array of it", c.span)
+    return f.slope
 
 
 def _is_zip(v: ir.Value) -> bool:

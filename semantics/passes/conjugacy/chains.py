@@ -1,0 +1,505 @@
+"""Linear-Gaussian chains: the states of a loop integrated out by the Kalman filter.
+
+In a loop
+
+    xs ~ scan x = start for y in ys { x ~ normal(a * x + b, q); observe y ~ normal(c * x, r); return x }
+
+the normal draws of a step and the state before it are jointly normal given the observations so far.
+The loop carries means and covariances instead, and each observation is scored under its predictive
+law. Once everything else is known, a second loop goes backwards and draws each step's choices given
+the state after it. Any number of choices a step, states of several numbers, and coefficients that
+are data or other draws (also those of the same step: a mixture Kalman filter) are treated alike:
+all arithmetic is on single covariances, unrolled.
+
+Kalman, A new approach to linear filtering and prediction problems, 1960; Carter & Kohn, On Gibbs
+sampling for state space models, Biometrika 81(3), 1994; Chen & Liu, Mixture Kalman filters, JRSS B
+62(3), 2000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.diagnostics import Span
+from ppl.semantics.holes import bind, each, part, parts_of, returned, zipped
+from ppl.semantics.ir_map import block
+from ppl.semantics.ir_names import Fresh
+from ppl.semantics.passes.conjugacy.build import (
+    ONE,
+    ZERO,
+    as_type,
+    is_zero,
+    minus,
+    number,
+    op,
+    over,
+    plus,
+    times,
+)
+from ppl.semantics.passes.conjugacy.linear import Broken, Form, Linear, any_form, form
+from ppl.semantics.passes.conjugacy.sites import binders_around
+from ppl.semantics.passes.conjugacy.uses import Path
+
+#: choices of a step, and numbers of its state, that are integrated out at most
+LIMIT = 6
+#: variances below this share of what they are computed from are nothing but rounding
+ROUNDING = number(1e-12)
+
+Slopes = list[ir.Value]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A normal draw in a step: its variable, its binders, its law, its path."""
+
+    name: str
+    at: tuple[ir.At, ...]
+    dist: ir.Op
+    path: Path
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A loop that is bound in a block, with the draws in its steps that are integrated out."""
+
+    at: tuple[ir.At, ...]
+    loop: ir.Scan
+    body: ir.Block
+    draws: tuple[Draw, ...]
+    span: Span | None
+
+    @property
+    def path(self) -> Path:
+        return self.draws[0].path
+
+
+def read_chains(b: ir.Bind, path: Path) -> Iterator[Chain]:
+    """The chains that a loop may be, those with most draws first."""
+    at, _ = binders_around(b.comp)
+    loop = at[-1].body if at else b.comp
+    if not isinstance(loop, ir.Scan) or not isinstance(loop.body, ir.Block):
+        return
+    here = (*path, *(a.step for a in at))
+    found: list[Draw] = []
+    for x in loop.body.binds:
+        inner, _ = binders_around(x.comp)
+        run = inner[-1].body if inner else x.comp
+        match run:
+            case ir.Run(type=t, measure=ir.Op(op="normal") as dist) if t == T.REAL:
+                where = (*here, *(a.step for a in inner))
+                found.append(Draw(x.name, tuple(inner), dist, where))
+            case _:
+                pass
+    found = found[:LIMIT]
+    for n in range(len(found), 0, -1):
+        for draws in combinations(found, n):
+            yield Chain(tuple(at), loop, loop.body, draws, b.comp.span)
+
+
+class Belief:
+    """The joint normal law of some numbers, as code: `mean` and `cov` of values, which are bound
+    in `binds`; `shift` is what observations have added to the means that values were computed at.
+    """
+
+    def __init__(self, fresh: Fresh, binds: list[ir.Bind]):
+        self.fresh, self.binds = fresh, binds
+        self.cov: list[list[ir.Value]] = []
+        self.shift: list[ir.Value] = []
+
+    def let(self, v: ir.Value, name: str = "c") -> ir.Value:
+        """The value, computed once."""
+        if isinstance(v, (ir.Lit, ir.Var)):
+            return v
+        return bind(self.binds, self.fresh.name(name), returned(v))
+
+    def add(self, row: Sequence[ir.Value], var: ir.Value) -> None:
+        """Another number, of these covariances with those before, and this variance."""
+        for old, c in zip(self.cov, row, strict=True):
+            old.append(c)
+        self.cov.append([*row, var])
+        self.shift.append(ZERO)
+
+    def against(self, slopes: Slopes) -> list[ir.Value]:
+        """Covariances of Σ slope x with each number."""
+        return [self.let(dot(slopes, row[: len(slopes)])) for row in self.cov]
+
+    def condition(self, slopes: Slopes, gap: ir.Value, noise: ir.Value | None, on: ir.Value | None):
+        """What has been seen of Σ slope x + noise: by how much more than expected at first, `gap`.
+        Gives its mean's shift so far and its variance. Without noise, nothing is done where there
+        is no variance, or `on` does not hold."""
+        shift = self.let(dot(slopes, self.shift))
+        row = self.against(slopes)
+        own = dot(slopes, row)
+        var = self.let(own if noise is None else plus(own, op("square", noise)), "variance")
+        if noise is None:
+            most = dot([op("square", s) for s in slopes], [r[i] for i, r in enumerate(self.cov)])
+            sound = op("gt", var, times(ROUNDING, most))
+            sound = sound if on is None else op("and", on, sound)
+            per = self.choose(sound, over(ONE, var), ZERO)
+        else:
+            per = over(ONE, var)
+        per = self.let(per, "per")
+        gain = [self.let(times(r, per), "gain") for r in row]
+        left = self.let(minus(gap, shift), "gap")
+        self.shift = [
+            self.let(plus(s, times(g, left))) for s, g in zip(self.shift, gain, strict=True)
+        ]
+        n = len(self.cov)
+        new = [[ZERO] * n for _ in range(n)]
+        for i in range(n):
+            for j in range(i + 1):
+                new[i][j] = new[j][i] = self.let(minus(self.cov[i][j], times(gain[i], row[j])))
+        self.cov = new  # type: ignore[assignment]
+        return shift, var
+
+    def choose(self, c: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
+        arms = (returned(as_type(x, T.REAL)) for x in (a, b))
+        return bind(self.binds, self.fresh.name("chosen"), ir.If(T.REAL, c, *arms))
+
+    def image(self, rows: Sequence[Slopes]) -> list[list[ir.Value]]:
+        """The covariances of several sums Σ slope x."""
+        against = [self.against(r) for r in rows]
+        return [[self.let(dot(a, s)) for s in rows] for a in against]
+
+    def drawn(self, noise: Sequence[ir.Value]) -> list[ir.Value]:
+        """What the shifts become if the numbers are drawn, with standard normals `noise`."""
+        n = len(self.cov)
+        low: list[list[ir.Value]] = [[ZERO] * n for _ in range(n)]
+        for j in range(n):
+            var = self.let(minus(self.cov[j][j], dot(low[j][:j], low[j][:j])), "left")
+            sound = self.let(op("gt", var, times(ROUNDING, self.cov[j][j])))
+            root = self.choose(sound, op("sqrt", op("abs", var)), ZERO)
+            per = self.choose(sound, over(ONE, root), ZERO)
+            low[j][j] = root
+            for i in range(j + 1, n):
+                rest = minus(self.cov[i][j], dot(low[i][:j], low[j][:j]))
+                low[i][j] = self.let(times(rest, per))
+        return [
+            self.let(plus(s, dot(low[i][: i + 1], list(noise[: i + 1]))))
+            for i, s in enumerate(self.shift)
+        ]
+
+
+def dot(a: Sequence[ir.Value], b: Sequence[ir.Value]) -> ir.Value:
+    """Σ a b, without terms that are 0."""
+    out: ir.Value = ZERO
+    for x, y in zip(a, b, strict=True):
+        if not (is_zero(x) or is_zero(y)):
+            out = plus(out, times(x, y))
+    return out
+
+
+# ------------------------------------------------------------------------------------- the filter
+
+
+class Filter:
+    """The loop over means and covariances. `record`: what the way back needs of each step."""
+
+    def __init__(self, chain: Chain, fresh: Fresh):
+        self.chain, self.fresh = chain, fresh
+        self.latent = [d.name for d in chain.draws]
+        self.items = _items(chain.loop.carry.type)
+        self.linear = self._linear_items()
+        self.d, self.k = len(self.linear), len(chain.draws)
+        self.observed = False
+
+    def _linear_items(self) -> list[int]:
+        """The parts of the state that depend on the draws: the least set that is closed."""
+        found: set[int] = set()
+        while True:
+            names = frozenset(self.latent)
+            forms: dict[str, Form] = {n: Linear("affine") for n in names}
+            if found:
+                forms[self.chain.loop.carry.name] = self._carry(found, Linear("affine"))
+            for b in self.chain.body.binds:
+                if b.name not in names:
+                    self._learn(b, forms)
+            after = self._after(forms)
+            new = {i for i, f in enumerate(after) if f is not None}
+            if new <= found:
+                return sorted(found)
+            found |= new
+
+    def _carry(self, items: set[int], f: Linear) -> Form:
+        if not self.items:
+            return f
+        return tuple(f if i in items else None for i in range(len(self.items)))
+
+    def _learn(self, b: ir.Bind, forms: dict[str, Form]) -> None:
+        comp = b.comp
+        while isinstance(comp, ir.At):
+            comp = comp.body
+        if not isinstance(comp, ir.Return):
+            if not comp.effectful and not forms.keys().isdisjoint(comp.free):
+                forms[b.name] = Broken("what is computed from it is not linear", comp.span)
+            return
+        try:
+            found = any_form(comp.value, forms)
+        except Broken as error:
+            found = error
+        if found is not None:
+            forms[b.name] = found
+
+    def _after(self, forms: dict[str, Form]) -> list[Linear | None]:
+        """The forms of the parts of the next state."""
+        result = self.chain.body.result
+        if not isinstance(result, ir.Return):
+            raise Broken("the state of its loop is made by what runs last", result.span)
+        found = any_form(result.value, forms)
+        if not self.items:
+            if isinstance(found, tuple):
+                raise Broken("the state of its loop is no number", result.span)
+            return [found]
+        parts = found if isinstance(found, tuple) else (None,) * len(self.items)
+        for f in parts:
+            if isinstance(f, Broken):
+                raise f
+            if isinstance(f, tuple):
+                raise Broken("the state of its loop is nested", result.span)
+        return list(parts)  # type: ignore[arg-type]
+
+    # -------------------------------------------------------------------------------- the forward
+
+    def run(self, binds: list[ir.Bind]) -> ir.Var:
+        """The loop's states: array of tuples (state, covariances of the linear parts, record)."""
+        loop, n = self.chain.loop, self.d + self.k
+        covs = self.d * (self.d + 1) // 2
+        sizes = (covs, n, n * (n + 1) // 2, self.d * n, self.d)
+        reals = (T.REAL,) * sum(sizes)
+        state = T.Tuple((loop.carry.type, *reals))
+        carry = ir.Param(self.fresh.name(loop.carry.name), state)
+        whole = ir.Var(state, carry.name)
+        inside: list[ir.Bind] = []
+        belief = Belief(self.fresh, inside)
+        names = iter(range(1, 1 + covs))
+        for i in range(self.d):
+            row: list[ir.Value] = [belief.let(part(whole, next(names))) for _ in range(i)]
+            belief.add(row, belief.let(part(whole, next(names))))
+        inside.append(ir.Bind(loop.carry.name, returned(part(whole, 0))))
+        means = [self._part(ir.Var(loop.carry.type, loop.carry.name), i) for i in self.linear]
+        forms: list[dict[str, Form]] = [
+            {loop.carry.name: self._carry({i}, Linear("affine"))} for i in self.linear
+        ]
+        drawn = {d.name: d for d in self.chain.draws}
+        seen: list[ir.Observe] = []
+        for b in self.chain.body.binds:
+            if b.name in drawn:
+                self._draw(drawn[b.name], belief, forms, inside)
+                means.append(ir.Var(T.REAL, b.name))
+            else:
+                self._statement(b, forms, inside, seen)
+        self.observed = bool(seen)
+        for c in seen:
+            self._observed(c, belief, forms)
+        result = self.chain.body.result
+        assert isinstance(result, ir.Return)
+        now = self._slopes_of_state(forms)
+        covariance = belief.image(now)
+        next_items = [
+            belief.let(plus(self._part(result.value, i), dot(s, belief.shift)))
+            for i, s in zip(self.linear, now, strict=True)
+        ]
+        record = [
+            *(covariance[i][j] for i in range(self.d) for j in range(i + 1)),
+            *(belief.let(plus(m, s)) for m, s in zip(means, belief.shift, strict=True)),
+            *(belief.cov[i][j] for i in range(n) for j in range(i + 1)),
+            *(s for row in now for s in row),
+            *next_items,
+        ]
+        value = self._with_items(result.value, next_items)
+        reals_now = (as_type(v, T.REAL) for v in record)
+        step = block(inside, returned(ir.MakeTuple(state, (value, *reals_now))))
+        zeros = (as_type(ZERO, T.REAL) for _ in reals)
+        start = ir.MakeTuple(state, (loop.init, *zeros))
+        made: ir.Comp = ir.Scan(
+            T.Array(state), carry, start, loop.param, loop.over, step, "all", span=loop.span
+        )
+        for a in reversed(self.chain.at):
+            made = ir.At(made.type, a.step, made, span=a.span)
+        return bind(binds, self.fresh.name("filtered"), made)
+
+    def _part(self, v: ir.Value, i: int) -> ir.Value:
+        if not self.items:
+            return v
+        match v:
+            case ir.MakeTuple(items=items) | ir.MakeRecord(items=items):
+                return items[i]
+            case _:
+                return part(v, self.items[i])
+
+    def _with_items(self, v: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
+        """A state with its linear parts replaced."""
+        if not self.items:
+            return as_type(new[0], v.type) if new else v
+        values = dict(zip(self.linear, new, strict=True))
+        types = [t for _, t in parts_of(v.type)]
+        items = tuple(
+            as_type(values[i], types[i]) if i in values else self._part(v, i)
+            for i in range(len(self.items))
+        )
+        if isinstance(v.type, T.Record):
+            return ir.MakeRecord(v.type, tuple(k for k, _ in v.type.fields), items)
+        return ir.MakeTuple(v.type, items)
+
+    def _slopes(self, v: ir.Value, forms: list[dict[str, Form]]) -> Slopes:
+        found = [form(v, f) for f in forms]
+        return [ZERO if f is None else f.slope for f in found]
+
+    def _draw(
+        self, d: Draw, belief: Belief, forms: list[dict[str, Form]], inside: list[ir.Bind]
+    ) -> None:
+        mean, sd = d.dist.args
+        if any(form(sd, f) is not None for f in forms):
+            raise Broken("the scale of a draw depends on it", d.dist.span)
+        slopes = [belief.let(s, "slope") for s in self._slopes(mean, forms)]
+        row = belief.against(slopes)
+        belief.add(row, belief.let(plus(dot(slopes, row), op("square", sd)), "variance"))
+        inside.append(ir.Bind(d.name, returned(as_type(mean, T.REAL))))
+        forms.append({d.name: Linear("affine")})
+
+    def _statement(
+        self,
+        b: ir.Bind,
+        forms: list[dict[str, Form]],
+        inside: list[ir.Bind],
+        seen: list[ir.Observe],
+    ) -> None:
+        """What is neither a draw that is integrated out nor the state."""
+        names = frozenset().union(*forms)
+        if not b.comp.effectful or names.isdisjoint(b.comp.free):
+            comp = b.comp
+            if not comp.effectful and not names.isdisjoint(comp.free):
+                while isinstance(comp, ir.At):
+                    comp = comp.body
+                for f in forms:
+                    self._learn(b, f)
+            inside.append(ir.Bind(b.name, comp))
+            return
+        comp = b.comp
+        while isinstance(comp, ir.At):
+            comp = comp.body
+        match comp:
+            case ir.Observe(dist=ir.Op(op="normal")):
+                seen.append(comp)
+            case ir.Observe():
+                raise Broken("an observation that depends on it is not normal", comp.span)
+            case _:
+                raise Broken(
+                    "it is drawn from or scored in a step, but not by `observe`", comp.span
+                )
+
+    def _observed(self, c: ir.Observe, belief: Belief, forms: list[dict[str, Form]]) -> None:
+        dist = c.dist
+        assert isinstance(dist, ir.Op)
+        mean, sd = dist.args
+        if any(form(x, f) is not None for f in forms for x in (sd, c.value)):
+            raise Broken("the scale or value of an observation depends on it", c.span)
+        if isinstance(c.value.type, T.Array):
+            raise Broken("arrays are observed in a step: observe numbers, one by one", c.span)
+        slopes = [belief.let(s, "slope") for s in self._slopes(mean, forms)]
+        shift, var = belief.condition(slopes, minus(c.value, mean), sd, None)
+        predicted = op("normal", plus(mean, shift), op("sqrt", op("abs", var)))
+        score = replace(c, dist=predicted)
+        belief.binds.append(ir.Bind(self.fresh.name("_"), score))
+
+    def _slopes_of_state(self, forms: list[dict[str, Form]]) -> list[Slopes]:
+        after = [self._after(f) for f in forms]
+        return [
+            [ZERO if a[i] is None else a[i].slope for a in after]  # type: ignore[union-attr]
+            for i in self.linear
+        ]
+
+    # ------------------------------------------------------------------------------- the way back
+
+    def back(self, filtered: ir.Var, fresh: Fresh) -> ir.Comp:
+        """The loop's value, its draws made backwards, given all that was seen."""
+        n, d = self.d + self.k, self.d
+        item: T.Type = filtered.type.item  # type: ignore[attr-defined]
+        state = T.Tuple((T.BOOL, *(T.REAL,) * n))
+        binds: list[ir.Bind] = []
+        carry = ir.Param(fresh.name("later"), state)
+        row = ir.Param(fresh.name("now"), item)
+        inside: list[ir.Bind] = []
+        belief, means, now, after = self._recorded(ir.Var(item, row.name), fresh, inside)
+        later = ir.Var(state, carry.name)
+        for c in range(d):
+            gap = minus(part(later, 1 + c), after[c])
+            belief.condition(now[c], gap, None, part(later, 0))
+        normals = op("iid", as_type(number(n), T.NAT), op("normal", ZERO, ONE, type=T.Dist(T.REAL)))
+        draw: ir.Comp = ir.Run(T.Array(T.REAL), normals, span=self.chain.span)
+        for a in reversed(self.chain.draws[0].at):
+            draw = ir.At(draw.type, a.step, draw, span=a.span)
+        noise = bind(inside, fresh.name("noise"), draw)
+        each_noise = [belief.let(op("index", noise, number(i))) for i in range(n)]
+        drawn = [
+            as_type(plus(m, s), T.REAL)
+            for m, s in zip(means, belief.drawn(each_noise), strict=True)
+        ]
+        step = block(inside, returned(ir.MakeTuple(state, (ir.Lit(T.BOOL, True), *drawn))))
+        start = ir.MakeTuple(
+            state, (ir.Lit(T.BOOL, False), *(as_type(ZERO, T.REAL) for _ in range(n)))
+        )
+        loop = ir.Scan(T.Array(state), carry, start, row, op("reverse", filtered), step, "all")
+        path = bind(binds, fresh.name("backwards"), loop)
+        states = bind(binds, fresh.name("states"), self._named(filtered, path, fresh))
+        result: ir.Comp = returned(states)
+        if self.chain.loop.keep == "last":
+            result = self._last(states, fresh)
+        out = block(binds, result)
+        for a in reversed(self.chain.at):
+            out = ir.At(out.type, a.step, out, a.keep, span=a.span)
+        return out
+
+    def _recorded(
+        self, whole: ir.Value, fresh: Fresh, binds: list[ir.Bind]
+    ) -> tuple[Belief, list[ir.Value], list[Slopes], list[ir.Value]]:
+        """The law of a step's numbers, their means, how the next state depends on them, and its
+        means."""
+        n, d = self.d + self.k, self.d
+        belief = Belief(fresh, binds)
+        at = iter(range(1 + d * (d + 1) // 2, 10_000))
+
+        def take() -> ir.Value:
+            return belief.let(part(whole, next(at)))
+
+        means = [take() for _ in range(n)]
+        for i in range(n):
+            row = [take() for _ in range(i)]
+            belief.add(row, take())
+        now = [[take() for _ in range(n)] for _ in range(d)]
+        return belief, means, now, [take() for _ in range(d)]
+
+    def _named(self, filtered: ir.Var, path: ir.Var, fresh: Fresh) -> ir.Comp:
+        """The states after each step, the draws kept by name."""
+        n, d = self.d + self.k, self.d
+        over_both = zipped([filtered, op("reverse", path)])
+        row = ir.Param(fresh.name("step"), over_both.type.item)  # type: ignore[attr-defined]
+        both = ir.Var(row.type, row.name)
+        inside: list[ir.Bind] = []
+        belief, means, now, after = self._recorded(part(both, 0), fresh, inside)
+        drawn = [belief.let(part(part(both, 1), 1 + i)) for i in range(n)]
+        for k, one in enumerate(self.chain.draws):
+            kept: ir.Comp = returned(drawn[d + k])
+            for a in reversed(one.at):
+                kept = ir.At(kept.type, a.step, kept, a.keep, span=a.span)
+            inside.append(ir.Bind(fresh.name(one.name), kept))
+        off = [minus(x, m) for x, m in zip(drawn, means, strict=True)]
+        items = [plus(a, dot(s, off)) for a, s in zip(after, now, strict=True)]
+        value = self._with_items(part(part(both, 0), 0), items)
+        return each(row, over_both, block(inside, returned(value)))
+
+    def _last(self, states: ir.Var, fresh: Fresh) -> ir.Comp:
+        loop = self.chain.loop
+        carry = ir.Param(fresh.name(loop.carry.name), loop.carry.type)
+        item = ir.Param(fresh.name(loop.carry.name), states.type.item)  # type: ignore[attr-defined]
+        same = returned(ir.Var(item.type, item.name))
+        return ir.Scan(loop.carry.type, carry, loop.init, item, states, same, "last")
+
+
+def _items(t: T.Type) -> list:
+    """The parts of a state that is a tuple or a record; none of a number."""
+    return [k for k, _ in parts_of(t)]
