@@ -15,6 +15,7 @@ from ppl.inference.recover import recover
 from ppl.posterior import Posterior
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision
+from ppl.semantics.xla.alternatives import merged
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.outputs import Host, numeric_parts
 from ppl.semantics.xla.program import CENTRED, particles
@@ -29,7 +30,7 @@ def named(state: State) -> dict[str, RValue]:
     out: dict[str, RValue] = {}
     for path, v in {**state.sites, **state.kept}.items():
         out.update(numeric_parts(path, v))
-    return out
+    return merged(out)
 
 
 def observed(state: State) -> dict[str, RValue]:
@@ -68,7 +69,7 @@ def posterior_of(
         draws=drawn(target.holes, draws) if target.holes else draws,
         result=host.to_python(result),
         remarks=target.warnings,
-        target=replace(target, sampling=False) if target.sampling else target,
+        target=target.itself,
         **about,
     )
 

@@ -4,7 +4,7 @@ anything."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.omega import Key
 from ppl.semantics.signatures import PRIMITIVES
+from ppl.semantics.xla.alternatives import groups, shown
 from ppl.semantics.xla.axes import Arr, union
 from ppl.semantics.xla.dists import realise
 from ppl.semantics.xla.program import Bound, Data
@@ -73,11 +74,26 @@ def outline(bound: Bound, data: Data) -> dict[str, Named]:
         return {**state.sites, **state.kept}
 
     found = jax.eval_shape(probe, dict(data))
-    return {
-        path: Named(path, at.type, _shape(found[path]), at.span, choices.get(path))
+    names = {
+        path: Named(path, at.type, _shape(found[path]), at.span, _choice(path, choices))
         for path, at in binders.items()
         if path in found
     }
+    out: dict[str, Named] = {}
+    for name, paths in groups(names).items():
+        first, *others = (replace(names[p], path=name) for p in paths)
+        if all((n.type, n.shape) == (first.type, first.shape) for n in others):
+            alike = all(n.choice == first.choice for n in others)
+            out[name] = first if alike else replace(first, choice=None)
+    return out
+
+
+def _choice(path: str, choices: Mapping[str, Choice]) -> Choice | None:
+    """What is drawn at a path: one choice, or one of several of the same values."""
+    if path in choices:
+        return choices[path]
+    own = {c for p, c in choices.items() if p.startswith(f"{path}/option ") and shown(p) == path}
+    return own.pop() if len(own) == 1 else None
 
 
 def _shape(v: Any) -> tuple[int, ...] | None:

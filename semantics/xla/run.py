@@ -15,6 +15,7 @@ from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import DiagnosticError, Span, fail
 from ppl.semantics.signatures import PRIMITIVES
+from ppl.semantics.xla.alternatives import told
 from ppl.semantics.xla.axes import Arr, Axes, Coupled, elementwise, open_event
 from ppl.semantics.xla.dists import log_prob, log_prob_each
 from ppl.semantics.xla.fixed import at_binder, at_site
@@ -167,7 +168,7 @@ def run_measure(measure: RValue, state: State, scope: Scope, span: Span | None) 
             out: RValue = None
             for k, option in enumerate(options):
                 mask = elementwise(lambda t, k=k: t == k, tag)
-                inner = scope.under(mask).at(f"option{k}")
+                inner = told(scope.under(mask), k)
                 option = _within(option, mask, scope)
                 result, state = run_measure(option, state, inner, span)
                 out = result if k == 0 else join(mask, result, out, span)
