@@ -281,8 +281,9 @@ def _advance(loop: Loop) -> Callable[..., Any]:
             item = [jax.lax.dynamic_index_in_dim(x, t + i, keepdims=False) for x in elements]
             carry, out = loop.step(constants, carry, item)
             write = jax.lax.dynamic_update_index_in_dim
-            rows = zip(block.items(), out, strict=True)
-            return i + 1, carry, {k: write(b, v, slot + i, 0) for (k, b), v in rows}
+            # by name: JAX sorts them as texts, "10" before "2"
+            rows = {str(k): write(block[str(k)], v, slot + i, 0) for k, v in enumerate(out)}
+            return i + 1, carry, rows
 
         made, carry, block = jax.lax.while_loop(goes_on, one, (0, list(carry), block))
         return carry, block, made, True if loop.more is None else loop.more(constants, carry)
