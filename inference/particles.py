@@ -26,6 +26,7 @@ from ppl.inference.schedule import Progress
 from ppl.inference.smc import Smc
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.omega import Key
+from ppl.semantics.xla.packed import Packed
 from ppl.semantics.xla.points import Decision, Future, Policy
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.state import Path
@@ -40,7 +41,8 @@ class Particles:
     """`values` (a tree whose leaves vary along the particle axis, each particle's from one
     lineage), `log_weights` (N,), whose mass is the evidence. At every suspension point, in order:
     `effective_sizes` before it, whether the population was `resampled`, and the log evidence of
-    what was scored `so_far` (points,)."""
+    what was scored `so_far` (points,). How they `stood` at the end of a loop over data, if that
+    was asked for."""
 
     values: RValue
     log_weights: np.ndarray
@@ -49,6 +51,7 @@ class Particles:
     so_far: np.ndarray
 
     @property
+    stood: Stood | None = None
     def log_evidence(self) -> float:
         """The log of the total mass."""
         return float(Population(self.log_weights).log_mass)
@@ -66,11 +69,13 @@ def run_particles(
     progress: Progress | None = None,
 ) -> Particles:
     """N weighted particles. `observe(result, state)` picks what of each run to return. A `guide`
+    stands: bool = False,
     proposes (`semantics.xla.guided`).
 
     `progress` hears of the steps of loops, the effective sample size and the log evidence so far.
     With a `checkpoint` they go on where they were when an earlier process was killed.
 
+    If it `stands`, there is what `inference.extend` goes on from, if the program can.
     Raises E730 if a suspension point is where compiled code cannot stop, E801 if a site has no
     sampler, E868 if the guide's look-ahead is zero, E898 if the checkpoint is of another run.
     """
@@ -78,7 +83,7 @@ def run_particles(
     if guide is not None:
         helper, arguments = guide[0], (data, seed, guide[1])
     settings = replace(settings, guide=None)
-    about = settings, observe, checkpoint, progress
+    about = settings, observe, checkpoint, progress, stands and guide is None
     return with_room(bound, lambda b: _run(b, helper, arguments, *about))
 
 
@@ -91,7 +96,8 @@ def _run(
     checkpoint: Checkpoint | None,
     progress: Progress | None,
 ) -> Particles:
-    run = compiled(bound, settings, observe, helper)(*arguments)
+    run = compiled(bound, settings, observe, helper, stands)(*arguments)
+    stands: bool,
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     watch = None if progress is None else partial(_tell, progress, settings.particles)
     values, weights, history, lost = run(
@@ -104,7 +110,8 @@ def _run(
         np.concatenate([np.zeros(0), *(np.atleast_1d(np.asarray(h[i])) for h in history)])
         for i in range(3)
     )
-    return Particles(values, np.asarray(weights), sizes, due.astype(bool), masses)
+    kept = stood[0].tree(beside=values) if stood else None
+    return Particles(values, np.asarray(weights), sizes, due.astype(bool), masses, kept)
 
 
 def _tell(progress: Progress, n: int, done: int, total: int, last: Any) -> None:
@@ -116,13 +123,23 @@ def _tell(progress: Progress, n: int, done: int, total: int, last: Any) -> None:
 
 
 @lru_cache(maxsize=64)
-def compiled(bound: Bound, settings: Smc, observe: Observe, helper: Bound | None = None) -> Cuts:
+def compiled(
+    bound: Bound,
+    settings: Smc,
+    observe: Observe,
+    helper: Bound | None = None,
+    stands: bool = False,
+) -> Cuts:
     """`program` cut at its loops, compiled once for data of each form."""
-    return Cuts(program(bound, settings, observe, helper))
+    return Cuts(program(bound, settings, observe, helper, stands))
 
 
 def program(
-    bound: Bound, settings: Smc, observe: Observe, helper: Bound | None = None
+    bound: Bound,
+    settings: Smc,
+    observe: Observe,
+    helper: Bound | None = None,
+    stands: bool = False,
 ) -> Callable[..., Any]:
     """(data, seed), and the data of a guide, to what is observed, the log weights, (effective size,
     whether it resampled, log mass) of each point or the steps of each loop, and whether a guide
@@ -130,13 +147,15 @@ def program(
     axis, policy = particles(settings.particles), compiled_policy(settings.policy)
     keep = settings.keep_history
 
-    def run(data: Data, seed: Any, known: Data | None = None) -> tuple[RValue, Any, Any, Any]:
+    def run(data: Data, seed: Any, known: Data | None = None) -> tuple[Any, ...]:
         omega, guide = Key(jax.random.key(seed)), None if helper is None else (helper, known or {})
         result, front, state = bound.sequential(
-            data, omega, axis, policy, history=keep, guide=guide
+    meeting = standing(bound, policy, keep) if stands else None
+            data, omega, axis, policy, history=keep, guide=guide, meeting=meeting
         )
         values = spread_value(observe(result, state), (axis,))
-        return values, front.log_weights, front.history, front.lost
+        out = values, front.log_weights, front.history, front.lost
+        return (*out, Packed.of(front.stood, beside=values)) if stands else out
 
     return run
 

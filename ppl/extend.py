@@ -42,7 +42,13 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     if isinstance(standing, Waiting):
         runs = standing.go_on(longer.sampler, progress=progress)
         return posterior_of_runs(standing.method, longer, runs, seed=standing.seed)
-    raise NotImplementedError
+    from ppl.semantics.precision import precision
+    from ppl.xla import extended  # imports JAX
+
+    before, steps = (_length(t.values[loop.rows[0]]) for t in (target, more))
+    with precision():
+        waiting = standing(before)
+    return extended(waiting, longer, more, steps)
 
 
 def _no_particles(posterior: Posterior, why: str) -> Exception:

@@ -147,16 +147,19 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     if method.trajectories is not None:
         return _backward(method, target, seed, progress)
     machine = target.machine
-    begin = machine.start(machine.bind(target.plain), record=False, keyed=True)
-    return _filtered(method, target, seed, progress, spawn(begin, method.particles))
+    data = machine.bind(target.plain)
+    begin = machine.start(data, record=False, keyed=True)
+    return _filtered(method, target, data, seed, progress, spawn(begin, method.particles))
 
 
-def _filtered(method: Any, target: Target, seed: int, progress: bool, particles: Any) -> Runs:
-    """Particles, from where they are to their ends."""
+def _filtered(
+    method: Any, target: Target, data: Any, seed: int, progress: bool, particles: Any
+) -> Runs:
+    """Particles, from where they are to their ends. data: the target's, as the machine has it."""
     from ppl.inference.smc import finish, follow
 
     machine, key = target.machine, MachineKey(seed)
-    data, loop = machine.bind(target.plain), loop_over_data(machine.program)
+    loop = loop_over_data(machine.program)
     with progress_bar(None if progress else False, title="particles") as report:
 
         def at(done: int, n: int, step: int) -> None:
@@ -219,7 +222,7 @@ class Waiting:
         rows = {name: before[name] for name in parts.rows}
         runs = with_rows(self.particles.runs, parts.loop, rows, after)
         particles = replace(self.particles, runs=runs)
-        return _filtered(self.method, target, self.seed, progress, particles)
+        return _filtered(self.method, target, data, self.seed, progress, particles)
 
 
 def loop_over_data(program: ir.Program) -> ir.Scan | None:

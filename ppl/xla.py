@@ -5,8 +5,10 @@ Apart from `ppl.infer`, because it imports JAX, which runs on the machine do wit
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from ppl.cache import use_compilation_cache
 from ppl.checkpoints import checkpoint_of
-from ppl.executions import from_positions, posterior_of, whole_run
+from ppl.executions import from_positions, named, posterior_of, whole_run
 from ppl.inference import chains
 from ppl.inference.chains import Draws
 from ppl.inference.checkpoint import Checkpoint
@@ -242,6 +244,7 @@ def _smc(
             guide=guide and (guide.bound, guide.data),
             checkpoint=checkpoint,
             progress=report,
+            stands=True,
         )
     (values, result, faults), roots = found.values
     raise_faults(faults, weights=found.log_weights)
@@ -259,9 +262,49 @@ def _smc(
             "resampled": found.resampled,
             "log_evidence": found.so_far,
         },
+        standing=found.stood and partial(standing, target, method, seed, found.stood),
         **_about(method, target, seed),
     )
-    left = len(np.unique(np.asarray(roots.data)))
+    return _remarked(posterior, method, np.asarray(roots.data))
+
+
+def standing(target: Target, method: Any, seed: int, stood: Any, steps: int) -> Any:
+    """The particles of a filter where its loop over data ended, after so many steps."""
+    from ppl.inference.extend import Waiting
+
+    return Waiting.first(target.bound, method, seed, stood, steps, named)
+
+
+def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterior:
+    """The posterior of particles that go on, by so many steps, with the data of `more`, and so have
+    come to the end of those of `longer`."""
+    method, seed = waiting.settings, waiting.seed
+    with precision():
+        waiting, faults = waiting.go_on(more.data, steps, named)
+        found, log_weights, lines, points = waiting.finish(longer.data, _run_and_roots)
+    (values, result, others), _ = found
+    raise_faults((*faults, *others), weights=log_weights)
+    n = method.particles
+    posterior = posterior_of(
+        longer,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=log_weights[None] + np.log(n),
+        evidence=float(np.logaddexp.reduce(log_weights)),
+        points=dict(
+            zip(("effective_sample_size", "resampled", "log_evidence"), points, strict=True)
+        ),
+        standing=lambda _: waiting,
+        **_about(method, longer, seed),
+    )
+    draws = ChainMap(posterior.draws, lines)  # type: ignore[arg-type]
+    return _remarked(replace(posterior, draws=draws), method, lines.roots)
+
+
+def _remarked(posterior: Posterior, method: Any, roots: np.ndarray) -> Posterior:
+    left, n = len(np.unique(roots)), method.particles
     if method.keep_history and left < n * LINEAGES:
         return replace(posterior, remarks=(*posterior.remarks, _few_lineages(left, n)))
     return posterior

@@ -28,7 +28,7 @@ from ppl.semantics.passes.holes import with_entry
 @dataclass(frozen=True, eq=False)
 class Resumable:
     """loop: of the program itself. rows: the parameters whose elements it goes over. path: the
-    names that it runs under. live: what it and what follows it read, of what was computed before.
+    names that it runs under; keeps: whether results have its value there. live: what it and what follows it read, of what was computed before.
 
     again, after: programs, whose parameters are those that they read of `live`, the program's data,
     and `state`, `first` (the number of the first row), `value` (of the loop). again_loop: its loop.
@@ -37,6 +37,7 @@ class Resumable:
     loop: ir.Scan
     rows: tuple[str, ...]
     path: tuple[str, ...]
+    keeps: bool
     live: tuple[str, ...]
     again: ir.Program
     again_loop: ir.Scan
@@ -68,7 +69,7 @@ def resumable(program: ir.Program) -> Resumable:
     last = ir.Bind(fresh.name("end"), result)
     lines = (*binds, last)
     for k in reversed(range(len(lines))):
-        path, loop = _under(lines[k].comp)
+        path, loop, keeps = _under(lines[k].comp)
         if isinstance(loop, ir.Scan) and loop.effectful:
             rows = tuple(dict.fromkeys(_rows(loop.over, data)))
             if rows:
@@ -99,6 +100,7 @@ def resumable(program: ir.Program) -> Resumable:
         loop,
         rows,
         path,
+        keeps,
         live,
         _running(program, again, given),
         again_loop,
@@ -109,12 +111,13 @@ def resumable(program: ir.Program) -> Resumable:
     )
 
 
-def _under(c: ir.Comp) -> tuple[tuple[str, ...], ir.Comp]:
-    """What a statement runs, and the names that it runs under."""
+def _under(c: ir.Comp) -> tuple[tuple[str, ...], ir.Comp, bool]:
+    """The names that a statement runs something under, what that is, and whether it is kept."""
     path: tuple[str, ...] = ()
+    keeps = False
     while isinstance(c, ir.At):
-        path, c = (*path, c.step), c.body
-    return path, c
+        path, c, keeps = (*path, c.step), c.body, c.keep
+    return path, c, keeps
 
 
 def _placed(c: ir.Comp, inside: ir.Comp) -> ir.Comp:

@@ -65,7 +65,7 @@ class Front:
     `told`. faults: of the versions in which they happened. past: the log density of
     each particle's trace so far (n,), if anybody needs it. ready: values given for sites, by path,
     beside those given from outside. lost: at each point of a guide's, whether it gave a particle
-    up (booleans)."""
+    up (booleans). stood: as it was at the end of a loop, if somebody goes on from there."""
 
     log_weights: Array
     lineage: Lineage
@@ -75,6 +75,7 @@ class Front:
     ready: Mapping[str, Versioned] = field(default_factory=dict)
     lost: tuple[Array, ...] = ()
 
+    stood: Any = None
     def offering(self, scope: Scope) -> Scope:
         """A scope in which the values that are ready are given."""
         if not self.ready:

@@ -61,6 +61,8 @@ def _in_this_precision(values: dict[str, Any]) -> dict[str, Any]:
     """Data and coordinates were perhaps made in another precision than the one that runs."""
 
     def one(x: Any) -> Any:
+        if isinstance(x, (bool, int, float)):  # a constant
+            return x
         kind = {"f": float, "i": int}.get(jnp.asarray(x).dtype.kind)
         return x if kind is None else jax.lax.convert_element_type(x, jnp.result_type(kind))
 
@@ -204,13 +206,14 @@ class Bound:
         record: frozenset[str] = ALL,
         history: bool = True,
         guide: tuple[Bound, Data] | None = None,
+        meeting: Meeting | None = None,
     ) -> tuple[RValue, Front, State]:
         """Draw every site, the policy deciding at suspension points which particles go on: (result,
         the final population, state). Without `history` loops with points keep what happened in
-        their last step only. A guide, a program and its data, proposes (`guided`). Law:
-        `ProperlyWeighted`, for whole traces, if the policy is: E[Σ w f(trace)] is the integral of f
-        under the program's measure."""
-        meeting: Meeting = Alone(policy, history)
+        their last step only. A guide, a program and its data, proposes (`guided`); without one,
+        `meeting` may be more than the policy. Law: `ProperlyWeighted`, for whole traces, if the
+        policy is: E[Σ w f(trace)] is the integral of f under the program's measure."""
+        meeting = meeting or Alone(policy, history)
         if guide is not None:
             helper, known = guide
             record_it = frozenset(("sites", "faults"))

@@ -45,13 +45,15 @@ class Stop:
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A scan whose steps are points, about to begin. last: nothing is drawn or scored after it."""
+    """A scan whose steps are points, about to begin. env: what it reads. last: nothing is drawn or
+    scored after it. around: all that is bound there, in whatever version."""
 
     node: ir.Scan
     env: Env
     state: State
     scope: Scope
     last: bool
+    around: Env
 
     @cached_property
     def opened(self) -> tuple[Opened, State]:
@@ -118,6 +120,8 @@ def run_sequentially(
     `state.extra` is the final `Front`. Raises what `walk` does."""
     start = jnp.full(axis.size, -jnp.log(axis.size), jnp.result_type(float))
     state = meeting.begin(replace(state, extra=Front(start, Lineage(axis))))
+    # parameters may be the particles' own
+    env = {name: state.extra.lineage.made(v) for name, v in env.items()}
     steps = walk(program, env, state, scope, every=meeting.every)
     try:
         stop = next(steps)
@@ -225,7 +229,7 @@ class _Sequential:
             case ir.Scan():
                 if self.stops_in(c.body) and self.matters(c.body):
                     raise _no_stop("inside a step of another loop", c)
-                return (yield Loop(c, self._ready(c, env, state), state, scope, last))
+                return (yield Loop(c, self._ready(c, env, state), state, scope, last, env))
             case ir.If(cond=cond, then=then, other=other):
                 known, state = self._value(cond, c, env, state, scope)
                 if not isinstance(known, bool):
