@@ -29,6 +29,7 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.packed import Packed
 from ppl.semantics.xla.points import Decision, Future, Policy
 from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.standing import Stood, standing
 from ppl.semantics.xla.state import Path
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
@@ -49,9 +50,9 @@ class Particles:
     effective_sizes: np.ndarray
     resampled: np.ndarray
     so_far: np.ndarray
+    stood: Stood | None = None
 
     @property
-    stood: Stood | None = None
     def log_evidence(self) -> float:
         """The log of the total mass."""
         return float(Population(self.log_weights).log_mass)
@@ -67,15 +68,15 @@ def run_particles(
     guide: tuple[Bound, Data] | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    stands: bool = False,
 ) -> Particles:
     """N weighted particles. `observe(result, state)` picks what of each run to return. A `guide`
-    stands: bool = False,
     proposes (`semantics.xla.guided`).
 
     `progress` hears of the steps of loops, the effective sample size and the log evidence so far.
+    If it `stands`, there is what `inference.extend` goes on from, if the program can.
     With a `checkpoint` they go on where they were when an earlier process was killed.
 
-    If it `stands`, there is what `inference.extend` goes on from, if the program can.
     Raises E730 if a suspension point is where compiled code cannot stop, E801 if a site has no
     sampler, E868 if the guide's look-ahead is zero, E898 if the checkpoint is of another run.
     """
@@ -95,12 +96,12 @@ def _run(
     observe: Observe,
     checkpoint: Checkpoint | None,
     progress: Progress | None,
+    stands: bool,
 ) -> Particles:
     run = compiled(bound, settings, observe, helper, stands)(*arguments)
-    stands: bool,
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     watch = None if progress is None else partial(_tell, progress, settings.particles)
-    values, weights, history, lost = run(
+    values, weights, history, lost, *stood = run(
         *arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch
     )
     if any(np.any(x) for x in lost):
@@ -143,14 +144,15 @@ def program(
 ) -> Callable[..., Any]:
     """(data, seed), and the data of a guide, to what is observed, the log weights, (effective size,
     whether it resampled, log mass) of each point or the steps of each loop, and whether a guide
-    gave a particle up."""
+    gave a particle up. And, if it `stands`, how the population stood at the end of a loop over
+    data, as far as what is observed has it not."""
     axis, policy = particles(settings.particles), compiled_policy(settings.policy)
     keep = settings.keep_history
+    meeting = standing(bound, policy, keep) if stands else None
 
     def run(data: Data, seed: Any, known: Data | None = None) -> tuple[Any, ...]:
         omega, guide = Key(jax.random.key(seed)), None if helper is None else (helper, known or {})
         result, front, state = bound.sequential(
-    meeting = standing(bound, policy, keep) if stands else None
             data, omega, axis, policy, history=keep, guide=guide, meeting=meeting
         )
         values = spread_value(observe(result, state), (axis,))

@@ -74,8 +74,8 @@ class Front:
     past: Array | None = None
     ready: Mapping[str, Versioned] = field(default_factory=dict)
     lost: tuple[Array, ...] = ()
-
     stood: Any = None
+
     def offering(self, scope: Scope) -> Scope:
         """A scope in which the values that are ready are given."""
         if not self.ready:
