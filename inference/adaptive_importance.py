@@ -32,6 +32,7 @@ from ppl.inference.weighted import Importance
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
+from ppl.semantics.xla.sharing import fetched
 
 Array = Any
 Omega = Any
@@ -64,7 +65,7 @@ def run_adaptive(
     arguments = data, seed_words(seed)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     run = _compiled(density, settings)(*arguments)
-    z, log_weights = jax.device_get(run(*arguments, checkpoint=saved))
+    z, log_weights = jax.device_get(fetched(run(*arguments, checkpoint=saved)))
     return WeightedDraws(density.unflatten(z), log_weights)
 
 

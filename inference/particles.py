@@ -29,6 +29,7 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.packed import Packed
 from ppl.semantics.xla.points import Decision, Future, Policy
 from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.sharing import fetched, mesh_for, share, whole
 from ppl.semantics.xla.standing import Stood, standing
 from ppl.semantics.xla.state import Path
 from ppl.semantics.xla.steps import check_room, with_room
@@ -101,8 +102,8 @@ def _run(
     run = compiled(bound, settings, observe, helper, stands)(*arguments)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     watch = None if progress is None else partial(_tell, progress, settings.particles)
-    values, weights, history, lost, *stood = run(
-        *arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch
+    values, weights, history, lost, *stood = fetched(
+        run(*arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch)
     )
     if any(np.any(x) for x in lost):
         raise gives_up()
@@ -146,7 +147,8 @@ def program(
     whether it resampled, log mass) of each point or the steps of each loop, and whether a guide
     gave a particle up. And, if it `stands`, how the population stood at the end of a loop over
     data, as far as what is observed has it not."""
-    axis, policy = particles(settings.particles), compiled_policy(settings.policy)
+    mesh = mesh_for(settings.particles)
+    axis, policy = particles(settings.particles, mesh), compiled_policy(settings.policy, mesh)
     keep = settings.keep_history
     meeting = standing(bound, policy, keep) if stands else None
 
@@ -162,20 +164,20 @@ def program(
     return run
 
 
-def compiled_policy(resample: Resample) -> Policy:
-    """The policy as the evaluator calls it."""
+def compiled_policy(resample: Resample, mesh: Any = None) -> Policy:
+    """The policy as the evaluator calls it, for particles that the devices of a mesh share."""
     scheme = SCHEMES[resample.scheme]
 
     def at_point(
         log_weights: Any, omega: Any, path: Path, future: Future | None = None
     ) -> tuple[Any, Decision]:
-        population = Population(log_weights)
+        population = Population(whole(log_weights, mesh))
         w, due = population.weights, resample.due(population)
         count, mass = scheme.count(population.size), population.log_mass
         law = Pieces(count, lambda: scheme.edges(w))
         omega, u = omega.draw(path, law, (count,), where=jnp.broadcast_to(due, (count,)))
         level = lambda: jnp.full(population.size, mass - math.log(population.size))  # noqa: E731
-        choose = lambda: (scheme.ancestors(w, u), level())  # noqa: E731
+        choose = lambda: (share(scheme.ancestors(w, u), mesh), level())  # noqa: E731
         return omega, Decision(population.effective_size, due, choose, mass)
 
     return at_point

@@ -29,6 +29,7 @@ from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import Diagnostic, fail
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import Precision
+from ppl.semantics.xla.sharing import fetched, mesh_for, share, whole
 
 #: temperatures of a run that chooses them itself, at most
 ROOM = 250
@@ -339,13 +340,10 @@ def run_tempered(
     count = settings.replicas + settings.pilot
     for r in range(count):
         arguments = data, words, r, plan
-        one = jax.device_get(
-            _compiled(density, settings)(*arguments)(
-                *arguments,
-                checkpoint=saved and saved.part(("population", r)),
-                watch=None if progress is None else partial(_tell, progress, settings, r, count),
-            )
-        )
+        watch = None if progress is None else partial(_tell, progress, settings, r, count)
+        run = _compiled(density, settings)(*arguments)
+        place = saved and saved.part(("population", r))
+        one = jax.device_get(fetched(run(*arguments, checkpoint=place, watch=watch)))
         if settings.pilot and r == 0:
             plan = one.controls
             continue
@@ -384,7 +382,9 @@ def bridge_of(density: Density, data: Any) -> Bridge:
         return omega, density.flatten(position), log_weights
 
     def log_density(x: Any, t: Any) -> Any:
-        return jax.vmap(lambda z: tempered(data, density.unflatten(z), t))(x)
+        mesh = mesh_for(x.shape[0])  # what is not here is the same on every device
+        rows = share(whole(x, mesh), mesh)
+        return whole(jax.vmap(lambda z: tempered(data, density.unflatten(z), t))(rows), mesh)
 
     return Bridge(start, log_density, not density.summed)
 

@@ -10,7 +10,7 @@ turns it back: both only relabel.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -28,12 +28,14 @@ class Axis:
     depth of nesting, so that closing the innermost plate never moves data. `name` tells apart
     axes of equal order; such axes never meet in one array, except enumeration axes.
     `plates` (enumeration axes only): the plates the summed site was born under.
+    `mesh` (particles only): the devices that share them, if there are several (`sharing`).
     """
 
     order: int
     name: str
     size: int
     plates: tuple[Axis, ...] = ()
+    mesh: Any = field(default=None, compare=False, repr=False)
 
     @property
     def enumerated(self) -> bool:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics.xla.axes import Arr, Axis
+from ppl.semantics.xla.sharing import share, whole
 from ppl.semantics.xla.values import RValue
 
 Array = Any
@@ -96,9 +97,22 @@ def inherited(value: RValue, ancestors: Array, axis: Axis) -> RValue:
 
     def one(a: Arr) -> Arr:
         i = a.axes.index(axis)
-        return replace(a, data=jnp.take(a.data, ancestors, axis=i, mode="clip"))
+        every = whole(a.data, axis.mesh)
+        return replace(a, data=share(jnp.take(every, ancestors, axis=i, mode="clip"), axis.mesh, i))
 
     return moved(value, axis, [one(a) for a in moving(value, axis)])
+
+
+def shared(value: RValue, axis: Axis) -> RValue:
+    """A value whose parts along `axis` are where the devices' particles are."""
+    return moved(
+        value,
+        axis,
+        [
+            replace(a, data=share(a.data, axis.mesh, a.axes.index(axis)))
+            for a in moving(value, axis)
+        ],
+    )
 
 
 def traced_back(history: Any, ancestors: Array, axis: Axis) -> tuple[Any, Array]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from ppl.semantics.xla.axes import Arr, Axis, spread
 from ppl.semantics.xla.lineage import Lineage, Versioned
+from ppl.semantics.xla.sharing import share
 from ppl.semantics.xla.state import Path, Scope, State, total
 
 Array = Any
@@ -92,7 +93,7 @@ def weighted(log_weights: Array, state: State, lineage: Lineage) -> Array:
     """The weights times what was scored since they were last asked for. What has no value has no
     mass."""
     out = log_weights + scored(state, lineage.axis)
-    return jnp.where(out < jnp.inf, out, -jnp.inf)
+    return share(jnp.where(out < jnp.inf, out, -jnp.inf), lineage.axis.mesh)
 
 
 def drawn(state: State, axis: Axis) -> tuple[Array, State]:

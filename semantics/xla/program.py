@@ -69,9 +69,9 @@ def _in_this_precision(values: dict[str, Any]) -> dict[str, Any]:
     return jax.tree.map(one, values)
 
 
-def particles(n: int) -> Axis:
-    """The axis of n independent runs."""
-    return Axis(0, "particle", n)
+def particles(n: int, mesh: Any = None) -> Axis:
+    """The axis of n independent runs, shared by the devices of a mesh if there is one."""
+    return Axis(0, "particle", n, mesh=mesh)
 
 
 @dataclass(frozen=True, eq=False)

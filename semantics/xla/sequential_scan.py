@@ -28,7 +28,7 @@ from ppl.semantics.xla.carries import (
 )
 from ppl.semantics.xla.faults import Fault, over_time
 from ppl.semantics.xla.fixed import at_binder, without_elements
-from ppl.semantics.xla.lineage import inherited, moved, moving, traced_back
+from ppl.semantics.xla.lineage import inherited, moved, moving, shared, traced_back
 from ppl.semantics.xla.loops import history_of, nothing_happened, owned_elements
 from ppl.semantics.xla.points import (
     Ahead,
@@ -182,7 +182,7 @@ def scan(
         weights = weighted(weights, end, before)
         chose, decision = policy_now(weights, end.omega, path_at(before), future)
         kept = after if node.keep == "all" and history else None
-        happened = packing.pack((kept, aside, end.sites, end.kept, end.observed))
+        happened = shared(packing.pack((kept, aside, end.sites, end.kept, end.observed)), axis)
         recent = recent and (happened, _either(recent[1], faults))
         live = (after, inner, who, recent, seen, led)
         ancestors, weights, live = decided(decision, weights, lambda a: _heirs(live, a, axis), live)
