@@ -23,7 +23,7 @@ from ppl.semantics.omega import Tape, TapeTooNarrow
 #: random choices that one path may make: a program with more has more paths than can be run
 CHOICES = 4096
 #: batches are padded to one of these, so that few programs are compiled
-BATCHES = (1, 64, 4096)
+BATCHES = (64, 4096)
 #: bytes that a batch may give and record, beyond which smaller batches are run
 MEMORY = 256 * 2**20
 #: paths taken at random by which the number of all paths is estimated
@@ -64,7 +64,7 @@ class Enumerator:
         self,
         run: Callable[[Any, Tape], tuple[Any, Tape]],
         *,
-        length: int = 16,
+        length: int = 32,
         batches: tuple[int, ...] = BATCHES,
         memory: int = MEMORY,
         quick: bool = False,

@@ -10,25 +10,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 
 import ppl
+from ppl.inference import exact as exact_inference
 from ppl.inference.exact import Exact, Factored, enumerate_paths, run_exact
 from ppl.inference.importance import Importance, run_importance
 from ppl.lang.parser import parse
-from ppl.semantics import enumerate as enumeration
 from ppl.semantics.diagnostics import DiagnosticError, Source
+from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.precision import default_precision, precision
 from ppl.semantics.xla.outputs import Host
 from ppl.semantics.xla.program import particles
 from ppl.verify.programs import programs
 from tests.oracles import rational
 from tests.oracles.compare import distance, plain
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 TOLERANCE = 1e-10
 DRAWS = 64
@@ -122,13 +125,9 @@ def column(rows: Rows, site: str, row: int) -> tuple[Any, tuple[int, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def quick_compilation(monkeypatch: pytest.MonkeyPatch):
-    """One batch size, and no optimiser: every program is compiled, run once and forgotten."""
-    monkeypatch.setattr(enumeration, "BATCHES", (64, 4096))
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+def one_batch_size(monkeypatch: pytest.MonkeyPatch):
+    """Programs of a few hundred paths are compiled once."""
+    monkeypatch.setattr(exact_inference, "Enumerator", partial(Enumerator, batches=(256,)))
 
 
 def check_exactness(program: Any) -> None:

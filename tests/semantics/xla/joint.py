@@ -12,7 +12,6 @@ import numpy as np
 
 import ppl
 from ppl.lang.parser import parse
-from ppl.semantics import enumerate as enumeration
 from ppl.semantics.diagnostics import Source
 from ppl.semantics.machine import enumerate_paths
 from ppl.semantics.machine.paths import split
@@ -26,14 +25,12 @@ Joint = dict[tuple[Hashable, frozenset[Any]], float]
 
 @contextmanager
 def quick_compilation() -> Iterator[None]:
-    """One batch size, and no optimiser: every program is compiled, run once and forgotten."""
-    batches, before = enumeration.BATCHES, jax.config.read("jax_disable_most_optimizations")
-    enumeration.BATCHES = (64, 4096)
+    """Without the optimiser: every program is compiled, run once and forgotten."""
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     try:
         yield
     finally:
-        enumeration.BATCHES = batches
         jax.config.update("jax_disable_most_optimizations", before)
 
 
