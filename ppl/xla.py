@@ -233,6 +233,8 @@ def _smc(
 ) -> Posterior:
     from ppl.inference.particles import run_particles
 
+    if method.trajectories is not None:
+        return _trajectories(method, target, seed, checkpoint)
     target, guide = target.sampler, method.guide and method.guide.sampler
     with progress_bar(None if progress else False, title="particles") as report:
         found = run_particles(
@@ -268,6 +270,41 @@ def _smc(
     return _remarked(posterior, method, np.asarray(roots.data))
 
 
+def _trajectories(
+    method: Any, target: Target, seed: int, checkpoint: Checkpoint | None
+) -> Posterior:
+    from ppl.inference.trajectories import run_trajectories
+
+    if checkpoint is not None:
+        raise fail(
+            "E898",
+            "`smc` has no checkpoints where it draws trajectories backwards",
+            hint="leave one of the two out",
+        )
+    target, n = target.sampler, method.trajectories
+    found = run_trajectories(target.bound, target.data, method, seed=seed, observe=whole_run)
+    values, result, faults = found.values
+    raise_faults(faults)
+    return posterior_of(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=np.full((1, n), found.log_evidence),
+        evidence=found.log_evidence,
+        points=_told(found.points),
+        **_about(method, target, seed),
+    )
+
+
+def _told(points: Any) -> dict[str, np.ndarray]:
+    names = ("effective_sample_size", "resampled", "log_evidence")
+    return {
+        k: v.astype(bool) if k == "resampled" else v for k, v in zip(names, points, strict=True)
+    }
+
+
 def standing(target: Target, method: Any, seed: int, stood: Any, steps: int) -> Any:
     """The particles of a filter where its loop over data ended, after so many steps."""
     from ppl.inference.extend import Waiting
@@ -293,9 +330,7 @@ def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterio
         (1, n),
         log_weights=log_weights[None] + np.log(n),
         evidence=float(np.logaddexp.reduce(log_weights)),
-        points=dict(
-            zip(("effective_sample_size", "resampled", "log_evidence"), points, strict=True)
-        ),
+        points=_told(points),
         standing=lambda _: waiting,
         **_about(method, longer, seed),
     )

@@ -248,4 +248,17 @@ files do not keep them, and those of a guided filter stand beside a guide that k
     ppl.infer(model(ys=ys), ppl.smc()).extend(ys=more)
 """,
     ),
+    "E876": Code(
+        "trajectories that compiled code does not draw backwards",
+        """
+Compiled code draws the past of a trajectory by the density of its next step alone. That is right
+where the program ends in a loop whose state after a step is made of the step's choices, and no
+other choice differs between particles. The machine replays all that is still to come instead, for
+any program, at the cost of the square of the steps.
+
+    x ~ normal(phi * x, 0.5); … return x                      # the state is the choice
+    e ~ normal(0, 1); let z = phi * x + e; … return z         # the state has all choices in it
+    phi ~ uniform(0, 1); xs ~ scan …                          # and so has every particle its own phi
+""",
+    ),
 }
