@@ -56,8 +56,9 @@ class Batch:
 class Enumerator:
     """`run(data, tape) -> (tree of arrays, tape)`, compiled once for each batch size.
 
-    length: choices that there is room for at first; more make it compile again. memory: bytes that
-    a batch may hold. quick: compile without optimising, for programs that are run once.
+    length, width: choices, and options of each, that there is room for at first; more make it
+    compile again. memory: bytes that a batch may hold. quick: compile without optimising, for
+    programs that are run once.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Enumerator:
         run: Callable[[Any, Tape], tuple[Any, Tape]],
         *,
         length: int = 32,
+        width: int = 4,
         batches: tuple[int, ...] = BATCHES,
         memory: int = MEMORY,
         quick: bool = False,
@@ -73,7 +75,7 @@ class Enumerator:
         self._batches, self._memory = batches, memory
         self._options = _UNOPTIMISED if quick else None
         self._programs: dict[tuple[int, int], Callable[..., Any]] = {}
-        self._length, self._width, self._bytes = length, 4, 0
+        self._length, self._width, self._bytes = length, width, 0
 
     def __call__(self, data: Any, *, limit: int = 1_000_000) -> Paths:
         """All paths. Raises E807 if there are more than `limit`."""

@@ -25,7 +25,7 @@ from ppl.semantics.precision import precision
 from ppl.semantics.xla.axes import Arr, spread
 from ppl.semantics.xla.outputs import numeric_parts
 from ppl.semantics.xla.points import Policy
-from ppl.semantics.xla.program import Bound, particles
+from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.values import RValue
 from ppl.verify.columns import RESULT, Columns, identified
@@ -70,10 +70,21 @@ class Lanes:
         log_weights = spread(weight, (axis,)).data - jnp.log(n)
         return Runs(state.omega, values_of(result, state, n), log_weights)
 
-    def sequential(self, omega: Any, n: int, policy: Policy) -> Runs:
-        """n runs, between which the policy chooses at every suspension point."""
+    def sequential(
+        self,
+        omega: Any,
+        n: int,
+        policy: Policy,
+        *,
+        history: bool = True,
+        guide: tuple[Bound, Data] | None = None,
+    ) -> Runs:
+        """n runs, between which the policy chooses at every suspension point. Without `history`
+        loops with points keep their last step alone. A guide proposes: a program, and its data."""
         axis = particles(n)
-        result, front, state = self.bound.sequential(self.data, omega, axis, policy)
+        result, front, state = self.bound.sequential(
+            self.data, omega, axis, policy, history=history, guide=guide
+        )
         return Runs(state.omega, values_of(result, state, n), front.log_weights)
 
 
@@ -145,7 +156,7 @@ def _enumerator(
         rows = jnp.concatenate(flat, axis=1) if flat else jnp.zeros((n, 0))
         return (out.log_weights, rows), out.omega.tape
 
-    return Enumerator(once, length=32, batches=(1024,), quick=True), shapes
+    return Enumerator(once, length=32, width=16, batches=(1024,), quick=True), shapes
 
 
 def checked(out: Any) -> Runs:

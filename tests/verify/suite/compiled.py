@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -17,7 +15,9 @@ from ppl.inference.exact import enumerate_paths
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.xla.compose import compose
 from ppl.inference.kernels.xla.move import Target
+from ppl.inference.kernels.xla.particle_gibbs import sweep
 from ppl.inference.particles import compiled_policy
+from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
 from ppl.inference.weighted import Exact
 from ppl.semantics import distributions as D
@@ -30,7 +30,7 @@ from ppl.semantics.xla.sites import Chosen
 from ppl.semantics.xla.state import total
 from ppl.semantics.xla.summing import Summing
 from ppl.verify import Compiled, Enumeration
-from ppl.verify.columns import Columns, identified
+from ppl.verify.columns import RESULT, Columns, identified
 from ppl.verify.compiled import Lanes, Runs, values_of
 from ppl.verify.runnable import Runnable
 from ppl.verify.sizes import planned
@@ -49,9 +49,56 @@ def smc(program: Any, scheme: SchemeName, threshold: float) -> Compiled:
     """The policy at every suspension point, as the evaluator calls it; with three particles, if the
     machine, which has the same paths, would do with few enough."""
     policy = compiled_policy(Resample(scheme, threshold))
-    same = machine.smc(scheme)(program, threshold).make(3)
+    same = machine.smc(program, scheme, threshold).make(3)
     n = 3 if planned(same, Runnable.of(program)) <= FEW else 2
     return Compiled(lambda model, omega: model.sequential(omega, n, policy))
+
+
+def forward_filter(program: Any, threshold: float) -> Compiled:
+    """Without history: what is left of a loop is its last state, so that results are compared."""
+    policy = compiled_policy(Resample("systematic", threshold))
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        runs = model.sequential(omega, 2, policy, history=False)
+        results = {k: v for k, v in runs.values.items() if k.startswith(RESULT)}
+        return Runs(runs.omega, results, runs.log_weights)
+
+    return Compiled(run)
+
+
+def guided(program: Any, threshold: float) -> Compiled:
+    """Proposed by the same program with other probabilities, whose scores look ahead."""
+    policy = compiled_policy(Resample("systematic", threshold))
+    guide = Runnable.of(program.again(machine.GUIDE)).target.sampler
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        return model.sequential(omega, 2, policy, guide=(guide.bound, guide.data))
+
+    return Compiled(run)
+
+
+def pmmh(program: Any) -> Compiled:
+    """The filter of a proposed parameter, the first choice, and the particle drawn from it: at every
+    value an unbiased estimate of the measure of all else, which is what is accepted or not."""
+    policy = compiled_policy(Resample("systematic", 0.9))
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        density = mixed_density(model.bound, model.data, None)
+        first, *rest = density.discrete
+        options, n = first.options or 0, math.prod(first.shape)
+        law = D.make("categorical", (jnp.full(options, 1 / options),)).expand((n,))
+        omega, value = omega.draw(("", "parameter"), law, (n,))
+        k = jnp.zeros(sum(math.prod(s.shape) for s in density.discrete), int).at[:n].set(value)
+        target, drawn = Target(density, model.data), frozenset(s.path for s in rest)
+        omega, point, log_weights = sweep(
+            target, jnp.zeros(0), k, drawn, 2, policy, omega, ("", "pmmh"),
+            retained=False,
+        )  # fmt: skip
+        values = {name: v[None] for name, v in density.unflatten_discrete(point.k).items()}
+        mass = Population(log_weights).log_mass + n * math.log(options)
+        return Runs(omega, values, jnp.reshape(mass, (1,)))
+
+    return Compiled(run)
 
 
 def paths(program: Any) -> Enumeration:
@@ -80,25 +127,6 @@ def paths(program: Any) -> Enumeration:
     return Enumeration(run)
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["omega"], meta_fields=[])
-@dataclass(frozen=True)
-class Listed:
-    """A source that takes NumPyro's categorical laws for our own, which tapes can list."""
-
-    omega: Any
-
-    def draw(self, path: Any, dist: Any, shape: Any, *, where: Any = None) -> Any:
-        ours = D.make("categorical_logit", (dist.logits,))
-        omega, value = self.omega.draw(path, ours, shape, where=where)
-        return Listed(omega), value
-
-    def enter(self, t: Any) -> Listed:
-        return Listed(self.omega.enter(t))
-
-    def leave(self, inner: Listed) -> Listed:
-        return Listed(self.omega.leave(inner.omega))
-
-
 def sums(program: Any) -> Compiled:
     """All sites summed out, and drawn back from their exact joint law: one run of the whole mass."""
 
@@ -107,8 +135,7 @@ def sums(program: Any) -> Compiled:
         _, state = bound.execute(data, rule=Summing(CENTRED))
         scores, steps = eliminate(state.scores, state.extra.chains)
         log_evidence = total(scores, ()).data
-        omega, at = draw_back(steps, Listed(omega), ())
-        omega = omega.omega
+        omega, at = draw_back(steps, omega, ())
         given = {}
         for name, axis in state.extra.sites:
             chosen = at[axis]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,10 +12,14 @@ from typing import Any
 import numpy as np
 
 from ppl import kernels
+from ppl.inference.guided import spawn_guided, step_guided
 from ppl.inference.kernels.algebra import Kernel as Description
-from ppl.inference.kernels.machine.program import Program
+from ppl.inference.kernels.machine.conditional import Sweep
+from ppl.inference.kernels.machine.marginal import Marginal
+from ppl.inference.kernels.machine.program import Program, Rest, Selection
 from ppl.inference.kernels.machine.steps import Tally, step_of
 from ppl.inference.kernels.machine.traces import Turns, first_trace
+from ppl.inference.kernels.machine.walk import Tuning
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
 from ppl.inference.resample_move import ResampleMove, Rmsmc
@@ -23,9 +28,12 @@ from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Source
 from ppl.semantics.machine import enumerate_paths
 from ppl.verify import Enumeration, Kernel, Largest, Resampler, Sampler, Sequential, uniform
-from ppl.verify.runnable import Runnable, canonical
+from ppl.verify.runnable import Runnable, canonical, compiled
 from tests.oracles import rational
 from tests.oracles.compare import plain
+
+#: which of the programs of the same text proposes
+GUIDE = 1_000
 
 
 def importance(program: Any) -> Sampler:
@@ -33,21 +41,15 @@ def importance(program: Any) -> Sampler:
     return Sampler(lambda model, omega: model.run(omega))
 
 
-def smc(scheme: SchemeName) -> Callable[..., Largest]:
+def smc(program: Any, scheme: SchemeName, threshold: float) -> Largest:
     """From suspension point to suspension point, resampled by a scheme at a threshold."""
+    policy = Resample(scheme, threshold)
 
-    def make(program: Any, threshold: float) -> Largest:
-        policy = Resample(scheme, threshold)
+    def step(particles: Any, omega: Any, t: int) -> Any:
+        moved = advance(particles, omega, t)
+        return resample(moved, policy, omega, t) if moved.waiting else moved
 
-        def step(particles: Any, omega: Any, t: int) -> Any:
-            moved = advance(particles, omega, t)
-            return resample(moved, policy, omega, t) if moved.waiting else moved
-
-        return Largest(
-            lambda n: Sequential(lambda model: spawn(model.start(), n), step), sizes=(2, 3)
-        )
-
-    return make
+    return Largest(lambda n: Sequential(lambda model: spawn(model.start(), n), step), sizes=(2, 3))
 
 
 def scheme(name: SchemeName) -> Callable[..., Resampler]:
@@ -83,6 +85,57 @@ def kernel(description: Description) -> Callable[..., Kernel]:
         return Kernel(step, lambda model, omega: first_trace(model.run, omega))
 
     return make
+
+
+def guided(program: Any, threshold: float) -> Largest:
+    """Proposed by the same program with other probabilities, whose scores look ahead."""
+    policy = Resample("systematic", threshold)
+    guide = Runnable.of(program.again(GUIDE)).start()
+
+    def make(n: int) -> Sequential:
+        return Sequential(
+            lambda model: spawn_guided(model.start(), guide, n),
+            lambda at, omega, t: step_guided(at, policy, omega, t),
+        )
+
+    return Largest(make, sizes=(2, 3))
+
+
+def pmmh(program: Any, threshold: float) -> Kernel:
+    """A step of the first choice, by estimates of a filter that draws all others."""
+
+    @lru_cache(maxsize=1)
+    def steps(model: Runnable) -> Any:
+        name, _ = first_choice(model)
+        run = Program(model.machine, model.data, model.run, model.run, named=True)
+        sweep = Sweep(run, Rest(run, [name]), 2, False, threshold)
+        policy = Resample("multinomial", threshold, sweep.due)
+        return Marginal(sweep, Selection(run, [name]), Tuning(0.0), policy, refresh=True)
+
+    return Kernel(
+        lambda model, trace, omega: steps(model)(trace, Turns(omega)),
+        lambda model, omega: first_trace(model.run, omega),
+    )
+
+
+def proposal(program: Any) -> Kernel:
+    """Proposed by the same program with other probabilities and without its scores, which are lines
+    of their own."""
+    other = program.again(GUIDE)
+    source = re.sub(r"^  (factor|observe) .*\n", "", program.source, flags=re.MULTILINE)
+    return kernel(kernels.proposal(compiled(source)[program.model], **other.data))(program)
+
+
+def involution(program: Any) -> Kernel:
+    """The first choice reflected."""
+    name, values = first_choice(Runnable.of(program))
+    top = max(values)
+
+    def reflected(values: Any, auxiliary: Any) -> Any:
+        old = values[name]
+        return {**values, name: not old if isinstance(old, bool) else top - old}, auxiliary
+
+    return kernel(kernels.involution(reflected))(program)
 
 
 def rmsmc(program: Any, threshold: float) -> Largest:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ppl import kernels
 from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.passes import PASSES
 from ppl.verify import Enumerates, Invariant, Measure, Posterior, ProperlyWeighted, Reversible
 from ppl.verify.programs import FEATURES
-from tests.verify.suite import compiled, machine
+from tests.verify.suite import annealed, compiled, machine
 from tests.verify.suite.entries import (
     ANY,
     PLAIN,
@@ -18,12 +20,15 @@ from tests.verify.suite.entries import (
     Entry,
 )
 
-SCHEMES = ("systematic", "stratified", "residual", "multinomial")
+GIBBS, PRIOR = kernels.gibbs(), kernels.prior()
+#: kernels that are made of others
+THEN, MIXTURE = GIBBS.then(PRIOR), kernels.mixture(GIBBS, PRIOR, weights=(0.3, 0.7))
+
+SCHEMES = ("systematic", "stratified", "residual", "multinomial", "ssp")
 #: of the number of particles, below which they are resampled; the first is the simplest
 THRESHOLDS = {"threshold": (1.0, 0.7)}
-
-#: programs with fewer traces, for kernels that run whole filters from each
-FEW = {**TRACES, "paths": 6, "size": 0}
+#: of an algorithm that takes any scheme; each by itself has a line, too
+RESAMPLED = {"scheme": SCHEMES, **THRESHOLDS}
 
 _ODD = {"dead_draws", "iid", "mixture", "discrete_uniform", "zero_scores", "zero_probability"}
 #: choices that have names of their own, and never probability zero
@@ -32,6 +37,18 @@ NAMED = {**PLAIN, "features": FEATURES - _ODD}
 SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 #: programs with few states in all
 STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
+#: with fewer still, for populations and proposals among them
+POINTS = {**STATES, "paths": 3, "stages": 2}
+#: few traces, for kernels that run whole filters from each
+FEW = {**TRACES, "paths": 6, "size": 0}
+#: the same, with a choice that has a name
+PARAMETERS = {**FEW, "features": FEATURES - _ODD}
+#: what other probabilities of the same text can propose
+PROPOSED = {**SHORT_STAGES, "features": FEATURES - {"zero_scores"}}
+#: the same, with no scores but those of the stages
+PROPOSALS = {**TRACES, "features": FEATURES - {"scores", "zero_scores"}}
+#: loops of which results read the last state alone
+LAST = {**PLAIN_STAGES, "features": FEATURES - {"scan", "for"}}
 
 PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
 
@@ -44,26 +61,36 @@ MACHINE = (
     *(Entry(f"pass {name}", make, Measure(), ANY) for name, make in PASS.items()),
     Entry("importance", machine.importance, ProperlyWeighted(), ANY),
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
-    *(
-        Entry(f"smc {s}", machine.smc(s), ProperlyWeighted(), STAGES, THRESHOLDS, 700)
-        for s in SCHEMES
-    ),
+    Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
+    Entry("guided smc", machine.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, 700),
+    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 4_000),
     Entry("kernel prior", machine.kernel(kernels.prior()), Reversible(), TRACES),
     Entry("kernel prior block", machine.kernel(kernels.prior(block=True)), Reversible(), TRACES),
     Entry("kernel gibbs", machine.kernel(kernels.gibbs()), Invariant(), TRACES),
     Entry("kernel random walk", machine.kernel(kernels.random_walk()), Invariant(), TRACES),
-    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 4_000),
-    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), FEW, limit=600),
+    Entry("kernel proposal", machine.proposal, Reversible(), PROPOSALS),
+    Entry("kernel involution", machine.involution, Reversible(), PARAMETERS),
+    Entry("kernel then", machine.kernel(THEN), Invariant(), FEW),
+    Entry("kernel mixture", machine.kernel(MIXTURE), Invariant(), FEW),
+    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), FEW, limit=400),
+    Entry("pmmh", machine.pmmh, Invariant(), PARAMETERS, THRESHOLDS, limit=2_000),
 )  # fmt: skip
 
-COMPILED = (
+COMPILED = tuple(replace(e, variants=10) for e in (
     Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
     Entry("xla sums", compiled.sums, Measure(), SUMMED),
     Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
-    Entry("xla smc", compiled.smc, ProperlyWeighted(), SHORT_STAGES, {"scheme": SCHEMES, **THRESHOLDS}, limit=6_000),
+    Entry("xla smc", compiled.smc, ProperlyWeighted(), SHORT_STAGES, RESAMPLED, limit=6_000),
+    Entry("xla forward filter", compiled.forward_filter, ProperlyWeighted(), LAST, THRESHOLDS),
+    Entry("xla guided smc", compiled.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
     Entry("xla pgibbs", compiled.kernel(ParticleGibbs(particles=2)), Posterior(), STATES),
-)  # fmt: skip
+    Entry("xla pmmh", compiled.pmmh, ProperlyWeighted(), STATES),
+    Entry("tempered smc", annealed.annealed(annealed.tempered), Measure(), POINTS),
+    Entry("ais", annealed.annealed(annealed.ais), Measure(), POINTS),
+    Entry("waste free smc", annealed.annealed(annealed.wasteless), Measure(), POINTS),
+    Entry("adaptive importance", annealed.adaptive, Measure(), STATES),
+))  # fmt: skip
 
 TABLE = (*MACHINE, *COMPILED)
