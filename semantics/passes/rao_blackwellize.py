@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, fail, suggest
-from ppl.semantics.ir_map import block
+from ppl.semantics.ir_map import block, size
 from ppl.semantics.ir_names import Fresh
 from ppl.semantics.passes.conjugacy.chains import Chain, read_chains
 from ppl.semantics.passes.conjugacy.collapse import collapse, collapse_chain, found_in
@@ -29,6 +29,9 @@ from ppl.semantics.passes.conjugacy.uses import Path, draws, steps, uses
 from ppl.semantics.passes.core import Pass
 from ppl.semantics.passes.inline import inline
 from ppl.semantics.passes.simplify import simplify
+
+#: nodes that a program may grow by
+BUDGET = 40_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ RAO_BLACKWELLIZE = Pass(
 class _State:
     def __init__(self, program: ir.Program, fixed: tuple[Path, ...]):
         self.program, self.fixed = program, fixed
+        self.budget = BUDGET + sum(size(f.body) for f in program.functions)
         self.sites: list[str] = []
         self.late: set[Path] = set()
         self.problems: dict[Path, Broken] = {}
@@ -123,7 +127,7 @@ class _State:
             return False
         for touched in done.touched:
             for p in steps(touched, path):
-                if any(_related(p, f) for f in self.fixed if len(p) > len(path)):
+                if any(_related(p, f) for f in self.fixed):
                     raise Broken("a value is set from outside that has to do with it", x.span)
         late = set(done.late)
         run, _ = _put(main, c, done.block, done.value, (), late)
@@ -131,7 +135,10 @@ class _State:
         thunk = replace(entry.body.value, body=run)  # type: ignore[attr-defined]
         changed = replace(entry, body=replace(entry.body, value=thunk))  # type: ignore[call-arg]
         functions = tuple(changed if f is entry else f for f in self.program.functions)
-        self.program = simplify(replace(self.program, functions=functions))
+        after = simplify(replace(self.program, functions=functions))
+        if sum(size(f.body) for f in after.functions) > self.budget:
+            raise Broken("the program would grow too large", x.span)
+        self.program = after
         self.late |= late
         self.sites += ["/".join(p) for p in _paths(x)]
         return True

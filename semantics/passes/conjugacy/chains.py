@@ -2,7 +2,11 @@
 
 In a loop
 
-    xs ~ scan x = start for y in ys { x ~ normal(a * x + b, q); observe y ~ normal(c * x, r); return x }
+    xs ~ scan x = start for y in ys {
+      x ~ normal(a * x + b, q)
+      observe y ~ normal(c * x, r)
+      return x
+    }
 
 the normal draws of a step and the state before it are jointly normal given the observations so far.
 The loop carries means and covariances instead, and each observation is scored under its predictive
@@ -25,20 +29,16 @@ from itertools import combinations
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span
-from ppl.semantics.holes import bind, each, part, parts_of, returned, zipped
-from ppl.semantics.ir_map import block
+from ppl.semantics.holes import bind, part, parts_of, returned
+from ppl.semantics.ir_map import block, keeps
 from ppl.semantics.ir_names import Fresh
+from ppl.semantics.passes.conjugacy.belief import Belief, Slopes, dot
 from ppl.semantics.passes.conjugacy.build import (
-    ONE,
     ZERO,
     as_type,
-    is_zero,
     minus,
-    number,
     op,
-    over,
     plus,
-    times,
 )
 from ppl.semantics.passes.conjugacy.linear import Broken, Form, Linear, any_form, form
 from ppl.semantics.passes.conjugacy.sites import binders_around
@@ -46,10 +46,6 @@ from ppl.semantics.passes.conjugacy.uses import Path
 
 #: choices of a step, and numbers of its state, that are integrated out at most
 LIMIT = 6
-#: variances below this share of what they are computed from are nothing but rounding
-ROUNDING = number(1e-12)
-
-Slopes = list[ir.Value]
 
 
 @dataclass(frozen=True)
@@ -98,99 +94,6 @@ def read_chains(b: ir.Bind, path: Path) -> Iterator[Chain]:
     for n in range(len(found), 0, -1):
         for draws in combinations(found, n):
             yield Chain(tuple(at), loop, loop.body, draws, b.comp.span)
-
-
-class Belief:
-    """The joint normal law of some numbers, as code: `mean` and `cov` of values, which are bound
-    in `binds`; `shift` is what observations have added to the means that values were computed at.
-    """
-
-    def __init__(self, fresh: Fresh, binds: list[ir.Bind]):
-        self.fresh, self.binds = fresh, binds
-        self.cov: list[list[ir.Value]] = []
-        self.shift: list[ir.Value] = []
-
-    def let(self, v: ir.Value, name: str = "c") -> ir.Value:
-        """The value, computed once."""
-        if isinstance(v, (ir.Lit, ir.Var)):
-            return v
-        return bind(self.binds, self.fresh.name(name), returned(v))
-
-    def add(self, row: Sequence[ir.Value], var: ir.Value) -> None:
-        """Another number, of these covariances with those before, and this variance."""
-        for old, c in zip(self.cov, row, strict=True):
-            old.append(c)
-        self.cov.append([*row, var])
-        self.shift.append(ZERO)
-
-    def against(self, slopes: Slopes) -> list[ir.Value]:
-        """Covariances of Σ slope x with each number."""
-        return [self.let(dot(slopes, row[: len(slopes)])) for row in self.cov]
-
-    def condition(self, slopes: Slopes, gap: ir.Value, noise: ir.Value | None, on: ir.Value | None):
-        """What has been seen of Σ slope x + noise: by how much more than expected at first, `gap`.
-        Gives its mean's shift so far and its variance. Without noise, nothing is done where there
-        is no variance, or `on` does not hold."""
-        shift = self.let(dot(slopes, self.shift))
-        row = self.against(slopes)
-        own = dot(slopes, row)
-        var = self.let(own if noise is None else plus(own, op("square", noise)), "variance")
-        if noise is None:
-            most = dot([op("square", s) for s in slopes], [r[i] for i, r in enumerate(self.cov)])
-            sound = op("gt", var, times(ROUNDING, most))
-            sound = sound if on is None else op("and", on, sound)
-            per = self.choose(sound, over(ONE, var), ZERO)
-        else:
-            per = over(ONE, var)
-        per = self.let(per, "per")
-        gain = [self.let(times(r, per), "gain") for r in row]
-        left = self.let(minus(gap, shift), "gap")
-        self.shift = [
-            self.let(plus(s, times(g, left))) for s, g in zip(self.shift, gain, strict=True)
-        ]
-        n = len(self.cov)
-        new = [[ZERO] * n for _ in range(n)]
-        for i in range(n):
-            for j in range(i + 1):
-                new[i][j] = new[j][i] = self.let(minus(self.cov[i][j], times(gain[i], row[j])))
-        self.cov = new  # type: ignore[assignment]
-        return shift, var
-
-    def choose(self, c: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
-        arms = (returned(as_type(x, T.REAL)) for x in (a, b))
-        return bind(self.binds, self.fresh.name("chosen"), ir.If(T.REAL, c, *arms))
-
-    def image(self, rows: Sequence[Slopes]) -> list[list[ir.Value]]:
-        """The covariances of several sums Σ slope x."""
-        against = [self.against(r) for r in rows]
-        return [[self.let(dot(a, s)) for s in rows] for a in against]
-
-    def drawn(self, noise: Sequence[ir.Value]) -> list[ir.Value]:
-        """What the shifts become if the numbers are drawn, with standard normals `noise`."""
-        n = len(self.cov)
-        low: list[list[ir.Value]] = [[ZERO] * n for _ in range(n)]
-        for j in range(n):
-            var = self.let(minus(self.cov[j][j], dot(low[j][:j], low[j][:j])), "left")
-            sound = self.let(op("gt", var, times(ROUNDING, self.cov[j][j])))
-            root = self.choose(sound, op("sqrt", op("abs", var)), ZERO)
-            per = self.choose(sound, over(ONE, root), ZERO)
-            low[j][j] = root
-            for i in range(j + 1, n):
-                rest = minus(self.cov[i][j], dot(low[i][:j], low[j][:j]))
-                low[i][j] = self.let(times(rest, per))
-        return [
-            self.let(plus(s, dot(low[i][: i + 1], list(noise[: i + 1]))))
-            for i, s in enumerate(self.shift)
-        ]
-
-
-def dot(a: Sequence[ir.Value], b: Sequence[ir.Value]) -> ir.Value:
-    """Σ a b, without terms that are 0."""
-    out: ir.Value = ZERO
-    for x, y in zip(a, b, strict=True):
-        if not (is_zero(x) or is_zero(y)):
-            out = plus(out, times(x, y))
-    return out
 
 
 # ------------------------------------------------------------------------------------- the filter
@@ -310,7 +213,7 @@ class Filter:
             *(s for row in now for s in row),
             *next_items,
         ]
-        value = self._with_items(result.value, next_items)
+        value = self.with_items(result.value, next_items)
         reals_now = (as_type(v, T.REAL) for v in record)
         step = block(inside, returned(ir.MakeTuple(state, (value, *reals_now))))
         zeros = (as_type(ZERO, T.REAL) for _ in reals)
@@ -331,7 +234,7 @@ class Filter:
             case _:
                 return part(v, self.items[i])
 
-    def _with_items(self, v: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
+    def with_items(self, v: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
         """A state with its linear parts replaced."""
         if not self.items:
             return as_type(new[0], v.type) if new else v
@@ -373,6 +276,8 @@ class Filter:
         if not b.comp.effectful or names.isdisjoint(b.comp.free):
             comp = b.comp
             if not comp.effectful and not names.isdisjoint(comp.free):
+                if keeps(comp):
+                    raise Broken("a value that a step computes from it is kept", comp.span)
                 while isinstance(comp, ir.At):
                     comp = comp.body
                 for f in forms:
@@ -389,7 +294,7 @@ class Filter:
                 raise Broken("an observation that depends on it is not normal", comp.span)
             case _:
                 raise Broken(
-                    "it is drawn from or scored in a step, but not by `observe`", comp.span
+                    "a step draws from it, or scores it otherwise than by `observe`", comp.span
                 )
 
     def _observed(self, c: ir.Observe, belief: Belief, forms: list[dict[str, Form]]) -> None:
@@ -412,92 +317,6 @@ class Filter:
             [ZERO if a[i] is None else a[i].slope for a in after]  # type: ignore[union-attr]
             for i in self.linear
         ]
-
-    # ------------------------------------------------------------------------------- the way back
-
-    def back(self, filtered: ir.Var, fresh: Fresh) -> ir.Comp:
-        """The loop's value, its draws made backwards, given all that was seen."""
-        n, d = self.d + self.k, self.d
-        item: T.Type = filtered.type.item  # type: ignore[attr-defined]
-        state = T.Tuple((T.BOOL, *(T.REAL,) * n))
-        binds: list[ir.Bind] = []
-        carry = ir.Param(fresh.name("later"), state)
-        row = ir.Param(fresh.name("now"), item)
-        inside: list[ir.Bind] = []
-        belief, means, now, after = self._recorded(ir.Var(item, row.name), fresh, inside)
-        later = ir.Var(state, carry.name)
-        for c in range(d):
-            gap = minus(part(later, 1 + c), after[c])
-            belief.condition(now[c], gap, None, part(later, 0))
-        normals = op("iid", as_type(number(n), T.NAT), op("normal", ZERO, ONE, type=T.Dist(T.REAL)))
-        draw: ir.Comp = ir.Run(T.Array(T.REAL), normals, span=self.chain.span)
-        for a in reversed(self.chain.draws[0].at):
-            draw = ir.At(draw.type, a.step, draw, span=a.span)
-        noise = bind(inside, fresh.name("noise"), draw)
-        each_noise = [belief.let(op("index", noise, number(i))) for i in range(n)]
-        drawn = [
-            as_type(plus(m, s), T.REAL)
-            for m, s in zip(means, belief.drawn(each_noise), strict=True)
-        ]
-        step = block(inside, returned(ir.MakeTuple(state, (ir.Lit(T.BOOL, True), *drawn))))
-        start = ir.MakeTuple(
-            state, (ir.Lit(T.BOOL, False), *(as_type(ZERO, T.REAL) for _ in range(n)))
-        )
-        loop = ir.Scan(T.Array(state), carry, start, row, op("reverse", filtered), step, "all")
-        path = bind(binds, fresh.name("backwards"), loop)
-        states = bind(binds, fresh.name("states"), self._named(filtered, path, fresh))
-        result: ir.Comp = returned(states)
-        if self.chain.loop.keep == "last":
-            result = self._last(states, fresh)
-        out = block(binds, result)
-        for a in reversed(self.chain.at):
-            out = ir.At(out.type, a.step, out, a.keep, span=a.span)
-        return out
-
-    def _recorded(
-        self, whole: ir.Value, fresh: Fresh, binds: list[ir.Bind]
-    ) -> tuple[Belief, list[ir.Value], list[Slopes], list[ir.Value]]:
-        """The law of a step's numbers, their means, how the next state depends on them, and its
-        means."""
-        n, d = self.d + self.k, self.d
-        belief = Belief(fresh, binds)
-        at = iter(range(1 + d * (d + 1) // 2, 10_000))
-
-        def take() -> ir.Value:
-            return belief.let(part(whole, next(at)))
-
-        means = [take() for _ in range(n)]
-        for i in range(n):
-            row = [take() for _ in range(i)]
-            belief.add(row, take())
-        now = [[take() for _ in range(n)] for _ in range(d)]
-        return belief, means, now, [take() for _ in range(d)]
-
-    def _named(self, filtered: ir.Var, path: ir.Var, fresh: Fresh) -> ir.Comp:
-        """The states after each step, the draws kept by name."""
-        n, d = self.d + self.k, self.d
-        over_both = zipped([filtered, op("reverse", path)])
-        row = ir.Param(fresh.name("step"), over_both.type.item)  # type: ignore[attr-defined]
-        both = ir.Var(row.type, row.name)
-        inside: list[ir.Bind] = []
-        belief, means, now, after = self._recorded(part(both, 0), fresh, inside)
-        drawn = [belief.let(part(part(both, 1), 1 + i)) for i in range(n)]
-        for k, one in enumerate(self.chain.draws):
-            kept: ir.Comp = returned(drawn[d + k])
-            for a in reversed(one.at):
-                kept = ir.At(kept.type, a.step, kept, a.keep, span=a.span)
-            inside.append(ir.Bind(fresh.name(one.name), kept))
-        off = [minus(x, m) for x, m in zip(drawn, means, strict=True)]
-        items = [plus(a, dot(s, off)) for a, s in zip(after, now, strict=True)]
-        value = self._with_items(part(part(both, 0), 0), items)
-        return each(row, over_both, block(inside, returned(value)))
-
-    def _last(self, states: ir.Var, fresh: Fresh) -> ir.Comp:
-        loop = self.chain.loop
-        carry = ir.Param(fresh.name(loop.carry.name), loop.carry.type)
-        item = ir.Param(fresh.name(loop.carry.name), states.type.item)  # type: ignore[attr-defined]
-        same = returned(ir.Var(item.type, item.name))
-        return ir.Scan(loop.carry.type, carry, loop.init, item, states, same, "last")
 
 
 def _items(t: T.Type) -> list:

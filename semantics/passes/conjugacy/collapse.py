@@ -29,6 +29,7 @@ from ppl.semantics import types as T
 from ppl.semantics.holes import bind, returned
 from ppl.semantics.ir_map import block, map_children
 from ppl.semantics.ir_names import Fresh, freshen
+from ppl.semantics.passes.conjugacy.backwards import draw_back
 from ppl.semantics.passes.conjugacy.build import as_type, op
 from ppl.semantics.passes.conjugacy.chains import Chain, Filter
 from ppl.semantics.passes.conjugacy.families import STATISTICS, minus_log_density
@@ -63,9 +64,11 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
     hyper = site.hyper(fresh, out)
     mean = as_type(site.family.mean(hyper), site.type)
     reference = bind(out, fresh.name(site.name), returned(mean))
-    reading = ir.Block(T.UNIT, (*names.pure, *names.observing), returned(ir.Lit(T.UNIT, None)))
+    reading: ir.Comp = ir.Block(
+        T.UNIT, (*names.pure, *names.observing), returned(ir.Lit(T.UNIT, None))
+    )
     form = Linear("itself", at=None if site.size is None else WHOLE)
-    copy = freshen(reading, fresh, {site.name: reference.name})
+    copy = freshen(unkept(reading), fresh, {site.name: reference.name})
     forms: dict[str, Form] = {reference.name: form}
     for b in names.late:
         if b.comp.effectful:
@@ -87,7 +90,9 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
         less = op("sum", less)
     bind(out, fresh.name("_"), ir.Score(T.UNIT, as_type(less, T.REAL), span=site.span))
     out += [ir.Bind(b.name, unkept(b.comp)) for b in names.pure]
-    out += names.observing
+    again = {b.name for b in names.late}
+    for b in names.observing:
+        out.append(ir.Bind(b.name, unkept(b.comp)) if b.name in again else b)
     drawn = bind(out, fresh.name(site.name), site.drawn(posterior, fresh))
     return _reversed(out, own.comp, names, {site.name: drawn.name}, {site.path}, c, path, fresh)
 
@@ -105,7 +110,7 @@ def collapse_chain(c: ir.Block, at: int, chain: Chain, path: Path, fresh: Fresh)
     filter_ = Filter(chain, fresh)
     filtered = filter_.run(out)
     out += names.clean
-    drawn = bind(out, fresh.name(own.name), filter_.back(filtered, fresh))
+    drawn = bind(out, fresh.name(own.name), draw_back(filter_, filtered, fresh))
     found = _reversed(out, own.comp, names, {own.name: drawn.name}, {chain.path}, c, path, fresh)
     return replace(found, observed=filter_.observed)
 
@@ -129,7 +134,9 @@ def _sorted(c: ir.Block, at: int) -> _Sorted:
         found = uses(b.comp, names)
         if found.scored is not None:
             out.observing.append(b)
-            if found.value:  # its value is made again for later, without the scores
+            if found.value or _keeps_values(
+                b.comp
+            ):  # its values are made again for later, without scores
                 names |= {b.name}
                 out.late.append(ir.Bind(b.name, unscored(b.comp)))
         elif not found.value:
@@ -164,6 +171,13 @@ def _reversed(
     touched = (own, *(b.comp for b in (*names.observing, *names.late)))
     observed = bool(names.observing)
     return Reversed(block(out, rest), frozenset(paths), names.ends.value, touched, observed)
+
+
+def _keeps_values(c: ir.Comp) -> bool:
+    """Whether values that are computed, and may depend on anything, are kept by name."""
+    if isinstance(c, ir.At) and c.keep and not c.effectful:
+        return True
+    return any(_keeps_values(n) for n in ir.children(c) if isinstance(n, ir.Comp))
 
 
 def unscored(c: Any) -> Any:

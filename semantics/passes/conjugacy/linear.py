@@ -54,7 +54,8 @@ class Broken(Exception):
         self.why, self.span = why, span
 
 
-#: forms of variables; those of the components of a tuple or fields of a record; what is wrong, said when it is used
+#: forms of variables; those of the components of a tuple or fields of a record; what is wrong,
+#: said when it is used
 Form = Linear | tuple["Form | None", ...] | Broken
 Forms = Mapping[str, Form]
 

@@ -90,10 +90,10 @@ def draws(c: ir.Comp, path: Path) -> Iterator[Path]:
 
 
 def steps(c: ir.Comp, path: Path) -> Iterator[Path]:
-    """The paths of the binders of a computation that runs at a path, and its own."""
-    yield path
+    """The paths of the binders of a computation that runs at a path."""
+    if isinstance(c, ir.At):
+        path = (*path, c.step)
+        yield path
     for n in ir.children(c):
-        if isinstance(n, ir.At):
-            yield from steps(n.body, (*path, n.step))
-        elif isinstance(n, ir.Comp):
+        if isinstance(n, ir.Comp):
             yield from steps(n, path)
