@@ -58,14 +58,17 @@ def measure(name: str, method: str, n: int) -> dict[str, float]:
         values, weights = [e.result for e in found.runs], found.population.weights
         mean = float(sum(w * v for w, v in zip(weights, values, strict=True)))
         return {"seconds": process_time() - begun, "mean": mean}
-    run = machine.runner(data, record=False, keyed=method == "forward")
-    begun = process_time()
     if method == "mcmc":
+        from ppl.inference.kernels.machine.program import Program
         from ppl.inference.mcmc import Mcmc, run_chain
 
-        chain = run_chain(run, Mcmc(draws=n, warmup=n // 20), key, 0)
+        program, settings = Program.of(machine, target.plain), Mcmc(draws=n, warmup=n // 20)
+        begun = process_time()
+        chain = run_chain(program, None, settings, key, 0)
         values = [t.execution.result for t in chain.traces]
     else:
+        run = machine.runner(data, record=False, keyed=True)
+        begun = process_time()
         values = [run(omega).result for omega in slots_of(key, 0, n)]
     mean = sum(values) / n
     seconds = process_time() - begun

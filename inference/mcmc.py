@@ -124,17 +124,19 @@ def run_chain(
 
 
 def _chain(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
-    moves = dict.fromkeys(k for _, counts in kept for k in counts)
-    nothing = (0, 0)
-    return Chain(
-        [trace for trace, _ in kept],
-        np.array([_share(*map(sum, zip(nothing, *c.values(), strict=True))) for _, c in kept]),
-        {k: np.array([_share(*c.get(k, nothing)) for _, c in kept]) for k in moves},
-    )
-
-
-def _share(tried: int, changed: int) -> float:
-    return changed / tried if tried else math.nan
+    accepted, moves = np.full(len(kept), math.nan), {}
+    for i, (_, counts) in enumerate(kept):
+        all_tried = all_changed = 0
+        for move, (tried, changed) in counts.items():
+            shares = moves.get(move)
+            if shares is None:
+                shares = moves[move] = np.full(len(kept), math.nan)
+            if tried:
+                shares[i] = changed / tried
+                all_tried, all_changed = all_tried + tried, all_changed + changed
+        if all_tried:
+            accepted[i] = all_changed / all_tried
+    return Chain([trace for trace, _ in kept], accepted, moves)
 
 
 def _draws(
