@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Before JAX is imported, by tests and by the processes they start.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # threads of BLAS that wait for one another on a busy core turn microseconds into milliseconds
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
