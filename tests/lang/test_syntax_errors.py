@@ -1,13 +1,10 @@
 """What a person reads: one file of snapshots per code, programs and what is said about them.
 
-A file is a row of cases: a program, a line of dashes, the rendered diagnostics, a line of `=`.
-`UPDATE_SNAPSHOTS=1 pytest tests/lang/test_syntax_errors.py` writes the diagnostics anew; the
-change is then read like any other.
+`UPDATE_SNAPSHOTS=1 pytest tests/lang/test_syntax_errors.py` writes the diagnostics anew: see `shown`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -17,9 +14,9 @@ import ppl.lang
 from ppl.lang.parser import parse
 from ppl.semantics.codes import CODES
 from ppl.semantics.diagnostics import DiagnosticError, Source
+from tests.lang.shown import check_snapshot
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-AFTER_PROGRAM, AFTER_CASE = "-" * 80 + "\n", "=" * 80 + "\n"
 SYNTAX = "builder expected habits lexer newlines parser patterns recognise".split()
 
 #: a program of this code is too large to read; `test_hostile` has it
@@ -40,17 +37,7 @@ def diagnostics(text: str):
 
 @pytest.mark.parametrize("path", sorted(SNAPSHOTS.glob("E*.txt")), ids=lambda path: path.stem)
 def test_snapshots(path: Path):
-    cases = path.read_text("utf-8").split(AFTER_CASE)
-    assert cases.pop() == ""
-    out = ""
-    for case in cases:
-        program, _, _ = case.partition(AFTER_PROGRAM)
-        found = diagnostics(program.removesuffix("\n"))
-        assert path.stem in {d.code for d in found}, program
-        out += program + AFTER_PROGRAM + "\n\n".join(d.render() for d in found) + "\n" + AFTER_CASE
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        path.write_text(out, "utf-8")
-    assert out == path.read_text("utf-8")
+    check_snapshot(path, diagnostics)
 
 
 def test_every_code_has_a_snapshot_and_a_page():
