@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ppl.inference.pmmh import Pmmh as pmmh
     from ppl.inference.resample_move import Rmsmc as rmsmc
     from ppl.inference.smc import Smc as smc
+    from ppl.inference.smc2 import Smc2 as smc2
     from ppl.inference.tempered import Ais as ais
     from ppl.inference.tempered import TemperedSmc as tempered_smc
     from ppl.inference.tempered import WasteFree as waste_free
@@ -72,6 +73,7 @@ _HOME = {
     "nuts": ("ppl.inference.nuts", "Nuts"),
     "pgibbs": ("ppl.inference.pgibbs", "Pgibbs"),
     "pmmh": ("ppl.inference.pmmh", "Pmmh"),
+    "smc2": ("ppl.inference.smc2", "Smc2"),
     "predict": ("ppl.predict", "predict"),
     "prior": ("ppl.predict", "prior"),
     "read_data": ("ppl.files", "read_data"),

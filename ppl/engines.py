@@ -16,7 +16,7 @@ from ppl.target import UNFIT, Target
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine; on XLA if their kernel is one that it has
-MACHINE_ONLY = ("mcmc", "pgibbs", "rmsmc")
+MACHINE_ONLY = ("mcmc", "pgibbs", "rmsmc", "smc2")
 
 
 def on_engine(

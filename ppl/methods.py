@@ -26,6 +26,7 @@ class Methods(Mapping[str, Any]):
         "mcmc": ("mcmc", "Mcmc"),
         "pgibbs": ("pgibbs", "Pgibbs"),
         "pmmh": ("pmmh", "Pmmh"),
+        "smc2": ("smc2", "Smc2"),
         "rmsmc": ("resample_move", "Rmsmc"),
         "tempered_smc": ("tempered", "TemperedSmc"),
         "waste_free": ("tempered", "WasteFree"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ppl.inference.mcmc import Chain
 
 #: methods that the machine has
-METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc")
+METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc", "smc2")
 
 
 #: kinds of moves whose acceptance is told one by one
@@ -76,6 +76,7 @@ def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         "pgibbs": _mcmc,
         "pmmh": _mcmc,
         "rmsmc": _rmsmc,
+        "smc2": _smc2,
     }
     return run[name](method, target if name == "exact" else target.sampler, seed, progress)
 
@@ -246,6 +247,21 @@ def _rmsmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
         found = run_moving(program, method, key, progress=at)
     return _weighted(program, [p.trace() for p in found.particles], found.population, key)
+
+
+def _smc2(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+    from ppl.inference.kernels.machine.program import Program
+    from ppl.inference.smc2 import run_smc2
+
+    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    with progress_bar(None if progress else False, title="parameters") as report:
+
+        def at(done: int, n: int, point: int) -> None:
+            if report is not None:
+                report(done, n, {"point": point})
+
+        found, population = run_smc2(program, method, key, progress=at)
+    return _weighted(program, [p.trace() for p in found], population, key)
 
 
 def _guided(method: Any, target: Target, seed: int, progress: bool) -> Runs:

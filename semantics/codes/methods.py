@@ -261,4 +261,15 @@ any program, at the cost of the square of the steps.
     phi ~ uniform(0, 1); xs ~ scan …                          # and so has every particle its own phi
 """,
     ),
+    "E877": Code(
+        "parameters that are not drawn first",
+        """
+`smc2` draws parameters before anything else, as the model draws them up to its first suspension
+point, and gives each a filter for all other choices. So parameters come first, and their laws
+depend on each other alone.
+
+    z ~ bernoulli(0.5); m ~ normal(if z { 3 } else { 0 }, 1); …      # smc2(parameters="m")
+    m ~ normal(0, 1); s ~ half_normal(abs(m)); …                     # smc2(parameters="m,s")
+""",
+    ),
 }
