@@ -62,7 +62,7 @@ def counterfactual(
             cannot be kept; E725, a choice has other parameters in the imagined world, and a family
             without a noise map; what `infer` raises.
     """
-    target, method = checked_target("counterfactual", target), as_method(method)
+    target, method = checked_target("counterfactual", target).itself, as_method(method)
     factual = target.given(evidence or {})
     settings = target.settings_for(do, scored=False)
     before = replace(target, settings=tuple(s for s in target.settings if not s.scored))

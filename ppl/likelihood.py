@@ -29,7 +29,7 @@ def log_likelihood(posterior: Posterior, target: Target, *, seed: int = 0) -> di
     Choices that the posterior does not have, or has for other sizes, are drawn from the model given
     the rest, so that other data can be scored.
     """
-    target, seed = checked_target("log_likelihood", target), checked_seed(seed)
+    target, seed = checked_target("log_likelihood", target).itself, checked_seed(seed)
     if target.model.engine.name == "machine" or left_xla(posterior) or target.beyond is not None:
         return _without_holes(target.holes, likelihood_on_machine(posterior, target, seed))
     from ppl.reruns import likelihood_on_xla  # imports JAX

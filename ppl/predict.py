@@ -21,7 +21,7 @@ def prior(target: Target, *, draws: int = 1000, seed: int = 0) -> Posterior:
     Raises:
         DiagnosticError: E801, a site has a density but no sampler.
     """
-    target, seed = checked_target("prior", target), checked_seed(seed)
+    target, seed = checked_target("prior", target).itself, checked_seed(seed)
     draws = checked_count("draws", draws)
     if target.model.engine.name == "machine":
         return prior_on_machine(target, draws, seed)
@@ -43,7 +43,7 @@ def predict(posterior: Posterior, target: Target, *, seed: int = 0) -> Posterior
     have, or has for other sizes, are drawn from the model given the rest; programs that run on the
     machine take them path by path, so that other data have to number groups in the same way.
     """
-    target, seed = checked_target("predict", target), checked_seed(seed)
+    target, seed = checked_target("predict", target).itself, checked_seed(seed)
     if not isinstance(posterior, Posterior):
         raise fail(
             "E817",

@@ -35,6 +35,11 @@ INTERRUPTED = 130
     help="Condition on a site: the value as JSON; a name as results show it, such as theta[3].",
 )
 @click.option("--do", multiple=True, metavar="NAME=VALUE", help="Set a name: an intervention.")
+@click.option(
+    "--rao-blackwellize",
+    metavar="NAMES",
+    help="Integrate out sites that are conjugate given the rest: names between commas, or `all`.",
+)
 @click.option("--method", default="nuts", show_default=True, help="How to infer.")
 @click.option("--chains", type=click.IntRange(min=1), help="Markov chains.")
 @click.option("--draws", type=click.IntRange(min=1), help="Draws to keep (a chain).")
@@ -66,6 +71,7 @@ def command(
     data: str | None,
     given: tuple[str, ...],
     do: tuple[str, ...],
+    rao_blackwellize: str | None,
     method: str,
     seed: int,
     engine: str,
@@ -104,6 +110,9 @@ def command(
     limits = ppl.limits(**limited) if limited else None
     target = target.given(seen) if seen else target
     target = target.do(done) if done else target
+    if rao_blackwellize is not None:
+        names = [] if rao_blackwellize == "all" else rao_blackwellize.split(",")
+        target = target.rao_blackwellize(*names)
     from ppl.infer import infer  # after all that can go wrong without it
 
     code = 0

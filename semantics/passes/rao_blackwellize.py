@@ -99,7 +99,7 @@ class _State:
         found = [
             (c, i, x, path)
             for c, i, path in found_in(main, ())
-            for x in _sites(c.binds[i], path)
+            for x in _sites(c, i, path)
             if self.late.isdisjoint(p := _paths(x))
             if wanted is None or all(any(_is(q, w) for w in wanted) for q in p)
         ]
@@ -172,14 +172,14 @@ class _State:
         )
 
 
-def _sites(b: ir.Bind, path: Path) -> Iterable[Site | Chain]:
+def _sites(c: ir.Block, i: int, path: Path) -> Iterable[Site | Chain]:
     """The sites that a binding draws, in the ways in which they might be integrated out."""
-    site = read_site(b, path)
-    return read_chains(b, path) if site is None else [site]
+    site = read_site(c.binds[i], path)
+    return read_chains(c, i, path) if site is None else [site]
 
 
 def _paths(x: Site | Chain) -> list[Path]:
-    return [d.path for d in x.draws] if isinstance(x, Chain) else [x.path]
+    return list(x.paths) if isinstance(x, Chain) else [x.path]
 
 
 def _order(x: Site | Chain) -> int:

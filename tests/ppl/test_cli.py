@@ -178,6 +178,18 @@ def test_data_errors_name_the_parameter_and_the_field(call):
     assert "has no field" in call("run", "good.ppl").stderr
 
 
+def test_run_integrates_out_what_is_asked_for(call):
+    """All draws weigh the same: nothing is left to guess."""
+    Path("y.json").write_text('{"y": [1.0, 2.5, 0.5]}')
+    run = ("run", "good.ppl", "--data", "y.json", "--method", "importance", "--engine", "machine")
+    result = call(*run, "--set", "particles=40", "--rao-blackwellize", "all")
+    assert result.exit_code == 0
+    assert "effective sample size 40.0" in result.stdout
+    assert call(*run, "--rao-blackwellize", "nu").exit_code == 1
+    shown = call("ir", "good.ppl", "--after", "rao_blackwellize").stdout
+    assert 'keep "mu" run normal(posterior.1, posterior.2)' in shown
+
+
 def test_run_fits_prints_saves_and_plots(root, tmp_path):
     import ppl
 

@@ -22,7 +22,7 @@ sampling for state space models, Biometrika 81(3), 1994; Chen & Liu, Mixture Kal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -33,15 +33,9 @@ from ppl.semantics.holes import bind, part, parts_of, returned
 from ppl.semantics.ir_map import block, keeps
 from ppl.semantics.ir_names import Fresh
 from ppl.semantics.passes.conjugacy.belief import Belief, Slopes, dot
-from ppl.semantics.passes.conjugacy.build import (
-    ZERO,
-    as_type,
-    minus,
-    op,
-    plus,
-)
+from ppl.semantics.passes.conjugacy.build import ZERO, as_type, items_of, made_of, minus, op, plus
 from ppl.semantics.passes.conjugacy.linear import Broken, Form, Linear, any_form, form
-from ppl.semantics.passes.conjugacy.sites import binders_around
+from ppl.semantics.passes.conjugacy.sites import Site, binders_around, read_site
 from ppl.semantics.passes.conjugacy.uses import Path
 
 #: choices of a step, and numbers of its state, that are integrated out at most
@@ -59,22 +53,41 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Start:
+    """A normal draw that a part of a loop's state begins with: the part, its binding's place in the
+    block, its binders."""
+
+    item: int
+    place: int
+    site: Site
+    at: tuple[ir.At, ...]
+
+
+@dataclass(frozen=True)
 class Chain:
-    """A loop that is bound in a block, with the draws in its steps that are integrated out."""
+    """A loop that is bound in a block, with the draws in its steps, and those that it starts from,
+    that are integrated out."""
 
     at: tuple[ir.At, ...]
     loop: ir.Scan
     body: ir.Block
     draws: tuple[Draw, ...]
+    starts: tuple[Start, ...]
     span: Span | None
 
     @property
     def path(self) -> Path:
         return self.draws[0].path
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (*(d.path for d in self.draws), *(s.site.path for s in self.starts))
 
-def read_chains(b: ir.Bind, path: Path) -> Iterator[Chain]:
-    """The chains that a loop may be, those with most draws first."""
+
+def read_chains(c: ir.Block, i: int, path: Path) -> Iterator[Chain]:
+    """The chains that the loop of binding i of a block at a path may be, those with most draws
+    first."""
+    b = c.binds[i]
     at, _ = binders_around(b.comp)
     loop = at[-1].body if at else b.comp
     if not isinstance(loop, ir.Scan) or not isinstance(loop.body, ir.Block):
@@ -93,7 +106,24 @@ def read_chains(b: ir.Bind, path: Path) -> Iterator[Chain]:
     found = found[:LIMIT]
     for n in range(len(found), 0, -1):
         for draws in combinations(found, n):
-            yield Chain(tuple(at), loop, loop.body, draws, b.comp.span)
+            chain = Chain(tuple(at), loop, loop.body, draws, (), b.comp.span)
+            starts = tuple(_starts(c, i, loop, path))
+            if starts:
+                yield replace(chain, starts=starts)
+            yield chain
+
+
+def _starts(c: ir.Block, i: int, loop: ir.Scan, path: Path) -> Iterator[Start]:
+    """The normal draws that a loop starts from."""
+    items = items_of(loop.init)
+    for k, v in enumerate(items):
+        if not isinstance(v, ir.Var) or sum(v.name in x.free for x in items) > 1:
+            continue
+        for j in range(i):
+            if c.binds[j].name == v.name:
+                site = read_site(c.binds[j], path)
+                if site is not None and site.family.prior == "normal" and site.size is None:
+                    yield Start(k, j, site, tuple(binders_around(c.binds[j].comp)[0]))
 
 
 # ------------------------------------------------------------------------------------- the filter
@@ -109,6 +139,10 @@ class Filter:
         self.linear = self._linear_items()
         self.d, self.k = len(self.linear), len(chain.draws)
         self.observed = False
+        #: means and scales of what the loop starts from, by part of the state
+        self.starts: dict[int, tuple[ir.Value, ...]] = {}
+        if any(s.item not in self.linear for s in chain.starts):
+            raise Broken("what its loop starts from does not go on", chain.span)
 
     def _linear_items(self) -> list[int]:
         """The parts of the state that depend on the draws: the least set that is closed."""
@@ -216,14 +250,29 @@ class Filter:
         value = self.with_items(result.value, next_items)
         reals_now = (as_type(v, T.REAL) for v in record)
         step = block(inside, returned(ir.MakeTuple(state, (value, *reals_now))))
-        zeros = (as_type(ZERO, T.REAL) for _ in reals)
-        start = ir.MakeTuple(state, (loop.init, *zeros))
+        self.starts = {s.item: s.site.hyper(self.fresh, binds) for s in self.chain.starts}
+        first = [
+            op("square", self.starts[item][1]) if i == j and item in self.starts else ZERO
+            for i, item in enumerate(self.linear)
+            for j in range(i + 1)
+        ]
+        first += [ZERO] * (len(reals) - covs)
+        init = self.begin({k: mean for k, (mean, _) in self.starts.items()})
+        start = ir.MakeTuple(state, (init, *(as_type(v, T.REAL) for v in first)))
         made: ir.Comp = ir.Scan(
             T.Array(state), carry, start, loop.param, loop.over, step, "all", span=loop.span
         )
         for a in reversed(self.chain.at):
             made = ir.At(made.type, a.step, made, span=a.span)
         return bind(binds, self.fresh.name("filtered"), made)
+
+    def begin(self, starts: Mapping[int, ir.Value]) -> ir.Value:
+        """The state before the loop, with these values of what it starts from."""
+        init = self.chain.loop.init
+        items = [starts.get(i, v) for i, v in enumerate(items_of(init))]
+        types = [t for _, t in parts_of(init.type)] or [init.type]
+        made = tuple(as_type(v, t) for v, t in zip(items, types, strict=True))
+        return made_of(made, init.type)
 
     def _part(self, v: ir.Value, i: int) -> ir.Value:
         if not self.items:

@@ -20,7 +20,7 @@ is used for besides comes after its draw:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from ppl.semantics import types as T
 from ppl.semantics.holes import bind, returned
 from ppl.semantics.ir_map import block, map_children
 from ppl.semantics.ir_names import Fresh, freshen
-from ppl.semantics.passes.conjugacy.backwards import draw_back
+from ppl.semantics.passes.conjugacy.backwards import backwards, begun, states
 from ppl.semantics.passes.conjugacy.build import as_type, op
 from ppl.semantics.passes.conjugacy.chains import Chain, Filter
 from ppl.semantics.passes.conjugacy.families import STATISTICS, minus_log_density
@@ -57,7 +57,8 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
 
     Contract `Measure`. Raises Broken: a use of the site is not conjugate.
     """
-    own, names = c.binds[at], _sorted(c, at)
+    own = c.binds[at]
+    names = _sorted(c.binds[at + 1 :], c.result, frozenset((own.name,)))
     if names.ends.scored is not None:
         raise Broken("it is scored at the end of a block", names.ends.scored.span)
     out = [*c.binds[:at], *names.clean]
@@ -70,9 +71,11 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
     form = Linear("itself", at=None if site.size is None else WHOLE)
     copy = freshen(unkept(reading), fresh, {site.name: reference.name})
     forms: dict[str, Form] = {reference.name: form}
+    known = {b.name for b in names.pure}
     for b in names.late:
-        if b.comp.effectful:
-            why = f"what is drawn from it is scored, in `{'/'.join(next(draws(b.comp, path)))}`"
+        if b.name not in known:
+            drawn_at = "".join(f", `{'/'.join(p)}`" for p in draws(b.comp, path))
+            why = f"what is drawn from it{drawn_at} is scored"
             forms[b.name] = Broken(why, b.comp.span)
     collector = Collector(site.family, fresh)
     parts = collector.comp(copy, forms, out)
@@ -102,23 +105,34 @@ def collapse_chain(c: ir.Block, at: int, chain: Chain, path: Path, fresh: Fresh)
 
     Contract `Measure`. Raises Broken: the loop is not linear and Gaussian in them.
     """
-    own, names = c.binds[at], _sorted(c, at)
+    own, taken = c.binds[at], {at, *(s.place for s in chain.starts)}
+    first = min(taken)
+    rest = [b for i, b in enumerate(c.binds) if i > first and i not in taken]
+    names = _sorted(rest, c.result, frozenset(c.binds[i].name for i in taken))
     scored = [b.comp for b in names.observing] + [x for x in [names.ends.scored] if x is not None]
     if scored:
         raise Broken("it is scored outside its loop", scored[0].span)
-    out = list(c.binds[:at])
-    filter_ = Filter(chain, fresh)
-    filtered = filter_.run(out)
-    out += names.clean
-    drawn = bind(out, fresh.name(own.name), draw_back(filter_, filtered, fresh))
-    found = _reversed(out, own.comp, names, {own.name: drawn.name}, {chain.path}, c, path, fresh)
-    return replace(found, observed=filter_.observed)
+    before = {b.name for b in c.binds[:at]}
+    out = [*c.binds[:first], *(b for b in names.clean if b.name in before)]
+    way = Filter(chain, fresh)
+    filtered = way.run(out)
+    out += [b for b in names.clean if b.name not in before]
+    back = bind(out, fresh.name("backwards"), backwards(way, filtered, fresh))
+    begins = {
+        s.item: bind(out, fresh.name(s.site.name), begun(way, s, back, fresh)) for s in chain.starts
+    }
+    drawn = bind(out, fresh.name(own.name), states(way, filtered, back, way.begin(begins), fresh))
+    renamed = {s.site.name: begins[s.item].name for s in chain.starts} | {own.name: drawn.name}
+    paths = {chain.path, *(s.site.path for s in chain.starts)}
+    found = _reversed(out, own.comp, names, renamed, paths, c, path, fresh)
+    touched = (*found.touched, *(c.binds[s.place].comp for s in chain.starts))
+    return replace(found, observed=way.observed, touched=touched)
 
 
 @dataclass(frozen=True)
 class _Sorted:
-    """What stands after a site in its block: what does not depend on it; what is computed from
-    it; what scores it; what is drawn or computed from it, for later; the block's result."""
+    """What stands after a site in its block: what does not depend on it; what is computed from it
+    alone; what scores it; what is drawn or computed from it, for later; the block's result."""
 
     clean: list[ir.Bind]
     pure: list[ir.Bind]
@@ -127,30 +141,33 @@ class _Sorted:
     ends: Uses
 
 
-def _sorted(c: ir.Block, at: int) -> _Sorted:
-    names = frozenset((c.binds[at].name,))
+def _sorted(binds: Sequence[ir.Bind], result: ir.Comp, names: frozenset[str]) -> _Sorted:
+    """The rest of a block, by what it does with these variables."""
     out = _Sorted([], [], [], [], NOTHING)
-    for b in c.binds[at + 1 :]:
+    later: set[str] = set()  # what is not known before the draw, whatever the site's value is
+    for b in binds:
         found = uses(b.comp, names)
         if found.scored is not None:
             out.observing.append(b)
-            if found.value or _keeps_values(
-                b.comp
-            ):  # its values are made again for later, without scores
+            if found.value or _keeps_values(b.comp):
+                # its values are made again for later, without scores
                 names |= {b.name}
+                later.add(b.name)
                 out.late.append(ir.Bind(b.name, unscored(b.comp)))
         elif not found.value:
             out.clean.append(b)
         else:
             names |= {b.name}
             out.late.append(b)
-            if not b.comp.effectful:
+            if b.comp.effectful or not later.isdisjoint(b.comp.free):
+                later.add(b.name)
+            else:
                 out.pure.append(b)
     for b in out.observing:
-        for other in (*out.clean, *out.pure, *out.observing):
+        for other in (*out.clean, *out.observing):
             if b.name in other.comp.free:
                 raise Broken("it is observed in a statement whose value is used", other.comp.span)
-    return replace(out, ends=uses(c.result, names))
+    return replace(out, ends=uses(result, names))
 
 
 def _reversed(

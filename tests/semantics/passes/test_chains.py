@@ -47,13 +47,16 @@ model lagged(y: [real]) {
   return xs
 }
 model switching(y: [real]) {
-  xs ~ scan x = 0.3 for v in y {
+  x0 ~ normal(0.3, 1.5)
+  let above = x0 > 0
+  condition len(y) < 9
+  xs ~ scan x = x0 for v in y {
     jump ~ bernoulli(0.2)
     x ~ normal(x, if_(jump))
     observe v ~ normal(x, 0.4)
     return x
   }
-  return xs
+  return {xs, x0, above}
 }
 fn if_(jump: bool) -> pos { if jump { 3 } else { 0.5 } }
 model regression(y: [real], u: [real], a: real) {
@@ -185,25 +188,35 @@ def test_given_other_draws_of_the_loop():
     """A mixture Kalman filter: jumps are drawn, the levels given them are integrated out."""
     target = MODELS.switching(y=Y).rao_blackwellize()
     found = target.collapsed
-    assert found is not None and found.sites == ("xs/x",)
+    assert found is not None and found.sites == ("xs/x", "x0")
     jumps = [False, True, False, False]
     prior = np.diag([9.0 if j else 0.25 for j in jumps])
     walk = np.tril(np.ones((4, 4)))
-    prior = walk @ prior @ walk.T
+    prior = 1.5**2 + walk @ prior @ walk.T
+    both = np.vstack([np.full((1, 4), 1.5**2), prior])  # the covariances of x0, too
     total = prior + 0.16 * np.eye(4)
     gap = np.array(Y) - 0.3
-    log_evidence, mean, cov = law(target, lambda r: r, bernoulli=jumps * 10)
+    log_evidence, mean, cov = law(target, lambda r: [r["x0"], *r["xs"]], bernoulli=jumps * 12)
     want = -0.5 * (gap @ np.linalg.solve(total, gap) + np.linalg.slogdet(2 * np.pi * total)[1])
     assert log_evidence == pytest.approx(want, abs=1e-10)
-    assert mean == pytest.approx(0.3 + prior @ np.linalg.solve(total, gap), abs=1e-10)
-    assert cov == pytest.approx(prior - prior @ np.linalg.solve(total, prior), abs=1e-10)
+    assert mean == pytest.approx(0.3 + both @ np.linalg.solve(total, gap), abs=1e-10)
+    own = np.block([[np.full((1, 1), 1.5**2), both[:1]], [both[:1].T, prior]])
+    assert cov == pytest.approx(own - both @ np.linalg.solve(total, both.T), abs=1e-10)
+
+
+def test_a_loop_over_nothing_leaves_the_law_it_starts_from():
+    target = MODELS.switching(y=[]).rao_blackwellize()
+    log_evidence, mean, cov = law(target, lambda r: [r["x0"], r["above"]])
+    assert log_evidence == 0
+    assert mean[0] == pytest.approx(0.3)
+    assert cov[0, 0] == pytest.approx(1.5**2)
 
 
 def test_a_loop_and_what_it_starts_from_and_is_driven_by():
     u, a = np.array([0.5, -1.0, 0.0, 2.0]), 0.8
     target = MODELS.regression(y=Y, u=u, a=a).rao_blackwellize()
     found = target.collapsed
-    assert found is not None and found.sites == ("xs/x", "b", "drift", "h0")
+    assert found is not None and found.sites == ("xs/x", "h0", "b", "drift")
     # everything as a linear map of independent normals: h0, drift, b, and each step's own
     parts = np.zeros((7, 7))
     parts[:3, :3] = np.eye(3)

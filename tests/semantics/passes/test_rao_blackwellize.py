@@ -181,7 +181,7 @@ def test_what_is_left_is_the_integral_over_two_sites():
     target = made("means")
     whole, left = scorer(target, "mu", "shift", "next"), scorer(target.rao_blackwellize())
     a, b = np.arange(-2.6, 3.6, 0.2), np.arange(-2.8, 5.2, 0.2)
-    density = [[whole(x, y, 0.0) - stats.norm(x, 1).logpdf(0.0) for y in b] for x in a]
+    density = [[whole(x, y, 0.0) - stats.norm.logpdf(0.0, x, 1) for y in b] for x in a]
     assert max(density[0] + density[-1]) < np.max(density) - 30
     mass = np.exp(density).sum() * 0.2**2
     assert left() == pytest.approx(np.log(mass), abs=1e-8)
