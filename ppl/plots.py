@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ppl.posterior import Posterior, on_host
+from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.storage import file_name
+from ppl.trees import on_host
 
 #: rows of a trace plot, so that it stays readable
 ROWS = 12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from ppl.methods import checked_count, checked_seed
 from ppl.semantics.diagnostics import Diagnostic, Note, fail, suggest
+from ppl.trees import leaves, map_leaves, named_arrays, on_host, same
 
 if TYPE_CHECKING:
     from ppl.convergence import Convergence
@@ -101,12 +102,12 @@ class Posterior:
     def named(self) -> Mapping[str, np.ndarray]:
         """Draws by site, then the arrays in the result that are not already among them."""
         named = {name: on_host(array) for name, array in self.draws.items()}
-        for name, array in _result_arrays(self.result, ""):
+        for name, array in named_arrays(self.result, ""):
             if array.shape[:2] != self.shape:
                 continue
-            if name in named and not _same(named[name], array):
+            if name in named and not same(named[name], array):
                 name = f"result.{name}"
-            if not (name.startswith("result") and any(_same(d, array) for d in named.values())):
+            if not (name.startswith("result") and any(same(d, array) for d in named.values())):
                 named.setdefault(name, array)
         return named
 
@@ -341,47 +342,3 @@ class Interrupted(KeyboardInterrupt):
         self.posterior = posterior
         nothing = ": there are no draws yet" if posterior is None else ""
         super().__init__("stopped by the user" + nothing)
-
-
-def on_host(array: Any) -> np.ndarray:
-    """As a NumPy array, missing draws as NaN."""
-    if isinstance(array, np.ma.MaskedArray):
-        holes = np.ma.getmaskarray(array)
-        return np.where(holes, np.nan, array.data) if holes.any() else array.data
-    return np.asarray(array)
-
-
-def _result_arrays(tree: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Arrays in a result: `{a, b}` gives `a` and `b`, `(x, y)` `result.0` and `result.1`."""
-    if isinstance(tree, Mapping):
-        for key, value in tree.items():
-            yield from _result_arrays(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(tree, (tuple, list)):
-        for i, value in enumerate(tree):
-            yield from _result_arrays(value, f"{name or 'result'}.{i}")
-    elif hasattr(tree, "shape") and hasattr(tree, "dtype"):
-        yield name or "result", on_host(tree)
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and np.array_equal(
-        a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f"
-    )
-
-
-def leaves(tree: Any) -> list[Any]:
-    """The leaves of a result: what is no tuple, list, dict or None."""
-    if isinstance(tree, Mapping):
-        return [leaf for v in tree.values() for leaf in leaves(v)]
-    if isinstance(tree, (tuple, list)):
-        return [leaf for v in tree for leaf in leaves(v)]
-    return [] if tree is None else [tree]
-
-
-def map_leaves(f: Any, tree: Any) -> Any:
-    """The same tree with `f` applied to its arrays; a leaf that is no array makes it None."""
-    if isinstance(tree, Mapping):
-        return {k: map_leaves(f, v) for k, v in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(map_leaves(f, v) for v in tree)
-    return f(tree) if hasattr(tree, "shape") else None

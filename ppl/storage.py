@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from ppl.encoding import decode, encode
-from ppl.posterior import Posterior, leaves, on_host
+from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, Note, fail
+from ppl.trees import leaves, on_host
 
 #: of the file format; a reader refuses a newer one. 2: values that are no arrays, as texts
 VERSION = 2
