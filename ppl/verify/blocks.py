@@ -189,6 +189,8 @@ class Blocks(Scores):
             ways.append((2, lambda: self.dead(frame)))
         if self.on("discrete_uniform") and frame.paths >= 3:
             ways.append((1, lambda: self.uniform(frame)))
+        if self.on("inner_checkpoint"):
+            ways.append((1, lambda: self.meet(frame)))
         if self.on("mem") and frame.paths >= 4:
             ways.append((3, lambda: self.memoise(frame)))
         functions = [(k, t) for k, t in frame.env.types.items() if self.affordable(t, frame)]
@@ -254,6 +256,10 @@ class Blocks(Scores):
     def dead(self, frame: Frame) -> str:
         frame.lines.append(f"_ ~ bernoulli({self.expr(Prob(), frame.env, 1)})")
         frame.spend(2)
+        return ""
+
+    def meet(self, frame: Frame) -> str:
+        frame.lines.append("checkpoint")
         return ""
 
     def uniform(self, frame: Frame) -> str:

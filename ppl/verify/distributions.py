@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ppl.verify.choices import Env, Text
-from ppl.verify.finite_types import Array, Bool, Dist, Nat, Prob
+from ppl.verify.finite_types import Array, Bool, Dist, Nat, Prob, Type
 from ppl.verify.terms import Terms
 from ppl.verify.text import operand
 
 
 class Laws(Terms):
     """Generation of distributions."""
+
+    #: whether what is made now is inside of a nested inference
+    inside = False
 
     def weights(self, n: int, env: Env, size: int, *, zero: bool = False) -> str:
         """n probabilities, with one of them 0 if asked; all others positive."""
@@ -50,6 +53,8 @@ class Laws(Terms):
                 ways.append((1, lambda: self.truncation(item.size, env, size)))
         if self.on("mixture") and size > 0 and options >= 2:
             ways.append((1, lambda: self.mixture(t, env, size - 1)))
+        if self.on("nested") and size >= 0 and options >= 2 and not (t.full or self.inside):
+            ways.append((1, lambda: self.nested(t, env, size)))
         if self.on("iid") and isinstance(item, Array) and options >= 2**item.length and not t.full:
             each = Dist(item.item, int(options ** (1 / item.length) + 1e-9))
             if self.drawable(each):
@@ -61,6 +66,17 @@ class Laws(Terms):
     def binomial(self, n: int, env: Env, size: int) -> str:
         p = self.expr(Prob(), env, size - 1) if size > 0 else self.fraction()
         return f"binomial({n}, {p})"
+
+    def nested(self, t: Dist, env: Env, size: int) -> str:
+        """The law of a measure, by inference inside the program."""
+        self.inside = True
+        text, _ = self.block(t.item, env, max(size - 1, 0), min(t.options, 4))
+        self.inside = False
+        return f"normalize({text}, exact)"
+
+    def block(self, item: Type, env: Env, size: int, paths: int) -> tuple[str, int]:
+        """The text of a block, and a bound on its paths; `Blocks` makes it."""
+        raise NotImplementedError
 
     def truncation(self, n: int, env: Env, size: int) -> str:
         """A distribution on 1, …, n - 1."""

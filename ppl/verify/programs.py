@@ -44,10 +44,15 @@ FEATURES = frozenset(
     scores zero_scores zero_probability dead_draws branches for scan fold comprehension
     calls closures higher_order arrays_of_functions choose_distribution measure_values
     tuples records shadowing drawn_index data mixture iid truncate binomial discrete_uniform dirac
+    checkpoint
     """.split()
 )
 #: what needs the machine
-MACHINE_FEATURES = frozenset({"mem", "recursion", "match", "chosen_arrays", "grown_functions"})
+MACHINE_FEATURES = frozenset(
+    """
+    mem nested recursion match chosen_arrays grown_functions inner_checkpoint
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,9 @@ class _Module(Blocks):
         self.data: dict[str, Any] = {}
         self.declared: list[str] = []
         self.globals = Env({})
+        if self.on("mem") and self.on("nested"):
+            # nested inference sees what is memoised outside only as far as it is known
+            self.features -= {"mem" if self.flip() else "nested"}
         if self.on("calls"):
             self.repeat(3, lambda: self.add_function(size))
         if self.on("recursion"):
@@ -141,6 +149,8 @@ class _Module(Blocks):
         for _ in range(stages):
             self.stage(frame)
         self.statements(frame)
+        if self.on("checkpoint") and self.flip(4):
+            frame.lines.append("checkpoint")
         for name, t in env.types.items():
             if self.affordable(t, frame):
                 self.repeat(1, lambda name=name, t=t: self.call(frame, [(name, t)]))

@@ -15,7 +15,9 @@ from ppl.lang.check import check
 from ppl.lang.format import format_source
 from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Source
+from ppl.verify.choices import PRIMES, WHOLES
 from ppl.verify.programs import FEATURES, MACHINE_FEATURES, Program, programs
+from ppl.verify.runnable import Runnable
 from tests.oracles import rational
 
 ALL = FEATURES | MACHINE_FEATURES
@@ -44,7 +46,7 @@ def test_none_is_degenerate_and_paths_are_bounded(program):
     assert law.unfinished == 0
 
 
-#: what a feature looks like in the text, and the share of 2,400 programs that showed it
+#: what a feature looks like in the text, and the share of 750 programs or more that showed it
 SIGNS = {
     "scores": (r"\b(factor|observe)\b", 0.49),
     "zero_scores": (r"condition|observe z\d+ ~|log\(\[[^\]]*\b0\b[^\]]*\]\[z", 0.31),
@@ -60,13 +62,16 @@ SIGNS = {
     "tuples": (r"\([^()]*, [^()]*\)", 0.98),
     "records": (r"\{\w+: ", 0.34),
     "data": (r"model main\(d", 0.56),
-    "mixture": (r"mixture\(", 0.06),
-    "iid": (r"iid\(", 0.06),
+    "mixture": (r"mixture\(", 0.04),
+    "iid": (r"iid\(", 0.04),
     "truncate": (r"truncate\(", 0.11),
-    "binomial": (r"binomial\(", 0.27),
+    "binomial": (r"binomial\(", 0.2),
     "discrete_uniform": (r"discrete_uniform\(", 0.10),
     "dirac": (r"dirac\(", 0.33),
-    "mem": (r"\bmem\(", 0.22),
+    "mem": (r"\bmem\(", 0.10),
+    "nested": (r"normalize\(", 0.10),
+    "checkpoint": (r"^  checkpoint", 0.20),
+    "inner_checkpoint": (r"^    +checkpoint", 0.05),
     "recursion": (r"^fn r", 0.60),
     "match": (r"\bmatch\b", 0.10),
 }
@@ -75,6 +80,8 @@ HIGHER_ORDER = {
     "function as a parameter": (r"a\d+: [^,]*->", 0.25),
     "measure as a parameter": (r": measure\[", 0.25),
     "distribution as a parameter": (r": dist\[", 0.15),
+    "function that returns a measure": (r"^fn f\d+\(.*\) \{$", 0.25),
+    "closure over a draw": (r"^  .*fn \((?!.*\b[xz]\d+.*\) =>)[^)]*\) => .*\b[xz]\d", 0.10),
     "function drawn or returned": (r"return fn|~ .*fn \(|=> fn", 0.35),
     "array of functions": (r"\[fn \(|\[\w+\(.*\), \w+\(.*\)\]\[", 0.20),
     "indexed by a variable": (r"\[[xz]\d+\]", 0.24),
@@ -111,6 +118,7 @@ def test_a_feature_that_is_off_does_not_occur(feature: str):
         "scores": {"zero_scores"},
         "zero_probability": {"zero_scores"},
         "branches": {"recursion", "match"},
+        "checkpoint": {"inner_checkpoint"},
     }
     off = {feature} | also.get(feature, set())
 
@@ -200,3 +208,42 @@ def test_unknown_features_and_small_budgets_are_refused():
 def test_programs_import_no_jax():
     code = "import sys, ppl.verify.programs; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(programs(features=ALL, paths=60, lifted=True))
+@settings(GENERATE, max_examples=40)
+def test_programs_of_one_text_have_other_probabilities(program):
+    """As many of them, each a group of parts of one whole; no path is lost."""
+    law = Runnable.of(program).law(1_000)
+    seen = {tuple(program.data["p"])}
+    for k in (1, 2):
+        other = program.again(k)
+        assert other == program.again(k) and other.source == program.source
+        assert len(other.data["p"]) == len(program.data["p"])
+        assert [len(parts) for parts in other.parts] == [len(parts) for parts in program.parts]
+        assert all(sum(parts) in WHOLES and min(parts) > 0 for parts in other.parts)
+        assert {k: v for k, v in other.data.items() if k != "p"} == {
+            k: v for k, v in program.data.items() if k != "p"
+        }
+        again = Runnable.of(other).law(1_000)
+        assert again.paths == law.paths and again.evidence > 0
+        seen.add(tuple(other.data["p"]))
+    assert len(seen) == 3
+
+
+def test_probabilities_are_fractions_of_several_primes():
+    """So that no two products of them are equal by chance: of programs with eight fractions, nine
+    in ten have three primes."""
+    primes: list[set[str]] = []
+
+    @given(programs(features=ALL, paths=60))
+    @settings(GENERATE, max_examples=60)
+    def collect(program):
+        fractions = re.findall(r"\d+/(\d+)", program.source)
+        if len(fractions) >= 8:
+            primes.append(set(fractions) - {"2"})  # `log(7/2)` is a score
+
+    collect()
+    assert len(primes) > 20
+    assert all(int(d) in PRIMES for seen in primes for d in seen)
+    assert sum(len(seen) >= 3 for seen in primes) > 0.9 * len(primes)
