@@ -133,6 +133,30 @@ def test_impossible_transitions_are_exact_zeros():
     np.testing.assert_allclose(gradient(t, {"mu": MU}, "mu"), want, rtol=1e-12)
 
 
+def test_a_path_that_is_forced_through_an_unlikely_state_is_not_impossible():
+    """A state that must be kept, where others fit the data better by more than numbers can hold."""
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=np.eye(3), start=np.array([1.0, 0.0, 0.0]))
+    mu = np.array([-60.0, 0.5, 45.0])
+    want = stats.norm.logpdf(Y, mu[0], 1).sum() + prior(mu)
+    assert log_density(t, {"mu": mu}) == pytest.approx(want, rel=1e-13)
+    slope = np.array([(Y - mu[0]).sum(), 0.0, 0.0]) - mu / 4
+    np.testing.assert_allclose(gradient(t, {"mu": mu}, "mu"), slope, rtol=1e-12)
+
+
+def test_chains_in_single_precision_know_their_own_range():
+    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+    mu = np.array([-9.0, 0.5, 12.0])  # posterior odds down to exp(-70), and products of them
+    want, slope = log_density(t, {"mu": mu}), gradient(t, {"mu": mu}, "mu")
+    with precision("single"):
+        t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+        found = jax.jit(jax.value_and_grad(t.density.log_density, 1))(
+            t.data, {"mu": np.float32(mu)}
+        )
+    assert found[0].dtype == np.float32
+    assert float(found[0]) == pytest.approx(want, rel=1e-5)
+    np.testing.assert_allclose(found[1]["mu"], slope, rtol=1e-4, atol=1e-4)
+
+
 def test_second_derivatives_of_a_chain():
     t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
     eps = 1e-5
