@@ -157,7 +157,7 @@ def _draws(
         trace = step(trace, turns, tally)
         if t >= lengths.warmup and (t - lengths.warmup + 1) % lengths.thin == 0:
             yield trace, tally.counts
-            tally = Tally()
+            tally.counts = {}
         if progress is not None:
             progress(t + 1, total, chain)
 

@@ -118,7 +118,9 @@ class MachineKey(_Key):
 
     def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
         """A draw of inference's own."""
-        z = bits(path ^ self.stream)
+        z = path ^ self.stream  # `bits`, in line
+        z *= z ^ KEY
+        z = (z ^ z >> 64) & MASK
         return family.sample(z * SCALE + HALF, z, *args)
 
     def uniform(self, path: int) -> float:

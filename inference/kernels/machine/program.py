@@ -5,7 +5,7 @@ Names are learnt when a site's path is first met; what a name means is looked up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,10 +106,10 @@ class Selection:
         """Whether the site at a path is one of them."""
         return all(any(a.means(path) for a in group) for group in self.groups)
 
-    def __call__(self, trace: Trace) -> Sequence[int]:
+    def __call__(self, trace: Trace) -> Collection[int]:
         """The hashes of their paths, in the order of drawing."""
         if not self.groups:
-            return tuple(trace.sites)
+            return trace.sites
         means = self._means
         if not trace.sites.keys() <= means.keys():
             paths = self.program.known(trace)

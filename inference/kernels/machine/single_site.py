@@ -18,7 +18,7 @@ All named sites at once need none: which they are is read off the names.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
@@ -52,14 +52,14 @@ def revise_one(run: Run, trace: Trace, chosen: int, choose: Choose, source: Sour
     proposed = revision.trace(run)
     if not proposed.execution.alive:
         return trace
-    log_ratio = (
-        proposed.log_weight - trace.log_weight + revision.log_ratio
-        + math.log(len(choose(trace))) - math.log(len(choose(proposed)))
-    )  # fmt: skip
+    log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
+    before, after = len(choose(trace)), len(choose(proposed))
+    if before != after:
+        log_ratio += math.log(before) - math.log(after)
     return proposed if accepts(log_ratio, source) else trace
 
 
-def revise_all(run: Run, trace: Trace, chosen: Sequence[int], source: Source) -> Trace:
+def revise_all(run: Run, trace: Trace, chosen: Collection[int], source: Source) -> Trace:
     """The step that redraws all of `chosen`, which names tell from any trace."""
     revision = Revision(trace.sites, frozenset(chosen), source)
     proposed = revision.trace(run)

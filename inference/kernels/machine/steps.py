@@ -7,8 +7,9 @@ how often the trace changed, is counted by the kernel and the site's name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ppl.inference.choices import CATEGORICAL, INDEX, KERNEL, SITE
 from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
@@ -38,9 +39,12 @@ class Tally:
     counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def note(self, kernel: str, site: str, tried: int, changed: int) -> None:
-        both = self.counts.setdefault((kernel, site), [0, 0])
-        both[0] += tried
-        both[1] += changed
+        both = self.counts.get((kernel, site))
+        if both is None:
+            self.counts[kernel, site] = [tried, changed]
+        else:
+            both[0] += tried
+            both[1] += changed
 
 
 #: (trace, sources of randomness, counts) -> the next trace
@@ -112,7 +116,7 @@ def _one(text: str, program: Program, choose: Selection) -> Step:
         if not sites:
             tally.note(told, "", 0, 0)
             return trace
-        chosen = sites[source.draw(SITE, INDEX, (len(sites),))]
+        chosen = next(islice(sites, source.draw(SITE, INDEX, (len(sites),)), None))
         after = revise_one(program.run, trace, chosen, choose, source)
         tally.note(text, program.name(chosen, trace), 1, _changed(trace, after, (chosen,)))
         return after
@@ -135,7 +139,7 @@ def _all(text: str, program: Program, choose: Selection) -> Step:
     return run
 
 
-def _changed(before: Trace, after: Trace, sites: Sequence[int]) -> bool:
+def _changed(before: Trace, after: Trace, sites: Collection[int]) -> bool:
     """Whether some of the redrawn sites, and with them perhaps others, came out differently."""
     if after is before:
         return False

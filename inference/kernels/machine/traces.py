@@ -13,14 +13,14 @@ kept or moved (`log_ratio`), and whatever chose and moved them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution
 from ppl.semantics.machine.distributions.shapes import shape_drawn
-from ppl.semantics.machine.omega import Source, steps_of
+from ppl.semantics.machine.omega import MachineKey, Source, steps_of
 from ppl.semantics.machine.state import Dead, Draw, Omega, State
 
 
@@ -63,7 +63,7 @@ class Trace(NamedTuple):
 
 
 #: the sites of a trace that a kernel may move, in the order of drawing
-Choose = Callable[[Trace], Sequence[int]]
+Choose = Callable[[Trace], Collection[int]]
 
 
 class Revision:
@@ -74,7 +74,7 @@ class Revision:
     in both that were not redrawn.
     """
 
-    __slots__ = ("given", "redrawn", "fresh", "moved", "sites", "log_ratio")
+    __slots__ = ("given", "redrawn", "fresh", "moved", "sites", "log_ratio", "_new")
 
     def __init__(
         self,
@@ -88,35 +88,39 @@ class Revision:
         self.log_ratio = 0.0
 
     def begin(self, state: State) -> Draw:
-        new, redrawn, moved = self.fresh.begin(state), self.redrawn, self.moved
+        # methods: chains keep many runs, and closures would be most of what they keep
+        fresh = self.fresh
+        self._new = fresh.draw if type(fresh) is MachineKey else fresh.begin(state)
+        return self.draw
 
-        def draw(path: int, family: Any, args: tuple[Any, ...]) -> Any:
-            sites, old = self.sites, self.given.get(path)
-            if path in sites:
-                raise named_twice(family)
-            if old is None or path in redrawn:
-                value = new(path, family, args)
-                sites[path] = Site(value, family, args)
-                return value
-            value, before = old.value, old.args
-            is_moved = path in moved
-            if not is_moved and old.family is family and (before is args or before == args):
-                sites[path] = old
-                return value
-            if not alike(old, family, args):
-                value = new(path, family, args)
-                sites[path] = Site(value, family, args)
-                return value
-            if is_moved:
-                value = moved[path]
-            sites[path] = site = Site(value, family, args)
-            ratio = site.log_prob(value)
-            if ratio == -math.inf:
-                raise Dead
-            self.log_ratio += ratio - old.log_prob(old.value)
+    def draw(self, path: int, family: Any, args: tuple[Any, ...]) -> Any:
+        sites, old = self.sites, self.given.get(path)
+        if path in sites:
+            raise named_twice(family)
+        if old is None or path in self.redrawn:
+            value = self._new(path, family, args)
+            sites[path] = Site(value, family, args)
             return value
-
-        return draw
+        moved = self.moved
+        is_moved = moved and path in moved
+        if not is_moved and old.family is family:
+            before = old.args
+            if before is args or before == args:
+                sites[path] = old
+                return old.value
+        value = old.value
+        if not alike(old, family, args):
+            value = self._new(path, family, args)
+            sites[path] = Site(value, family, args)
+            return value
+        if is_moved:
+            value = moved[path]
+        sites[path] = site = Site(value, family, args)
+        ratio = site.log_prob(value)
+        if ratio == -math.inf:
+            raise Dead
+        self.log_ratio += ratio - old.log_prob(old.value)
+        return value
 
     def mark(self) -> Any:
         return len(self.sites), self.log_ratio, self.fresh.mark()
