@@ -10,6 +10,9 @@ from ppl.inference.kernels.algebra import Kernel
 from ppl.inference.resample import SchemeName
 from ppl.semantics.diagnostics import fail
 
+#: the step of a walk by estimates, in standard deviations times the root of the dimension
+PSEUDO_MARGINAL = 2.562
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParticleGibbs(Kernel):
@@ -39,11 +42,15 @@ class ParticleMarginal(Kernel):
     """Random-walk Metropolis of the sites that it is `on`, with a particle filter's estimate of
     their density in the place of the density itself; all other sites are a particle of that filter.
 
-    It moves every site, and is no part of a larger kernel. Resampling is that of `smc`; the walk
-    that of `random_walk`. With a `correlation` above 0 the filter's random numbers are moved, and
-    not drawn anew, so that the estimates of one step have errors in common (on the machine).
+    It moves every site, and is no part of a larger kernel. Resampling is that of `smc`. The walk is
+    that of `random_walk`, but where that adapts its scale to how often it is accepted, this one
+    takes 2.562 standard deviations over the root of the dimension, which suits estimates: their
+    acceptance tells of their noise as well, and could shrink steps without end. With a
+    `correlation` above 0 the filter's random numbers are moved, and not drawn anew, so that the
+    estimates of one step have errors in common (on the machine).
 
-    Andrieu, Doucet and Holenstein (2010), section 4.4; Deligiannidis, Doucet and Pitt (2018).
+    Andrieu, Doucet and Holenstein (2010), section 4.4; Deligiannidis, Doucet and Pitt (2018);
+    Sherlock, Thiery, Roberts and Rosenthal (2015), on the scale.
     """
 
     name: ClassVar[str] = "pmmh"

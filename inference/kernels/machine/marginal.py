@@ -33,6 +33,7 @@ from ppl.inference.kernels.machine.program import Selection
 from ppl.inference.kernels.machine.single_site import accepts
 from ppl.inference.kernels.machine.traces import Site, Trace, Turns
 from ppl.inference.kernels.machine.walk import Stepped, Tuning, step_site, way_back, whole
+from ppl.inference.kernels.particle import PSEUDO_MARGINAL
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample
 from ppl.inference.smc import uniforms_of
@@ -85,7 +86,8 @@ class Marginal:
         moves = after is not None and log_ratio > NEVER and accepts(log_ratio, source)
         if learns:
             zs = {(s.path, i): z for s in steps for i, z in zip(s.which, s.here, strict=True)}
-            self.tuning.learn(zs, math.exp(min(0.0, log_ratio)))
+            suited = math.log(PSEUDO_MARGINAL / math.sqrt(max(1, len(zs))))
+            self.tuning.learn(zs, suited - self.tuning.log_scale if self.tuning.knows(zs) else 0.0)
         if not moves or after is None:
             self.last = trace, here
             return trace

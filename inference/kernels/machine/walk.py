@@ -16,7 +16,7 @@ steps. Metropolis et al. (1953); Andrieu and Thoms, "A tutorial on adaptive MCMC
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -71,13 +71,17 @@ class Tuning:
         known = self.spreads.get(at)
         return math.exp(self.log_scale) * (1.0 if known is None else known.sd)
 
-    def learn(self, zs: dict[Coordinate, float], p: float) -> None:
-        """From where the chain is, and the probability with which it accepted."""
+    def knows(self, zs: Iterable[Coordinate]) -> bool:
+        """Whether it has seen enough of these coordinates to tell their spread."""
+        return all(at in self.spreads and self.spreads[at].count >= ENOUGH for at in zs)
+
+    def learn(self, zs: dict[Coordinate, float], off: float) -> None:
+        """From where the chain is, and how far its log scale is off, or its acceptance."""
         for at, z in zs.items():
             self.spreads.setdefault(at, Spread()).see(z)
         self.steps += 1
         rate = min(1.0, 4 * self.steps**-0.6)
-        self.log_scale += rate * (p - (ONE if len(zs) == 1 else MANY))
+        self.log_scale += rate * off
 
 
 def continuous(site: Site) -> bool:
@@ -108,7 +112,8 @@ def walk(
     moves = log_ratio > -math.inf and accepts(log_ratio, source)
     after = proposed if moves and proposed is not None else trace
     if learns:
-        tuning.learn(_where(after, chosen), math.exp(min(0.0, log_ratio)))
+        zs = _where(after, chosen)
+        tuning.learn(zs, math.exp(min(0.0, log_ratio)) - (ONE if len(zs) == 1 else MANY))
     return after
 
 

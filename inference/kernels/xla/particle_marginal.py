@@ -12,11 +12,12 @@ approach" (2009).
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from ppl.inference.kernels.particle import ParticleMarginal
+from ppl.inference.kernels.particle import PSEUDO_MARGINAL, ParticleMarginal
 from ppl.inference.kernels.xla.move import (
     Block,
     Move,
@@ -30,7 +31,6 @@ from ppl.inference.kernels.xla.move import (
     real,
 )
 from ppl.inference.kernels.xla.particle_gibbs import sweep
-from ppl.inference.kernels.xla.random_walk import MANY, ONE
 from ppl.inference.kernels.xla.tuning import Tuning, begin_tuning, tune
 from ppl.inference.particles import compiled_policy
 from ppl.inference.population import Population
@@ -50,7 +50,7 @@ def particle_marginal(
     kernel: ParticleMarginal, block: Block, path: Path, drawn: frozenset[str]
 ) -> Move:
     """block: the free coordinates of the parameters. drawn: all other sites."""
-    label, rate = path[-1], ONE if len(block.z) == 1 else MANY
+    label, suited = path[-1], math.log(PSEUDO_MARGINAL / math.sqrt(len(block.z)))
 
     def begin(target: Target, point: Point) -> Estimated:
         nothing = jnp.full((), -jnp.inf, jnp.result_type(float))
@@ -62,12 +62,10 @@ def particle_marginal(
         omega, noise = omega.draw((*path, "step"), normal, (len(block.z),))
         z = point.z.at[block.z].add(tuning.spread * noise)
         omega, proposed, estimate = filtered(kernel, target, z, point.k, drawn, omega, path)
-        omega, _, probability, accepted = metropolis(
-            point, proposed, estimate - present, omega, path
-        )
+        omega, _, _, accepted = metropolis(point, proposed, estimate - present, omega, path)
         after = chosen(accepted, proposed, point)
         if kernel.adapt:
-            tuning = tune(tuning, after.z[block.z], probability, rate, adapting)
+            tuning = tune(tuning, after.z[block.z], suited, tuning.log_scale, adapting)
         kept = Estimated(tuning, jnp.where(accepted, estimate, present))
         stats = {
             rate_of(label): real(accepted),

@@ -41,8 +41,9 @@ def begin_tuning(scale: float, x: Any, *, dense: bool = False) -> Tuning:
     return Tuning(log_scale, x, variance, jnp.zeros((), int))
 
 
-def tune(tuning: Tuning, x: Any, accepted: Any, target: float, adapting: Any) -> Tuning:
-    """After a step that came to `x`, and would be accepted with probability `accepted`."""
+def tune(tuning: Tuning, x: Any, accepted: Any, target: Any, adapting: Any) -> Tuning:
+    """After a step that came to `x`, and would be accepted with probability `accepted`: the log
+    scale moves by how far that is above its `target`."""
     rate = gain(tuning.steps)
     centred = x - tuning.mean
     if tuning.variance.ndim == 1:
