@@ -48,6 +48,12 @@ def _forward(model: str, n: int, target: float) -> Contest:
     return Contest(model, "forward", n, f'{{method: "forward", samples: {n}}}', target)
 
 
+def _chain(model: str, n: int, *, tolerance: float) -> Contest:
+    """Single-site Metropolis-Hastings, n steps."""
+    options = f'{{method: "MCMC", samples: {n}, burn: {n // 20}}}'
+    return Contest(model, "mcmc", n, options, 1.0, tolerance)
+
+
 CONTESTS = {
     "machine/geometric": _forward("geometric", 20_000, 2.0),
     "machine/pcfg": _forward("pcfg", 10_000, 1.0),
@@ -56,14 +62,9 @@ CONTESTS = {
     "machine/smc": Contest(
         "walk_filter", "smc", 4_000, '{method: "SMC", particles: 4000}', 0.5, tolerance=2.0
     ),
-    "machine/mcmc": Contest(
-        "changes",
-        "mcmc",
-        20_000,
-        '{method: "MCMC", samples: 20000, burn: 1000}',
-        1.0,
-        tolerance=0.2,
-    ),
+    "machine/mcmc": _chain("changes", 20_000, tolerance=0.2),
+    "machine/regression": _chain("regression", 10_000, tolerance=0.1),
+    "machine/hmm": _chain("hmm20", 20_000, tolerance=0.25),
 }
 NAMES = ("machine/steps", *(f"{name}{end}" for name in CONTESTS for end in ("", "-start")))
 

@@ -7,6 +7,8 @@
 - startup: a fresh process from `ppl run` to the summary, against a NumPyro script
 - importance: cost and memory of one importance sample as their number grows
 - filter: a bootstrap filter of 1,000 steps, against hand-written JAX
+- bootstrap: the same, against the package `particles`
+- scaling: the cost of a filter for a particle and a step, as both grow
 - tempered: time to a standard error of the evidence by tempered SMC, against BlackJAX
 - machine: block steps a second; recursive models, SMC and MCMC against WebPPL
 """
@@ -16,12 +18,32 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import filter, gradient, importance, machine, nuts, startup, tempered
+from benchmarks import (
+    bootstrap,
+    filter,
+    gradient,
+    importance,
+    machine,
+    nuts,
+    scaling,
+    startup,
+    tempered,
+)
 from benchmarks.figures import Measure
 
 SUITES: dict[str, tuple[tuple[str, ...], Measure]] = {
     suite.__name__.rpartition(".")[2]: (suite.NAMES, suite.measure)
-    for suite in (gradient, nuts, startup, importance, filter, tempered, machine)
+    for suite in (
+        gradient,
+        nuts,
+        startup,
+        importance,
+        filter,
+        bootstrap,
+        scaling,
+        tempered,
+        machine,
+    )
 }
 
 

@@ -8,9 +8,13 @@ from time import perf_counter
 
 
 def interleaved(
-    contestants: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 1
+    contestants: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    warm_up: int = 1,
+    clock: Callable[[], float] = perf_counter,
 ) -> dict[str, float]:
-    """Median seconds a call of each contestant.
+    """Median seconds a call of each contestant, by the `clock`.
 
     Every round calls each once, in alternating order, so that whatever else the machine does falls
     on all of them alike. A contestant must wait for its own result (`jax.block_until_ready`).
@@ -22,7 +26,7 @@ def interleaved(
     for i in range(rounds):
         order = list(contestants.items())
         for name, call in order if i % 2 == 0 else reversed(order):
-            start = perf_counter()
+            start = clock()
             call()
-            seconds[name].append(perf_counter() - start)
+            seconds[name].append(clock() - start)
     return {name: median(times) for name, times in seconds.items()}
