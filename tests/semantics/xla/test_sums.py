@@ -144,11 +144,13 @@ def test_a_path_that_is_forced_through_an_unlikely_state_is_not_impossible():
 
 
 def test_chains_in_single_precision_know_their_own_range():
-    t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
-    mu = np.array([-9.0, 0.5, 12.0])  # posterior odds down to exp(-70), and products of them
+    """Odds of exp(-130), which no number of this precision holds, between states that are kept."""
+    given = {"ys": Y, "a": np.eye(3), "start": np.array([0.4, 0.0, 0.6])}
+    mu = np.array([-16.0, 0.5, 17.0])
+    t = target(HEAD + CHAINS["emission inside"], **given)
     want, slope = log_density(t, {"mu": mu}), gradient(t, {"mu": mu}, "mu")
     with precision("single"):
-        t = target(HEAD + CHAINS["emission inside"], ys=Y, a=A, start=START)
+        t = target(HEAD + CHAINS["emission inside"], **given)
         found = jax.jit(jax.value_and_grad(t.density.log_density, 1))(
             t.data, {"mu": np.float32(mu)}
         )
