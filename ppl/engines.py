@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from ppl.inference.kernels.basic import runs_on_xla
-from ppl.machine import infer_on_machine
 from ppl.methods import name_of
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
@@ -59,11 +58,11 @@ def on_engine(
                 hint="leave the choice to the compiler: engine='auto'; or choose a kernel that XLA "
                 "runs: kernel=ppl.kernels.random_walk()",
             )
-        return infer_on_machine(method, held, seed, progress)
+        return _on_machine(method, held, seed, progress)
     if engine == "machine":
         return _on_demand(method, held, seed, progress)
     if chosen.name == "machine":
-        return infer_on_machine(method, held, seed, progress)
+        return _on_machine(method, held, seed, progress)
     if limits is not None:
         raise fail(
             "E811",
@@ -80,6 +79,12 @@ def on_engine(
         if posterior is None:
             raise
     return went_over(posterior, problem)
+
+
+def _on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.machine import infer_on_machine  # much code, which runs on XLA do without
+
+    return infer_on_machine(method, target, seed, progress)
 
 
 def _needs_machine(method: Any) -> bool:
@@ -125,7 +130,7 @@ def _on_demand(method: Any, target: Target, seed: int, progress: bool) -> Poster
 def _by_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior | None:
     """The posterior; None if the method needs XLA."""
     try:
-        return infer_on_machine(method, target, seed, progress)
+        return _on_machine(method, target, seed, progress)
     except DiagnosticError as error:
         if error.diagnostics[0].code == "E712":
             return None

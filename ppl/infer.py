@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from ppl.engines import on_engine
-from ppl.impossible import illegal_laws
 from ppl.methods import as_method, checked_seed
 from ppl.posterior import Interrupted, Posterior
-from ppl.semantics.diagnostics import DiagnosticError, Note, fail
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
 from ppl.semantics.machine.limits import Limits
 from ppl.target import Target, checked_target
 
@@ -62,14 +61,14 @@ def infer(
         engine = "xla"
     try:
         posterior = on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
-        if not _holds_zero_weights(posterior) or (why := illegal_laws(target, seed)) is None:
+        if not _holds_zero_weights(posterior) or (why := _illegal_laws(target, seed)) is None:
             return posterior
         return replace(posterior, remarks=(*posterior.remarks, why))
     except Interrupted:
         raise
     except DiagnosticError as error:
         problem, *others = error.diagnostics
-        if problem.code not in IMPOSSIBLE or (why := illegal_laws(target, seed)) is None:
+        if problem.code not in IMPOSSIBLE or (why := _illegal_laws(target, seed)) is None:
             raise
         notes = (*problem.notes, Note(why.message))
         raise DiagnosticError(replace(problem, notes=notes), *others) from None
@@ -87,6 +86,12 @@ def _folder(checkpoint: Any, engine: str) -> Path:
             hint="leave the choice of the engine to the compiler: engine='auto'",
         )
     return Path(checkpoint)
+
+
+def _illegal_laws(target: Target, seed: int) -> Diagnostic | None:
+    from ppl.impossible import illegal_laws  # runs the machine, which few inferences on XLA need
+
+    return illegal_laws(target, seed)
 
 
 def _holds_zero_weights(posterior: Posterior) -> bool:
