@@ -21,10 +21,12 @@ import numpy as np
 from ppl.inference.particles import compiled_policy
 from ppl.inference.smc import Smc
 from ppl.semantics.omega import Key
-from ppl.semantics.xla.axes import Arr
+from ppl.semantics.xla.axes import Arr, Axis
 from ppl.semantics.xla.lineage import inherited
 from ppl.semantics.xla.packed import Packed
+from ppl.semantics.xla.points import Policy
 from ppl.semantics.xla.program import ALL, Bound, Data, particles
+from ppl.semantics.xla.sharing import mesh_for
 from ppl.semantics.xla.sites import draw
 from ppl.semantics.xla.standing import From, Later, Parts, Standing, Stood, parts_of
 from ppl.semantics.xla.state import State
@@ -137,7 +139,7 @@ class Waiting:
 
     def _states(self) -> RValue:
         """The loop's value, of all steps so far, as each particle has it."""
-        axis, last = particles(self.settings.particles), np.arange(self.settings.particles)
+        (axis, _), last = _shared(self.settings), np.arange(self.settings.particles)
         found = []
         for stretch, ancestors in _traced(self.stretches, last):
             found.append(inherited(elements(stretch.value), ancestors, axis))
@@ -159,13 +161,22 @@ class Lines(Mapping[str, np.ndarray]):
 
     @cached_property
     def _inside(self) -> dict[str, np.ndarray]:
-        at = self._waiting
-        found = [(s.inside, who) for s, who in _traced(at.stretches, self._last)][::-1]
-        if not at.settings.keep_history:
-            inside, who = found[-1]
-            return {name: v[who] for name, v in inside.items()}
-        parts = [{name: v[who] for name, v in inside.items()} for inside, who in found if inside]
-        return {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[-1]}
+        at, cut = self._waiting, self._waiting.parts.cut
+        parts = [
+            {name: v[who] for name, v in s.inside.items()}
+            for s, who in _traced(at.stretches, self._last)
+            if s.inside
+        ]
+        if not (at.settings.keep_history and parts):
+            return parts[0] if parts else {}
+        # a fold's own value has no time
+        own = "/".join(cut.path) if cut.loop.keep == "last" else None
+        return {
+            name: parts[0][name]
+            if name.partition(".")[0] == own
+            else np.concatenate([p[name] for p in reversed(parts)], axis=1)
+            for name in parts[0]
+        }
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self._waiting.earlier:
@@ -227,9 +238,8 @@ def _stepping(
 ) -> Callable[..., Packed]:
     """(rows, what is bound and the state, log weights, steps so far, seed) to what happened in the
     loop by name, how it stood then, and what went wrong. Compiled once for rows of each number."""
-    cut, axis = parts.cut, particles(settings.particles)
+    cut, axis, policy, keep = parts.cut, *_shared(settings), settings.keep_history
     read = {p.name for p in again.program.entry.params}
-    policy, keep = compiled_policy(settings.policy), settings.keep_history
 
     @jax.jit
     def run(rows: Data, known: Packed, log_weights: Any, first: Any, seed: Any) -> Packed:
@@ -251,6 +261,12 @@ def _stepping(
     return run
 
 
+def _shared(settings: Smc) -> tuple[Axis, Policy]:
+    """The particles' axis and their policy, on as many devices as share them."""
+    mesh = mesh_for(settings.particles)
+    return particles(settings.particles, mesh), compiled_policy(settings.policy, mesh)
+
+
 def _bare_but_points(stood: Stood) -> Stood:
     return replace(stood, earlier=({}, {}), inside=({}, {}))
 
@@ -262,8 +278,7 @@ def _finishing(
     """(data, what is bound and the loop's value, log weights, seed) to what is observed, the log
     weights, the particle that each is from, and what was told of points. Not `compiled` where
     values are of another form each time."""
-    cut, axis = parts.cut, particles(settings.particles)
-    policy, keep = compiled_policy(settings.policy), settings.keep_history
+    cut, axis, policy, keep = parts.cut, *_shared(settings), settings.keep_history
 
     def run(data: Data, known: Packed, log_weights: Any, seed: Any) -> Any:
         live, value = known.tree()

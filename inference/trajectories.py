@@ -20,6 +20,7 @@ from ppl.inference.smc import Smc
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.backward import trajectories
 from ppl.semantics.xla.program import ALL, Bound, Data, particles
+from ppl.semantics.xla.sharing import mesh_for
 from ppl.semantics.xla.sites import replayed
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
@@ -59,8 +60,8 @@ def run_trajectories(
 def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., Any]:
     m = settings.trajectories
     assert m is not None
-    axis, lanes = particles(settings.particles), particles(m)
-    policy = compiled_policy(settings.policy)
+    mesh, lanes = mesh_for(settings.particles), particles(m)
+    axis, policy = particles(settings.particles, mesh), compiled_policy(settings.policy, mesh)
 
     @jax.jit
     def run(data: Data, seed: Any) -> Any:

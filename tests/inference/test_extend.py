@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -81,26 +82,22 @@ def stretches(data, *ends):
 
 
 def test_in_stretches_or_at_once_the_particles_are_the_same():
-    data = {"xs": XS, "ys": YS}
-    first, *more = stretches(data, 2, 4, 6)
+    data = {"xs": XS[:4], "ys": YS[:4]}
+    first, more = stretches(data, 2, 4)
     whole = filtered(MODELS.rich, {**data, "scale": 0.5})
-    extend._stepping.cache_clear()
-    found = filtered(MODELS.rich, {**first, "scale": 0.5})
-    for rows in more:
-        found = found.extend(rows)
+    found = filtered(MODELS.rich, {**first, "scale": 0.5}).extend(more)
     agree(whole, found)
     assert whole.points["resampled"].any() and not whole.points["resampled"].all()
     for name, values in whole.points.items():
         np.testing.assert_allclose(found.points[name], values, atol=1e-10)
-    assert found.target.values["ys"].tolist() == YS
-    # both stretches by the same compiled loop
-    assert extend._stepping.cache_info().misses == 1
+    assert found.target.values["ys"].tolist() == YS[:4]
 
 
 def test_without_history_what_is_carried_does_not_grow():
     first, *more = stretches({"ys": YS}, 2, 4, 6)
     whole = filtered(MODELS.latest, {"ys": YS}, keep_history=False)
     found, sizes = filtered(MODELS.latest, first, keep_history=False), []
+    extend._stepping.cache_clear()
     for rows in more:
         found = found.extend(rows)
         at = found.standing(None)
@@ -109,6 +106,46 @@ def test_without_history_what_is_carried_does_not_grow():
         sizes.append((len(at.stretches), sum(np.asarray(v).nbytes for v in held)))
     agree(whole, found)
     assert sizes[0] == sizes[1] and found["h/h"].shape == (1, 20)
+    # both stretches by the same compiled loop
+    assert extend._stepping.cache_info().misses == 1
+
+
+def numbered_from_the_start(source, first):
+    return source
+
+
+def test_random_numbers_that_are_used_again_are_found(monkeypatch):
+    """A key used twice: the steps of a stretch have the numbers of the first ones."""
+    first, more = stretches({"ys": YS}, 2, 6)
+    whole = filtered(MODELS.latest, {"ys": YS}, keep_history=False)
+    extend._stepping.cache_clear()
+    monkeypatch.setattr(extend, "Later", numbered_from_the_start)
+    found = filtered(MODELS.latest, first, keep_history=False).extend(more)
+    extend._stepping.cache_clear()
+    with pytest.raises(AssertionError):
+        agree(whole, found)
+
+
+def test_histories_are_traced_back_through_stretches():
+    """And the value of a fold, which has no time, is the last one."""
+    parts = parts_of(MODELS.latest(ys=YS).bound)
+    rng = np.random.default_rng(2)
+    drawn = [{"h/h": rng.random((3, n)), "h": rng.random(3)} for n in (2, 1, 2)]
+    who = [rng.integers(0, 3, 3) for _ in drawn]
+    last = np.array([2, 0, 2])
+    waiting = SimpleNamespace(
+        parts=parts,
+        settings=ppl.smc(particles=3),
+        earlier={"s": np.arange(3.0)},
+        roots=np.arange(3),
+        stretches=tuple(extend.Stretch(d, None, w) for d, w in zip(drawn, who, strict=True)),
+    )
+    lines = extend.Lines(waiting, last)
+    second = who[2][last]
+    rows = [drawn[0]["h/h"][who[1][second]], drawn[1]["h/h"][second], drawn[2]["h/h"][last]]
+    assert np.array_equal(lines["h/h"][0], np.concatenate(rows, axis=1))
+    assert np.array_equal(lines["h"][0], drawn[2]["h"][last])
+    assert np.array_equal(lines["s"][0], [2, 0, 2]) and list(lines) == ["s", "h/h", "h"]
 
 
 def test_the_machine_goes_on_bit_for_bit():
@@ -125,23 +162,6 @@ def test_the_machine_goes_on_bit_for_bit():
     assert whole.named.keys() == found.named.keys()
     for name in whole.named:
         assert np.array_equal(found[name], whole[name]), name
-
-
-def numbered_from_the_start(source, first):
-    return source
-
-
-def test_random_numbers_that_are_used_again_are_found(monkeypatch):
-    """A key used twice: the steps of a stretch have the numbers of the first ones."""
-    first, more = stretches({"ys": YS}, 3, 6)
-    begun = filtered(MODELS.latest, first, keep_history=False)
-    whole = filtered(MODELS.latest, {"ys": YS}, keep_history=False)
-    extend._stepping.cache_clear()
-    monkeypatch.setattr(extend, "Later", numbered_from_the_start)
-    found = begun.extend(more)
-    extend._stepping.cache_clear()
-    with pytest.raises(AssertionError):
-        agree(whole, found)
 
 
 # --------------------------------------------------------------------------------- the exact law
