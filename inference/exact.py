@@ -96,6 +96,8 @@ def _few_paths(
         return enumerate_paths(bound, data, settings, observe=observe)
     except DiagnosticError as error:
         first, because = error.diagnostics[0], reason.diagnostics[0]
+        if (first.code, first.span) == (because.code, because.span):
+            raise
         note = Note(f"it cannot be summed site by site: {because.message}", because.span)
         raise DiagnosticError(replace(first, notes=(*first.notes, note))) from None
 

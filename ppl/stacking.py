@@ -44,6 +44,8 @@ def stacked(values: Sequence[Any], t: T.Type, lead: tuple[int, int]) -> Any:
             return {k: stacked(_each(values, _part(k)), f, lead) for k, f in fields}
         case T.Fun():
             return Functions(values, t, lead)
+        case T.Base(name="unit"):
+            return None
         case T.Array():
             item, depth = _innermost(t)
             sizes = {_sizes(v, depth) for v in values if v is not None}

@@ -8,6 +8,7 @@ depends on its path only, and it never touches Python's recursion limit.
 from __future__ import annotations
 
 from copy import copy
+from itertools import islice
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ class Code:
         namespace |= self.generated.bound
         module: CodeType = compile(self.generated.source, FILE, "exec")
         exec(module, namespace)
+        #: everything that the code means, by name
+        self.namespace = namespace
         entry = self.generated.entry
         self._direct = namespace[f"f{entry}"]
         self._block = namespace[f"a{entry}"]
@@ -210,6 +213,14 @@ class Code:
         while trace is not None:
             at = trace.tb_frame.f_code
             if at.co_filename == FILE and at.co_name in self.generated.places:
-                span = self.generated.places[at.co_name][1] or span
+                call = self.generated.calls.get(self._text(at, trace.tb_lasti))
+                span = call or self.generated.places[at.co_name][1] or span
             trace = trace.tb_next
         return span
+
+    def _text(self, code: CodeType, instruction: int) -> str:
+        """The expression of generated source, within one line, that an instruction is of."""
+        first, last, start, end = next(islice(code.co_positions(), instruction // 2, None))
+        if first is None or first != last:  # Python may have been told to leave them out
+            return ""
+        return self.generated.source.splitlines()[first - 1][start:end]

@@ -52,6 +52,7 @@ def test_what_is_of_different_sizes_stays_as_it_is():
     assert stacked(values, t, (1, 3))[0].tolist() == values
     rows = [[[1, 2], [3, 4]], [[1], [2, 3]], None]
     assert stacked(rows, T.Array(T.Array(T.NAT)), (3, 1))[:, 0].tolist() == rows
+    assert stacked([None] * 3, T.UNIT, (3, 1)) is None  # as compiled code gives it
 
 
 def test_executions_without_weight_are_missing():

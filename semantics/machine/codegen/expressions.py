@@ -135,6 +135,12 @@ class Expressions:
     # -------------------------------------------------------------------------------- primitives
 
     def _op(self, v: ir.Op) -> str:
+        text = self.primitive(v)
+        if text[0] != "(":
+            self.unit.calls.setdefault(text, v.span)
+        return text
+
+    def primitive(self, v: ir.Op) -> str:
         row = PRIMITIVES.get(v.op)
         if v.op == "iid" and not isinstance(v.type, T.Dist):
             loop = self.unit.rewritten(v, iid_loop)

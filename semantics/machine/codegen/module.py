@@ -16,13 +16,15 @@ from ppl.semantics.machine.values import Constructors
 @dataclass(frozen=True)
 class Generated:
     """source: the module's text. bound: its constants. places: where code is from, by its name.
-    twins: the `a` block of each `b` block. entry: the number of the main function, run. lazy:
-    whether values may be lazy. loops: of each scan, by identity, the number of its block and where
-    its frame holds the elements, behind the number of the step and what is gathered."""
+    calls: where calls of primitives are from, by their text. twins: the `a` block of each `b`
+    block. entry: the number of the main function, run. lazy: whether values may be lazy. loops: of
+    each scan, by identity, the number of its block and where its frame holds the elements, behind
+    the number of the step and what is gathered."""
 
     source: str
     bound: Mapping[str, Any]
     places: Mapping[str, Any]
+    calls: Mapping[str, Any]
     twins: Mapping[str, str]
     entry: int
     constructors: Constructors
@@ -47,6 +49,7 @@ def generate(program: ir.Program, options: Options) -> Generated:
         source,
         unit.names.bound,
         unit.places,
+        unit.calls,
         twins,
         entry.number,
         unit.constructors,

@@ -75,6 +75,8 @@ class Unit:
         self.laters: dict[Any, Any] = {}
         self.emitted: set[tuple[str, int]] = set()
         self.places: dict[str, tuple[str, Span | None]] = {}
+        #: calls of primitives, as they are written in generated code
+        self.calls: dict[str, Span | None] = {}
         ops = {n.op for f in program.functions for n in walk(f.body) if isinstance(n, ir.Op)}
         self.lazy, self.rejects = "lazy" in ops, "normalize_rejection" in ops
         self.points = frozenset(self._main_points()) if options.suspends else frozenset()

@@ -100,3 +100,33 @@ model main() {
     after = {0: {0: 0.2, 1: 0.3, 2: 0.5}, 1: {0: 0.1, 1: 0.9}, 2: {0: 0.1, 1: 0.9}}
     wanted = {(k, v): p * after[0][k] for k, row in after.items() for v, p in row.items()}
     assert law == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "place"),
+    [
+        ("let a = 1 + 3 // k", "E727", "3 // k"),
+        ("let a = sum([6, 4] % [k, 1])", "E727", "[6, 4] % [k, 1]"),
+        ("let f = fn (j) => 3 // j; let a = [7 // 2, f(k)]", "E727", "3 // j"),
+        ("let a = max(k, 2) * mean(x[0:k])", "E719", "mean(x[0:k])"),
+        ("let a = sum(x * x[0:k])", "E704", "x * x[0:k]"),
+        (
+            "a ~ fold s = 0 for i in range(3) { b ~ bernoulli(0.5); return s // k }",
+            "E727",
+            "s // k",
+        ),
+    ],
+)
+def test_what_goes_wrong_in_a_primitive_is_told_at_its_place(body, code, place):
+    """In direct code, and in blocks."""
+    source = f"model m(x: [real]) {{ k ~ categorical([0.2, 0.3, 0.5]); {body}; return a }}"
+    model = ppl.compile(source).m
+    machine = model.machine
+    data = machine.bind(model(x=[1.0, 2.0, 4.0]).values)
+    blocks = machine.start(data)
+    for run in (lambda key: machine.run(data, key), blocks.finish):
+        with pytest.raises(DiagnosticError) as caught:
+            for seed in range(40):
+                run(MachineKey(seed))
+        (problem,) = caught.value.diagnostics
+        assert (problem.code, problem.span.text) == (code, place)
