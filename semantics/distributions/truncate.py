@@ -24,6 +24,18 @@ from ppl.semantics.functions.elementwise import log_diff_exp
 from ppl.semantics.functions.reductions import logsumexp
 from ppl.semantics.jax_compat import is_concrete
 
+#: log P(X < lower), log P(X <= upper), and of their complements
+Tails = tuple[Array, Array, Array, Array]
+
+
+def _between(tails: Tails) -> Array:
+    """log P(lower <= X <= upper), from the smaller tails."""
+    below, upto, above, beyond = tails
+    right = above < below
+    return jnp.minimum(
+        log_diff_exp(jnp.where(right, above, upto), jnp.where(right, beyond, below)), 0.0
+    )
+
 
 class Truncated(Law):
     """`base` given lower <= x <= upper. Masses come from the tail where they are accurate; those of
@@ -61,8 +73,7 @@ class Truncated(Law):
     def valid(self) -> Array:
         return valid(self.base) & (self.lower <= self.upper) & (self._log_mass() > -jnp.inf)
 
-    def _tails(self) -> tuple[Array, Array, Array, Array]:
-        """log P(X < lower), log P(X <= upper), and of their complements."""
+    def _tails(self) -> Tails:
         low = self.lower - 1 if self.base.is_discrete else self.lower
         return (
             self.base.log_cdf(low),
@@ -74,11 +85,7 @@ class Truncated(Law):
     def _log_mass(self) -> Array:
         if self.by_sums:
             return logsumexp(self._atoms()[1], (0,))
-        below, upto, above, beyond = self._tails()
-        right = above < below
-        return jnp.minimum(
-            log_diff_exp(jnp.where(right, above, upto), jnp.where(right, beyond, below)), 0.0
-        )
+        return _between(self._tails())
 
     def _atoms(self) -> tuple[Array, Array]:
         """The values of a finite base, and their log weights, -infinity outside the bounds."""
@@ -96,17 +103,22 @@ class Truncated(Law):
             values = values.reshape((values.shape[0],) + (1,) * extra + values.shape[1:])
             values = jnp.broadcast_to(values, (values.shape[0], *shape))
             return jnp.take_along_axis(values, index[None], axis=0)[0]
-        dtype = jnp.result_type(self.lower, self._log_mass())
+        tails = self._tails()
+        dtype = jnp.result_type(self.lower, *tails)
         u = jax.random.uniform(key, shape, dtype, minval=jnp.finfo(dtype).tiny)
-        return self.quantile(jnp.log(u), jnp.log1p(-u))
+        return self._at(jnp.log(u), jnp.log1p(-u), tails)
 
     @property
     def has_cdf(self) -> bool:
         return self.base.has_cdf and not self.by_sums
 
     def quantile(self, log_p: Array, log_q: Array) -> Array:
-        below, _, _, beyond = self._tails()
-        mass = self._log_mass()
+        return self._at(log_p, log_q, self._tails())
+
+    def _at(self, log_p: Array, log_q: Array, tails: Tails) -> Array:
+        """The quantile, given the tails of the base."""
+        below, _, _, beyond = tails
+        mass = _between(tails)
         x = self.base.quantile(
             jnp.logaddexp(below, log_p + mass), jnp.logaddexp(beyond, log_q + mass)
         )
