@@ -28,6 +28,7 @@ from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.precision import Precision, precision
+from ppl.semantics.xla.sharing import fetched
 
 Mode = Literal["auto", "loop", "vectorised", "devices"]
 """How chains share the machine.
@@ -77,7 +78,7 @@ def choose_mode(
     """
     if mode != "auto":
         return mode
-    devices = jax.local_device_count()
+    devices = jax.device_count()
     if devices > 1 and schedule.chains % devices == 0:
         return "devices"
     if jax.default_backend() != "cpu":
@@ -138,11 +139,10 @@ def run_chains(
     chosen = choose_mode(density, data, schedule, mode)
     began = time.perf_counter()
     with precision(numbers) as scope:
-        if chosen == "devices" and schedule.chains % len(jax.local_devices()):
+        if chosen == "devices" and schedule.chains % jax.device_count():
             raise fail(
                 "E811",
-                f"{schedule.chains} chains cannot be shared evenly by "
-                f"{len(jax.local_devices())} devices",
+                f"{schedule.chains} chains cannot be shared evenly by {jax.device_count()} devices",
                 hint="use a multiple of the number of devices, or mode = vectorised",
             )
         programs = step_programs(density, kernel, chosen)
@@ -168,7 +168,7 @@ def run_chains(
             except KeyboardInterrupt:
                 raise Interrupted(None) from None
             ends = run.run(pool, places)
-        records = jax.device_get([(end.blocks, end.sampling) for end in ends])
+        records = jax.device_get(fetched([(end.blocks, end.sampling) for end in ends]))
     stopped = run.report.stop.is_set()
     axis = 0 if chosen == "loop" else 1  # of the steps
     joined = [_joined(blocks, length, axis) for blocks, length in records if length]
@@ -250,9 +250,11 @@ class _Starter:
     def __call__(self, lane: Any) -> Any:
         program, arguments = self.call(lane)
         state, _, ok = program(*arguments)
+        ok = fetched(ok)
         if not np.all(ok) and self.start is None and not self.prior:
             with suppress(DiagnosticError):  # a prior that cannot be drawn
                 state, _, ok = self.programs.start_from_prior(self.data, self.seed, lane)
+                ok = fetched(ok)
         if not np.all(ok):
             raise explain_failure(self.density, self.data, self.seed)
         return state

@@ -11,11 +11,9 @@ the lane's random numbers are part of its state, the rest of it is the same bit 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -23,10 +21,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ppl.semantics.diagnostics import DiagnosticError, fail
-
-#: seconds between writings of a lane
-EVERY = 5.0
+from ppl.inference import folder
+from ppl.inference.folder import Folder, refused
 
 
 class Place(NamedTuple):
@@ -40,40 +36,11 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """The folder of a run. `run` is what the run is determined by, as JSON can hold it."""
+class Checkpoint(Folder):
+    """The folder of a run on XLA."""
 
-    folder: Path
-    run: Mapping[str, Any]
     _written: dict[int, float] = field(default_factory=dict, repr=False)
     _blocks: dict[int, int] = field(default_factory=dict, repr=False)
-
-    def begin(self, **how: Any) -> Checkpoint:
-        """Make the folder, or see that it is of this run, which was made in the way `how`.
-
-        Raises:
-            DiagnosticError: E898, it is of another run, of none, or cannot be written.
-        """
-        run = json.loads(json.dumps({**self.run, **how}))
-        file = self.folder / "run.json"
-        try:
-            if not file.exists():
-                self.folder.mkdir(parents=True, exist_ok=True)
-                if any(not other.name.startswith(".") for other in self.folder.iterdir()):
-                    raise _refused(f"`{self.folder}` holds other things than a checkpoint")
-                _whole(file, json.dumps(run, indent=1).encode())
-            before = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            raise _refused(f"`{self.folder}` is no checkpoint: {error}") from None
-        other = [k for k in {**run, **before} if run.get(k) != before.get(k)]
-        if other:
-            raise _refused(f"`{self.folder}` is of another run, not of the same {_listed(other)}")
-        return self
-
-    def part(self, of: Any) -> Checkpoint:
-        """A checkpoint within this one: of one of the runs that it is made of; itself if that is
-        the only one, of nothing."""
-        return Checkpoint(self.folder / _name(of), self.run).begin() if of else self
 
     def load(self, lane: int, like: Any) -> Place | None:
         """Where a lane was, its state in the form of `like`; None if it had not begun."""
@@ -90,7 +57,7 @@ class Checkpoint:
             leaves, tree = jax.tree.flatten(like)
             state = [_keyed(found[f"state:{i}"], leaf) for i, leaf in enumerate(leaves)]
         except (OSError, ValueError, KeyError) as error:
-            raise _refused(f"`{file}` cannot be read: {error}") from None
+            raise refused(f"`{file}` cannot be read: {error}") from None
         self._blocks[lane] = full
         return Place(
             int(found["warmup"]), int(found["sampling"]), jax.tree.unflatten(tree, state), blocks
@@ -103,12 +70,12 @@ class Checkpoint:
             DiagnosticError: E898, it cannot be written.
         """
         time = monotonic()
-        if not now and time - self._written.setdefault(lane, time) < EVERY:
+        if not now and time - self._written.setdefault(lane, time) < folder.EVERY:
             return
         try:
             self._write(lane, place, full)
         except OSError as error:
-            raise _refused(f"`{self.folder}` cannot be written: {error}") from None
+            raise refused(f"`{self.folder}` cannot be written: {error}") from None
 
     def _write(self, lane: int, place: Place, full: bool) -> None:
         count = len(place.blocks) - (bool(place.blocks) and not full)
@@ -152,26 +119,3 @@ def _whole_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
     other = file.with_name(f".{file.name}.{os.getpid()}.npz")
     np.savez(other, **{k: np.asarray(v) for k, v in arrays.items()})  # pyright: ignore
     os.replace(other, file)
-
-
-def _whole(file: Path, content: bytes) -> None:
-    other = file.with_name(f".{file.name}.{os.getpid()}")
-    other.write_bytes(content)
-    os.replace(other, file)
-
-
-def _name(of: Any) -> str:
-    return sha256(repr(of).encode()).hexdigest()[:12]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names)
-
-
-def _refused(message: str) -> DiagnosticError:
-    return fail(
-        "E898",
-        message,
-        hint="a run goes on with the program, data, method and seed that it began with; name "
-        "another folder to begin anew",
-    )

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.inference.checkpoint import Checkpoint, Place
+from ppl.inference.lanes import next_pace
 from ppl.semantics.jax_compat import Loop, equations_of, is_literal, loop_of, part_of
 
 #: (steps done, steps in all, a tree like the function's result, of what the last step put out and
@@ -222,8 +223,7 @@ class _Running:
                 constants, carry, values[first:], block, t, slot, n
             )
             made, more, self.blocks[-1] = int(made), bool(more), block
-            took = time.perf_counter() - began
-            pace, t = int(max(1, min(4 * n, n * TICK / max(took, 1e-9)))), t + made
+            pace, t = next_pace(n, time.perf_counter() - began, TICK), t + made
             if made:
                 self._save(live, carry, t, size, now=t == length or not more)
             self._tell(carry, t, slot + made - 1)

@@ -24,6 +24,7 @@ from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.weighted import Importance
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.program import Bound, Data, particles
+from ppl.semantics.xla.sharing import fetched
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
 
@@ -87,7 +88,9 @@ def _run(
 ) -> WeightedDraws:
     blocks = -(-n // BLOCK)
     block = -(-n // blocks)  # equal blocks: the last one is hardly padded
-    devices = min(jax.local_device_count(), blocks)
+    devices = min(jax.device_count(), blocks)
+    if jax.process_count() > 1 and devices < jax.device_count():
+        devices = 1  # every process makes all of them
     call = _compiled(bound, block, devices, observe)
     turn = -(-BLOCKS_A_CALL // devices) * devices
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)), devices=devices)
@@ -102,7 +105,7 @@ def _run(
             form = jax.tree.structure(jax.eval_shape(call, data, seed, numbers))
             parts.append(jax.tree.unflatten(form, [made[k][str(i)] for i in range(len(made[k]))]))
         else:
-            parts.append(call(data, seed, numbers))
+            parts.append(fetched(call(data, seed, numbers)))
         check_room(parts[-1], bound)
         if saved is not None and k >= len(made):
             leaves = enumerate(jax.tree.leaves(parts[-1]))
@@ -133,7 +136,7 @@ def _compiled(
 
     if devices == 1:
         return jax.jit(run)
-    mesh = Mesh(np.array(jax.local_devices()[:devices]), ("block",))
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("block",))
     whole, shares = PartitionSpec(), PartitionSpec("block")
     shared = jax.shard_map(
         run, mesh=mesh, in_specs=(whole, whole, shares), out_specs=shares, check_vma=False

@@ -20,6 +20,14 @@ from ppl.semantics.precision import Precision, precision
 _TICK = 0.2  # seconds between reports of progress, and until an interrupt is heard
 
 
+def next_pace(steps: int, seconds: float, tick: float) -> int:
+    """How many steps to take in the next call, that it takes about `tick`. With several processes
+    all of them have to make the same calls, so that time decides nothing."""
+    if jax.process_count() > 1:
+        return 4 * steps
+    return int(max(1, min(4 * steps, steps * tick / max(seconds, 1e-9))))
+
+
 @dataclass(frozen=True)
 class Report:
     """Adds up what lanes tell of their progress; also how they are told to stop, by each other and
@@ -106,9 +114,10 @@ class Lanes:
             state, blocks[-1], pace = self._advance(place.state, blocks[-1], slot, n, plan.thin)
             place = Place(place.warmup, place.sampling + n, state, blocks)
             self._save(number, place, now=place.sampling == plan.draws)
-            none = np.zeros(self.blank["z"].shape[:-1], bool)  # of kernels that cannot diverge
-            diverging = np.asarray(blocks[-1].get("diverging", none))
-            self._tell(n * plan.thin, "sampling", diverging[..., slot : slot + n])
+            if self.report.progress is not None:
+                none = np.zeros(self.blank["z"].shape[:-1], bool)  # of kernels that cannot diverge
+                diverging = np.asarray(blocks[-1].get("diverging", none))
+                self._tell(n * plan.thin, "sampling", diverging[..., slot : slot + n])
         return place
 
     @property
@@ -129,7 +138,7 @@ class Lanes:
         state, block = self.advance(self.data, state, block, slot, n, thin)
         block = jax.block_until_ready(block)
         took = time.perf_counter() - began
-        return state, block, int(max(1, min(4 * n, n * _TICK / took)))
+        return state, block, next_pace(n, took, _TICK)
 
     def _save(self, number: int, place: Place, *, now: bool) -> None:
         if self.checkpoint is not None:

@@ -8,20 +8,23 @@ where it started. Composition: a run forward of positive weight, then steps of a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ppl.inference.kernels.algebra import Kernel, check_kernel
 from ppl.inference.kernels.basic import Prior
 from ppl.inference.kernels.machine.program import Program
-from ppl.inference.kernels.machine.steps import Tally, step_of
+from ppl.inference.kernels.machine.steps import Learnt, Tally, step_of
 from ppl.inference.kernels.machine.traces import Run, Trace, Turns, first_trace
 from ppl.inference.settings import check_types
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.omega import Source
+
+if TYPE_CHECKING:
+    from ppl.inference.journal import Journal
 
 #: runs forward that may have weight zero before a chain gives up
 TRIES = 10_000
@@ -105,19 +108,20 @@ def run_chain(
     source: Source,
     chain: int,
     *,
+    journal: Journal | None = None,
     progress: Progress | None = None,
 ) -> Chain:
-    """One chain of a kernel, by default single-site Metropolis-Hastings.
+    """One chain of a kernel, by default single-site Metropolis-Hastings; from where a `journal`
+    says it was, if it had begun.
 
     Raises:
         DiagnosticError: E895, no run forward has positive weight; E712, E855, the kernel does not
             fit the program; E819, it cannot move a site.
         Interrupted: a KeyboardInterrupt stopped it.
     """
-    kept: list[tuple[Trace, Counts]] = []
+    kept: list[tuple[Trace, Counts]] = [] if journal is None else journal.made
     try:
-        for draw in _draws(program, kernel or Prior(), lengths, source, chain, progress):
-            kept.append(draw)
+        _draw(program, kernel or Prior(), lengths, source, chain, kept, journal, progress)
     except KeyboardInterrupt:
         raise Interrupted(_chain(kept)) from None
     return _chain(kept)
@@ -139,25 +143,34 @@ def _chain(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
     return Chain([trace for trace, _ in kept], accepted, moves)
 
 
-def _draws(
+def _draw(
     program: Program,
     kernel: Kernel,
     lengths: Lengths,
     source: Source,
     chain: int,
+    kept: list[tuple[Trace, Counts]],
+    journal: Journal | None,
     progress: Progress | None,
-) -> Iterator[tuple[Trace, Counts]]:
-    """The traces that a chain keeps, and the moves before each."""
-    turns, tally = Turns(source, chain), Tally(learning=True)
-    step, trace = step_of(kernel, program), start(program.run, turns)
+) -> None:
+    """Append the traces that a chain keeps, and the moves before each."""
+    turns, learnt = Turns(source, chain), Learnt()
+    step = step_of(kernel, program, learnt=learnt)
+    if journal is None or journal.place is None:
+        first, trace, tally = 0, start(program.run, turns), Tally(learning=True)
+    else:
+        first, turns.turn, trace, tally, known = journal.place
+        learnt.restore(known)
     total = lengths.warmup + lengths.draws * lengths.thin
-    for t in range(total):
+    for t in range(first, total):
         if t == lengths.warmup:
             tally = Tally()
         trace = step(trace, turns, tally)
         if t >= lengths.warmup and (t - lengths.warmup + 1) % lengths.thin == 0:
-            yield trace, tally.counts
-            tally.counts = {}
+            kept.append((trace, tally.counts))
+            tally = Tally()
+        if journal is not None and journal.due(now=t + 1 == total):
+            journal.write((t + 1, turns.turn, trace, tally, learnt.known), kept)
         if progress is not None:
             progress(t + 1, total, chain)
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from ppl.inference.smc import uniforms_of
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Suspended
 from ppl.semantics.machine.omega import Source
+
+if TYPE_CHECKING:
+    from ppl.inference.journal import Journal
 
 #: (steps done, particles, step)
 Progress = Callable[[int, int, int], None]
@@ -181,19 +184,26 @@ def move(particle: Particle, step: Step, times: int, turns: Turns, tally: Tally)
 
 
 def run_moving(
-    program: Program, settings: Rmsmc, source: Source, *, progress: Progress | None = None
+    program: Program,
+    settings: Rmsmc,
+    source: Source,
+    *,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
 ) -> Moving:
-    """Particles to their ends.
+    """Particles to their ends; from where a `journal` says they were, if they had begun.
 
     Raises:
         DiagnosticError: E712, E855, E819, the kernel does not fit the program.
     """
     every = ResampleMove(program, settings)
-    at = every.spawn()
-    for t in count():
+    first, at = (0, every.spawn()) if journal is None or journal.place is None else journal.place
+    for t in count(first):
         at = every.step(at, source, t)
         if progress is not None:
             progress(settings.particles, settings.particles, t)
         if not at.waiting:
             return at
+        if journal is not None and journal.due():
+            journal.write((t + 1, at))
     raise AssertionError("unreachable")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Suspended
 from ppl.semantics.machine.omega import Source, slots_of
 from ppl.semantics.machine.suspend import advanced
+
+if TYPE_CHECKING:
+    from ppl.inference.journal import Journal
 
 #: (particles advanced in this step, particles, step)
 Progress = Callable[[int, int, int], None]
@@ -143,12 +146,13 @@ def finish(
     settings: Smc,
     source: Source,
     *,
+    stood: Particles | None = None,
     stands: Callable[[Any], bool] = lambda _: False,
+    journal: Journal | None = None,
     progress: Progress | None = None,
 ) -> tuple[Particles, Particles | None]:
     """Particles from where they are to their ends; and as they were, if they once all were, where a
-    run `stands`."""
-    stood = None
+    run `stands`. Where they are goes into a `journal`, at times."""
     for step in count(particles.steps):
         particles = advance(particles, source, step, progress=progress)
         if not particles.waiting:
@@ -156,6 +160,8 @@ def finish(
         particles = resample(particles, settings.policy, source, step)
         if all(map(stands, particles.runs)):
             stood = particles
+        if journal is not None and journal.due():
+            journal.write((particles, stood))
     return particles, stood
 
 

@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.folder import Folder
 from ppl.semantics.ir_print import show
 from ppl.target import Target
 
+if TYPE_CHECKING:
+    from ppl.inference.checkpoint import Checkpoint
+
 
 def checkpoint_of(folder: Path, about: Mapping[str, Any], target: Target) -> Checkpoint:
-    """A folder's checkpoint of the run of a target; `about` says by which method, how set, and from
-    which seed."""
-    settings = {k: str(v) for k, v in about["settings"].items()}
-    data = sha256(repr(target.bound.static).encode())
-    for leaf in jax.tree.leaves(target.data):
-        array = np.asarray(leaf)
-        data.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
-    program = sha256(show(target.bound.program).encode())
+    """A folder's checkpoint of the run of a target on XLA; `about` says by which method, how set,
+    and from which seed."""
+    import jax
+
+    from ppl.inference.checkpoint import Checkpoint
+
+    data = [np.asarray(leaf) for leaf in jax.tree.leaves(target.data)]
+    known = [repr(target.bound.static), *data]
     return Checkpoint(
         folder,
-        {
-            **about,
-            "settings": settings,
-            "program": program.hexdigest(),
-            "data": data.hexdigest(),
-            "JAX": jax.__version__,
-        },
+        _told(about)
+        | {"program": _hashed(show(target.bound.program)), "data": _hashed(known)}
+        | {"JAX": jax.__version__},
     )
+
+
+def folder_of(folder: Path, about: Mapping[str, Any], target: Target) -> Folder:
+    """The same of a run on the machine."""
+    return Folder(
+        folder,
+        _told(about)
+        | {"engine": "machine", "program": _hashed(show(target.machine.program))}
+        | {"data": _hashed(target.plain), "Python": f"{sys.version_info[0]}.{sys.version_info[1]}"},
+    )
+
+
+def _told(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {**about, "settings": {k: str(v) for k, v in about["settings"].items()}}
+
+
+def _hashed(value: Any) -> str:
+    """A number for values: of arrays by what is in them, of functions by their names."""
+    out = sha256()
+
+    def add(v: Any) -> None:
+        if isinstance(v, Mapping):
+            out.update(f"map {len(v)} ".encode())
+            for key, item in v.items():
+                add(key)
+                add(item)
+        elif isinstance(v, (list, tuple)):
+            out.update(f"list {len(v)} ".encode())
+            for item in v:
+                add(item)
+        elif isinstance(v, np.ndarray):
+            out.update(f"array {v.dtype} {v.shape} ".encode() + v.tobytes())
+        elif callable(v):
+            out.update(f"function {getattr(v, '__qualname__', type(v).__name__)} ".encode())
+        else:
+            out.update(f"{type(v).__name__} {v!r} ".encode())
+
+    add(value)
+    return out.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ppl.inference.kernels.basic import runs_on_xla
@@ -27,6 +28,7 @@ def on_engine(
     on_xla: Callable[[], Posterior],
     *,
     limits: Limits | None = None,
+    checkpoint: Path | None = None,
 ) -> Posterior:
     """Infer on an engine.
 
@@ -58,11 +60,11 @@ def on_engine(
                 hint="leave the choice to the compiler: engine='auto'; or choose a kernel that XLA "
                 "runs: kernel=ppl.kernels.random_walk()",
             )
-        return _on_machine(method, held, seed, progress)
+        return _on_machine(method, held, seed, progress, checkpoint)
     if engine == "machine":
-        return _on_demand(method, held, seed, progress)
+        return _on_demand(method, held, seed, progress, checkpoint)
     if chosen.name == "machine":
-        return _on_machine(method, held, seed, progress)
+        return _on_machine(method, held, seed, progress, checkpoint)
     if limits is not None:
         raise fail(
             "E811",
@@ -75,16 +77,19 @@ def on_engine(
         (problem, *_) = error.diagnostics
         if engine != "auto" or problem.code not in UNFIT:
             raise
-        posterior = _by_machine(method, held, seed, progress)
+        folder = checkpoint and checkpoint / "machine"  # beside what XLA began with
+        posterior = _by_machine(method, held, seed, progress, folder)
         if posterior is None:
             raise
     return went_over(posterior, problem)
 
 
-def _on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def _on_machine(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None
+) -> Posterior:
     from ppl.machine import infer_on_machine  # much code, which runs on XLA do without
 
-    return infer_on_machine(method, target, seed, progress)
+    return infer_on_machine(method, target, seed, progress, checkpoint)
 
 
 def _needs_machine(method: Any) -> bool:
@@ -116,8 +121,10 @@ def left_xla(posterior: Posterior) -> bool:
     return any(r.code == "W717" for r in posterior.remarks)
 
 
-def _on_demand(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
-    posterior = _by_machine(method, target, seed, progress)
+def _on_demand(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None
+) -> Posterior:
+    posterior = _by_machine(method, target, seed, progress, checkpoint)
     if posterior is None:
         raise fail(
             "E716",
@@ -127,10 +134,12 @@ def _on_demand(method: Any, target: Target, seed: int, progress: bool) -> Poster
     return posterior
 
 
-def _by_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior | None:
+def _by_machine(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None
+) -> Posterior | None:
     """The posterior; None if the method needs XLA."""
     try:
-        return _on_machine(method, target, seed, progress)
+        return _on_machine(method, target, seed, progress, checkpoint)
     except DiagnosticError as error:
         if error.diagnostics[0].code == "E712":
             return None

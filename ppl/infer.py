@@ -36,7 +36,7 @@ def infer(
     gives the same result. `progress` shows a bar on terminals. `engine` is what runs the program:
     "xla", "machine", or by default what the compiler chooses (`ppl check --engine` says why).
     `limits` bound the steps, the time and the memory of runs on the machine (`ppl.limits()`).
-    `checkpoint` names a folder in which chains that run on XLA write down how far they are, every
+    `checkpoint` names a folder in which chains and particles write down how far they are, every
     few seconds: called again after the process was killed, they go on, and the posterior is bit
     for bit the one that would have been.
 
@@ -56,11 +56,11 @@ def infer(
 
         return infer_on_xla(method, target, seed, progress, folder)
 
-    folder = None if checkpoint is None else _folder(checkpoint, engine)
-    if folder is not None:
-        engine = "xla"
+    folder = None if checkpoint is None else _folder(checkpoint)
     try:
-        posterior = on_engine(engine, method, target, seed, progress, on_xla, limits=limits)
+        posterior = on_engine(
+            engine, method, target, seed, progress, on_xla, limits=limits, checkpoint=folder
+        )
         if not _holds_zero_weights(posterior) or (why := _illegal_laws(target, seed)) is None:
             return posterior
         return replace(posterior, remarks=(*posterior.remarks, why))
@@ -76,15 +76,9 @@ def infer(
         raise Interrupted(None) from None
 
 
-def _folder(checkpoint: Any, engine: str) -> Path:
+def _folder(checkpoint: Any) -> Path:
     if not isinstance(checkpoint, (str, PathLike)):
         raise fail("E811", f"checkpoint = {checkpoint!r}: it must be the path of a folder")
-    if engine == "machine":
-        raise fail(
-            "E898",
-            "runs on the machine have no checkpoints",
-            hint="leave the choice of the engine to the compiler: engine='auto'",
-        )
     return Path(checkpoint)
 
 

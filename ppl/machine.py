@@ -8,6 +8,7 @@ numbers are arrays of Python objects.
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -29,7 +30,9 @@ from ppl.stacking import filled, numbers, rectangular, stacked
 from ppl.target import Target
 
 
-def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+def infer_on_machine(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: pathlib.Path | None = None
+) -> Posterior:
     """The posterior of a program that only the machine runs.
 
     Raises:
@@ -40,7 +43,7 @@ def infer_on_machine(method: Any, target: Target, seed: int, progress: bool) -> 
     if name_of(method) not in METHODS:
         raise refused(name_of(method), target.model.name, target.model.engine)
     try:
-        found = runs(method, target, seed, progress)
+        found = runs(method, target, seed, progress, checkpoint)
     except Stopped as stop:
         posterior = posterior_of_runs(method, target, stop.runs, seed=seed)
         remark = Diagnostic("W896", f"stopped by the user with {stop.made}")

@@ -18,7 +18,7 @@ def progress_bar(enabled: bool | None = None, *, title: str = "") -> Iterator[Pr
     `enabled` None means: if standard error is a terminal. Chains that run as one vectorised
     program report the steps of all of them at once, so the bar is one bar.
     """
-    if not (sys.stderr.isatty() if enabled is None else enabled):
+    if not (sys.stderr.isatty() if enabled is None else enabled) or _one_of_several():
         yield None
         return
     from rich.console import Console
@@ -43,6 +43,12 @@ def progress_bar(enabled: bool | None = None, *, title: str = "") -> Iterator[Pr
             bar.update(task, completed=done, total=total, description=described, info=_rest(info))
 
         yield report
+
+
+def _one_of_several() -> bool:
+    """Whether this is one of several processes, none of which sees how all are."""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.process_count() > 1
 
 
 def _rest(info: dict[str, Any]) -> str:

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl.methods import name_of
+from ppl.checkpoints import folder_of
+from ppl.methods import name_of, settings_of
 from ppl.progress import progress_bar
 from ppl.semantics import ir
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -25,12 +28,17 @@ from ppl.semantics.passes.resumable import resumable
 from ppl.target import Target
 
 if TYPE_CHECKING:
+    from ppl.inference.folder import Folder
+    from ppl.inference.journal import Journal
     from ppl.inference.mcmc import Chain
+    from ppl.semantics.machine.pickles import Pickles
 
 #: methods that the machine has
 METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc", "smc2")
 
 
+#: those of them that go on where they were
+RESUMED = ("importance", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc")
 #: kinds of moves whose acceptance is told one by one
 NAMED_MOVES = 50
 
@@ -65,8 +73,15 @@ class Stopped(KeyboardInterrupt):
         super().__init__("stopped by the user")
 
 
-def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
-    """Executions of a program by one of METHODS."""
+def runs(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None = None
+) -> Runs:
+    """Executions of a program by one of METHODS; with a `checkpoint` they go on where they were
+    when an earlier process was killed.
+
+    Raises:
+        DiagnosticError: E898, the checkpoint is of another run, or the method has none.
+    """
     name = name_of(method)
     run = {
         "importance": _importance,
@@ -78,10 +93,46 @@ def runs(method: Any, target: Target, seed: int, progress: bool) -> Runs:
         "rmsmc": _rmsmc,
         "smc2": _smc2,
     }
-    return run[name](method, target if name == "exact" else target.sampler, seed, progress)
+    target = target if name == "exact" else target.sampler
+    if checkpoint is None:
+        return run[name](method, target, seed, progress)
+    guided = getattr(method, "guide", None) is not None
+    if name not in RESUMED or guided or getattr(method, "trajectories", None) is not None:
+        raise fail(
+            "E898",
+            f"`{name}` so set has no checkpoints on the machine",
+            hint=f"there {', '.join(RESUMED)} have, without guides and trajectories",
+        )
+    from ppl.semantics.machine.pickles import Pickles
+
+    about = {"model": target.name, "method": name, "settings": settings_of(method), "seed": seed}
+    machine = target.machine
+    pickles = Pickles(machine, machine.bind(target.plain))
+    held = Resumed(folder_of(checkpoint, about, target).begin(), pickles)
+    return run[name](method, target, seed, progress, held)
 
 
-def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+@dataclass(frozen=True, eq=False)
+class Resumed:
+    """Where runs are written down."""
+
+    folder: Folder
+    pickles: Pickles
+
+    def journal(self, name: str) -> Journal:
+        from ppl.inference.journal import Journal
+
+        return Journal.of(self.folder, self.pickles, name)
+
+
+def _data(target: Target, held: Resumed | None) -> Any:
+    """A target's data; those that are in what is written down are the same objects."""
+    return target.plain if held is None else held.pickles.data
+
+
+def _importance(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     if method.rounds:
         raise fail(
             "E811",
@@ -89,9 +140,10 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
             hint="leave it out, or use `smc`",
         )
     machine, n = target.machine, method.particles
-    data = machine.bind(target.plain)
-    run, executions = machine.runner(data, record=False, keyed=True), []
-    record = machine.untimed.runner(data)
+    data = machine.bind(_data(target, held))
+    run, journal = machine.runner(data, record=False, keyed=True), held and held.journal("runs")
+    executions: list[Execution] = journal.made if journal else []
+    record, first = machine.untimed.runner(data), len(executions)
 
     def so_far() -> Runs:
         weights = np.array([e.log_weight for e in executions])
@@ -100,10 +152,14 @@ def _importance(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
-            for i, omega in enumerate(slots_of(MachineKey(seed), 0, n)):
+            slots = islice(slots_of(MachineKey(seed), 0, n), first, None)
+            for i, omega in enumerate(slots, first):
                 executions.append(run(omega))
-                if report is not None and (i + 1) % 100 == 0:
-                    report(i + 1, n, {})
+                if (i + 1) % 100 == 0 or i + 1 == n:
+                    if report is not None:
+                        report(i + 1, n, {})
+                    if journal and journal.due(now=i + 1 == n):
+                        journal.write(i + 1, executions)
     except KeyboardInterrupt:
         if not executions:
             raise
@@ -140,7 +196,9 @@ def _exact(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     return Runs(executions, weights, executions.__getitem__, total, 0.0, exact=True)
 
 
-def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+def _smc(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     from ppl.inference.smc import spawn
 
     if method.guide is not None:
@@ -148,15 +206,27 @@ def _smc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
     if method.trajectories is not None:
         return _backward(method, target, seed, progress)
     machine = target.machine
-    data = machine.bind(target.plain)
-    begin = machine.start(data, record=False, keyed=True)
-    return _filtered(method, target, data, seed, progress, spawn(begin, method.particles))
+    data = machine.bind(_data(target, held))
+    journal, begin = held and held.journal("runs"), machine.start(data, record=False, keyed=True)
+    place = (spawn(begin, method.particles), None)
+    if journal and journal.place is not None:
+        place = journal.place
+    return _filtered(method, target, data, seed, progress, *place, journal=journal)
 
 
 def _filtered(
-    method: Any, target: Target, data: Any, seed: int, progress: bool, particles: Any
+    method: Any,
+    target: Target,
+    data: Any,
+    seed: int,
+    progress: bool,
+    particles: Any,
+    stood: Any = None,
+    *,
+    journal: Journal | None = None,
 ) -> Runs:
-    """Particles, from where they are to their ends. data: the target's, as the machine has it."""
+    """Particles, from where they are to their ends. data: the target's, as the machine has it.
+    stood: as they were where they could go on with more data, if they have been there."""
     from ppl.inference.smc import finish, follow
 
     machine, key = target.machine, MachineKey(seed)
@@ -171,7 +241,9 @@ def _filtered(
             particles,
             method,
             key,
+            stood=stood,
             stands=lambda run: loop is not None and stands_at_end(run, loop),
+            journal=journal,
             progress=None if report is None else at,
         )
     start = machine.untimed.start(data)
@@ -234,18 +306,21 @@ def loop_over_data(program: ir.Program) -> ir.Scan | None:
         return None
 
 
-def _rmsmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+def _rmsmc(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     from ppl.inference.kernels.machine.program import Program
     from ppl.inference.resample_move import run_moving
 
-    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     with progress_bar(None if progress else False, title="particles") as report:
 
         def at(done: int, n: int, step: int) -> None:
             if report is not None:
                 report(done, n, {"step": step})
 
-        found = run_moving(program, method, key, progress=at)
+        journal = held and held.journal("runs")
+        found = run_moving(program, method, key, journal=journal, progress=at)
     return _weighted(program, [p.trace() for p in found.particles], found.population, key)
 
 
@@ -298,11 +373,13 @@ def _weighted(program: Any, traces: Sequence[Any], population: Any, key: Machine
     )
 
 
-def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+def _mcmc(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     from ppl.inference.kernels.machine.program import Program
     from ppl.inference.mcmc import Interrupted, rectangle, run_chain
 
-    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     chains: list[Chain] = []
 
     def made(chains: Sequence[Chain]) -> Runs:
@@ -323,8 +400,12 @@ def _mcmc(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
         try:
             for c in range(method.chains):
-                watch = None if report is None else at
-                chains.append(run_chain(program, method.kernel, method, key, c, progress=watch))
+                watch, journal = None if report is None else at, held and held.journal(f"chain-{c}")
+                chains.append(
+                    run_chain(
+                        program, method.kernel, method, key, c, journal=journal, progress=watch
+                    )
+                )
         except Interrupted as stop:
             kept = rectangle([*chains, stop.chain])
             if not kept:

@@ -100,7 +100,7 @@ def step_programs(density: Density, kernel: Kernel, mode: str) -> StepPrograms:
         programs = [
             jax.shard_map(
                 f,
-                mesh=Mesh(np.array(jax.local_devices()), ("chain",)),
+                mesh=Mesh(np.array(jax.devices()), ("chain",)),
                 in_specs=tuple(whole if axis is None else shared for axis in axes),
                 out_specs=shared,
                 check_vma=False,

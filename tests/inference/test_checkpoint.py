@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import ppl
-from ppl.inference import checkpoint as module
-from ppl.inference import cut, importance
+from ppl.inference import cut, folder, importance
 from ppl.semantics.diagnostics import DiagnosticError
 
 TEXT = """
@@ -88,7 +87,7 @@ def test_a_run_killed_at_any_writing_goes_on_as_if_it_had_not_been(
 ):
     monkeypatch.setattr(importance, "BLOCK", 100)
     whole = fit(target, method)
-    monkeypatch.setattr(module, "EVERY", 0.0)
+    monkeypatch.setattr(folder, "EVERY", 0.0)
     monkeypatch.setattr(cut, "TICK", 0.0)  # a step at a time
     monkeypatch.setattr(cut, "FIRST", 1)
     monkeypatch.setattr(importance, "BLOCKS_A_CALL", 1)
@@ -118,8 +117,8 @@ def test_a_run_killed_at_any_writing_goes_on_as_if_it_had_not_been(
 
 SCRIPT = f"""
 import sys, ppl
-from ppl.inference import checkpoint
-checkpoint.EVERY = 0.0
+from ppl.inference import folder
+folder.EVERY = 0.0
 target = ppl.compile('''{TEXT}''').one(y=[1.2, 0.4, 2.9, 1.8])
 method = ppl.nuts(chains=2, warmup=100, draws=8_000)
 p = ppl.infer(target, method, seed=4, progress=False, checkpoint=sys.argv[1])
@@ -176,7 +175,9 @@ def test_a_disk_that_takes_no_more_is_an_error_of_its_own(tmp_path, monkeypatch)
 def test_what_has_no_checkpoints_says_so(tmp_path):
     with pytest.raises(DiagnosticError, match="E898.*`map` has no checkpoints"):
         fit(ONE, ppl.map(), tmp_path / "a")
-    with pytest.raises(DiagnosticError, match="E898.*on the machine"):
-        ppl.infer(ONE, WALK, engine="machine", progress=False, checkpoint=tmp_path / "b")
+    with pytest.raises(
+        DiagnosticError, match="E898.*`exact` so set has no checkpoints on the mach"
+    ):
+        ppl.infer(ONE, ppl.exact(), engine="machine", progress=False, checkpoint=tmp_path / "b")
     with pytest.raises(DiagnosticError, match="E811.*path of a folder"):
         fit(ONE, nuts(), 3)

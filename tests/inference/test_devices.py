@@ -1,42 +1,113 @@
-"""A seed gives the same on one device and on four."""
+"""A seed gives the same on one device and on four, in one process and in two."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
-SCRIPT = '''
-import json, sys, ppl
-target = ppl.compile("""
+import numpy as np
+import pytest
+
+import ppl
+
+TEXT = """
 model walk(ys: [real]) {
   s ~ gamma(2, 3)
   xs ~ scan x = 0.0 for y in ys { x ~ normal(x, s); observe y ~ normal(x, 0.7); return x }
   k ~ categorical([0.2, 0.5, 0.3])
   return k
 }
-""").walk(ys=[0.3, -1.1, 0.6])
-devices = []
+model one(y: [real]) { mu ~ normal(0, 3); s ~ half_normal(2); observe y ~ normal(mu, s) }
+"""
+MODELS = ppl.compile(TEXT)
+WALK, ONE = MODELS.walk(ys=[0.3, -1.1, 0.6]), MODELS.one(y=[1.2, 0.4, 2.9])
+DRAWN = ppl.importance(particles=21_001)
+PARTICLES = ppl.smc(particles=244, threshold=0.9)
+WARM = ppl.tempered_smc(
+    particles=60, replicas=1, temperatures=3, kernel="random_walk", moves=2, pilot=False
+)
+CHAINS = ppl.nuts(chains=4, warmup=4, draws=3)
+
+
+def rows(target, method):
+    """What is found, as numbers that print exactly."""
+    found = ppl.infer(target, method, seed=11, progress=False)
+    draws = {k: np.asarray(v, float).ravel()[::7].tolist() for k, v in found.draws.items()}
+    return draws | {"evidence": found.evidence}
+
+
+# the first argument says what; then, in one of two processes, where they meet and which it is
+SCRIPT = """
+import json, sys
+import jax
+if len(sys.argv) > 2:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[3]))
 from ppl.inference import importance
-shared = importance.PartitionSpec
-importance.PartitionSpec = lambda *axes: devices.extend(axes) or shared(*axes)
-found = ppl.infer(target, ppl.importance(particles=21_001), seed=11, progress=False)
-rows = [float(found["s"].sum()), float(found["xs"][0, 17_003, 2]), int(found["k"].sum())]
-print(json.dumps([*rows, float(found.log_evidence), found.shape, devices]))
-'''
+from ppl.semantics.xla import sharing
+from tests.inference import test_devices as here
+
+who, spec, placed = [], importance.PartitionSpec, sharing._placed
+importance.PartitionSpec = lambda *axes: who.extend(axes) or spec(*axes)
+sharing._placed = lambda x, mesh, axes: who.append(mesh.size) or placed(x, mesh, axes)
+found = [here.rows(getattr(here, t), getattr(here, m)) for t, m in json.loads(sys.argv[1])]
+print(json.dumps([found, sorted({str(x) for x in who})]))
+"""
 
 
-def test_importance_samples_do_not_depend_on_the_number_of_devices():
-    found = []
-    for devices in (1, 4):
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        out = subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            env=os.environ | {"XLA_FLAGS": flags},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        found.append(json.loads(out.stdout))
-    assert found[0][:-1] == found[1][:-1]
-    assert found[0][-2] == [1, 21_001]
-    assert [f[-1] for f in found] == [[], ["block"]], "it is shared if there are several"
+def begun(what, *meeting, devices=1):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, json.dumps(what), *meeting],
+        env=os.environ | {"XLA_FLAGS": flags},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def two_processes(what):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    return [begun(what, place, str(rank)) for rank in (0, 1)]
+
+
+def told(process):
+    with process:
+        try:
+            out, _ = process.communicate(timeout=240)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    return json.loads(out.strip().splitlines()[-1])
+
+
+BITS = [("WALK", "DRAWN"), ("WALK", "PARTICLES")]
+NEAR = [("ONE", "WARM"), ("ONE", "CHAINS")]
+
+
+def test_particles_do_not_depend_on_the_number_of_devices_or_processes():
+    """Bit for bit, resampling included."""
+    several = [(begun(BITS, devices=4), "4"), *((p, "2") for p in two_processes(BITS))]
+    expected = [rows(WALK, method) for method in (DRAWN, PARTICLES)]
+    for process, devices in several:
+        found, who = told(process)
+        assert found == expected
+        assert who == [devices, "block"], "what there is, is shared"
+
+
+@pytest.mark.soak
+def test_moved_particles_and_chains_do_not_either():
+    """To rounding: sums within a density may be made in another order where a device has fewer
+    rows."""
+    several = [(begun(NEAR, devices=4), "4"), *((p, "2") for p in two_processes(NEAR))]
+    expected = [rows(ONE, method) for method in (WARM, CHAINS)]
+    for process, devices in several:
+        found, who = told(process)
+        assert devices in who
+        for a, b in zip(found, expected, strict=True):
+            assert a.keys() == b.keys()
+            for name in a:
+                if b[name] is not None:
+                    np.testing.assert_allclose(a[name], b[name], rtol=1e-9)

@@ -7,9 +7,10 @@ how often the trace changed, is counted by the kernel and the site's name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from ppl.inference.choices import CATEGORICAL, INDEX, KERNEL, SITE
 from ppl.inference.kernels.algebra import Kernel, Mixture, On, Repeat, Then
@@ -47,27 +48,53 @@ class Tally:
             both[1] += changed
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What the steps of one chain remember from one to the next: objects, and their fields."""
+
+    parts: list[tuple[Any, tuple[str, ...]]] = field(default_factory=list)
+
+    @property
+    def known(self) -> list[list[Any]]:
+        return [[getattr(part, name) for name in names] for part, names in self.parts]
+
+    def restore(self, known: Sequence[Sequence[Any]]) -> None:
+        """Remember what the steps of the same kernel did."""
+        for (part, names), values in zip(self.parts, known, strict=True):
+            for name, value in zip(names, values, strict=True):
+                setattr(part, name, value)
+
+
 #: (trace, sources of randomness, counts) -> the next trace
 Step = Callable[[Trace, Turns, Tally], Trace]
 
 
-def step_of(kernel: Kernel, program: Program, choose: Selection | None = None) -> Step:
-    """One chain's steps of a kernel, on the sites that `choose` gives.
+def step_of(
+    kernel: Kernel,
+    program: Program,
+    choose: Selection | None = None,
+    *,
+    learnt: Learnt | None = None,
+) -> Step:
+    """One chain's steps of a kernel, on the sites that `choose` gives. What they remember is
+    listed in `learnt`.
 
     Raises:
         DiagnosticError: E855, a name that no site has; E712, a kernel that runs on XLA only.
     """
     choose = Selection(program) if choose is None else choose
+    learnt = Learnt() if learnt is None else learnt
     match kernel:
         case On(kernel=inner, sites=sites):
-            return step_of(inner, program, choose.within(sites))
+            return step_of(inner, program, choose.within(sites), learnt=learnt)
         case Then(first=first, second=second):
-            one, two = step_of(first, program, choose), step_of(second, program, choose)
+            one, two = (step_of(k, program, choose, learnt=learnt) for k in (first, second))
             return lambda trace, turns, tally: two(one(trace, turns, tally), turns, tally)
         case Repeat(kernel=inner, times=times):
-            return _repeated(step_of(inner, program, choose), times)
+            return _repeated(step_of(inner, program, choose, learnt=learnt), times)
         case Mixture(parts=parts, weights=weights):
-            return _mixed([step_of(part, program, choose) for part in parts], weights)
+            steps = [step_of(part, program, choose, learnt=learnt) for part in parts]
+            return _mixed(steps, weights)
         case Prior(block=block):
             return (_all if block else _one)(str(kernel), program, choose)
         case Gibbs():
@@ -75,13 +102,13 @@ def step_of(kernel: Kernel, program: Program, choose: Selection | None = None) -
         case ParticleGibbs():
             return _particles(kernel, program, choose)
         case ParticleMarginal():
-            return _marginal(kernel, program, choose)
+            return _marginal(kernel, program, choose, learnt)
         case Proposal():
             return _proposing(kernel, program, choose)
         case Involution():
             return _jumping(kernel, program, choose)
         case RandomWalk():
-            return _walk(kernel, program, choose)
+            return _walk(kernel, program, choose, learnt)
     raise fail(
         "E712",
         f"the kernel `{kernel}` runs on XLA, and this program runs on the machine",
@@ -175,7 +202,9 @@ def _particles(kernel: ParticleGibbs, program: Program, choose: Selection) -> St
     return run
 
 
-def _marginal(kernel: ParticleMarginal, program: Program, choose: Selection) -> Step:
+def _marginal(
+    kernel: ParticleMarginal, program: Program, choose: Selection, learnt: Learnt
+) -> Step:
     if len(choose.groups) != 1:
         raise fail(
             "E811",
@@ -187,6 +216,7 @@ def _marginal(kernel: ParticleMarginal, program: Program, choose: Selection) -> 
     policy = Resample(kernel.scheme, kernel.threshold, sweep.due)
     step = Marginal(sweep, choose, Tuning(math.log(kernel.scale)), policy)
     step.correlation = kernel.correlation
+    learnt.parts.append((step, ("tuning", "last", "numbers", "_latest")))
     checked: set[int] = set()
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
@@ -234,8 +264,9 @@ def _check_unrestricted(text: str, choose: Selection) -> None:
         )
 
 
-def _walk(kernel: RandomWalk, program: Program, choose: Selection) -> Step:
+def _walk(kernel: RandomWalk, program: Program, choose: Selection, learnt: Learnt) -> Step:
     text, tuning = _told(str(kernel), choose), Tuning(math.log(kernel.scale))
+    learnt.parts.append((tuning, ("log_scale", "steps", "spreads")))
     checked: set[int] = set()
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:

@@ -131,6 +131,10 @@ class Revision:
             self.sites.popitem()
         self.fresh.restore(fresh)
 
+    def __reduce__(self) -> Any:
+        """As it is after the run: what is drawn then is fresh."""
+        return Revision, (NOTHING, (), self.fresh)
+
     def trace(self, run: Run) -> Trace:
         """The run's trace. What its functions draw later is fresh, and belongs to no trace."""
         trace = Trace(run(self), self.sites)
