@@ -59,8 +59,10 @@ support, a `condition` never holds, or the prior is so far from the data that al
     "E898": Code(
         "a checkpoint that cannot be used",
         """
-A checkpoint is a folder in which chains write down how far they are. A run goes on from it with the
-program, data, method, settings and seed that it began with. Only chains that run on XLA have one.
+A checkpoint is a folder in which chains and particles write down how far they are. A run goes on
+from it with the program, data, method, settings and seed that it began with. Methods that take one
+step have none (exact, map, laplace), nor, on the machine, has smc with a guide or trajectories; and
+runs there have none if they hold what no file can, such as functions of Python.
 
     ppl run model.ppl --data d.json --checkpoint run.ckpt --seed 1
     ppl run model.ppl --data d.json --checkpoint run.ckpt --seed 2    # wrong: another run
