@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics import ir
-from ppl.semantics.machine.codegen.blocks import blocks
 from ppl.semantics.machine.codegen.direct import function
+from ppl.semantics.machine.codegen.pieces import blocks
 from ppl.semantics.machine.codegen.unit import Options, Piece, Unit
 from ppl.semantics.machine.values import Constructors
 
