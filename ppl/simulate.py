@@ -107,7 +107,7 @@ def _givens(posterior: Posterior, chains: Any, draws: Any) -> Iterator[Given]:
     if isinstance(posterior.draws, Named):
         for chain, draw in zip(chains, draws, strict=True):
             e = posterior.draws.execution(chain, draw)
-            values = {hash_of(p): v for p, v in (*e.trace.items(), *e.nested.items())}
+            values = e.trace.by_hash | e.nested.by_hash
             yield lambda path, family, values=values: values.get(path, FREE)
         return
     places = dict(_places(posterior))

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+A = TypeVar("A")
 
 MASK = (1 << 64) - 1
 ROOT = 0x243F6A8885A308D3
@@ -87,6 +89,36 @@ def path_of(named: Named) -> Path:
         steps.append(named[2])
         named = named[1]
     return tuple(reversed(steps))
+
+
+def folded(named: Named, down: Callable[[A, Step], A], root: A, memo: dict[int, A]) -> A:
+    """What `down` makes of a linked path, from `root` step by step. `memo` has it by the hashes of
+    paths met before: the sites of a run share most of theirs."""
+    todo: list[Named] = []
+    while named[1] is not None and named[0] not in memo:
+        todo.append(named)
+        named = named[1]
+    out = memo.get(named[0], root)
+    for at in reversed(todo):
+        out = memo[at[0]] = down(out, at[2])
+    return out
+
+
+def longer(path: Path, step: Step) -> Path:
+    """One step down a path."""
+    return (*path, step)
+
+
+def indexed(indices: tuple[Any, ...], step: Step) -> tuple[Any, ...]:
+    """The indices one step down the path of indices, as `split` has them."""
+    return indices if isinstance(step, str) else (*indices, step[0])
+
+
+def spelled(name: str, step: Step) -> str:
+    """The name one step down the path of a name, as `spell` has it."""
+    if isinstance(step, str):
+        return f"{name}/{step}" if name else step
+    return f"{name[:-1]},{step[0]}]" if name.endswith("]") else f"{name}[{step[0]}]"
 
 
 def spell(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,55 @@ from ppl.semantics import types as T
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.code import FAILURES, Code
 from ppl.semantics.machine.memoise import known
-from ppl.semantics.machine.paths import Path, path_of, spell, split
+from ppl.semantics.machine.paths import (
+    Named,
+    Path,
+    folded,
+    hash_of,
+    indexed,
+    longer,
+    path_of,
+    spell,
+    spelled,
+)
 from ppl.semantics.machine.state import State
 from ppl.semantics.machine.values import from_python, to_python
+
+
+class ByPath(Mapping[Path, Any]):
+    """Values by path, whose steps are listed when they are asked for: of deep recursion they would
+    be as many as the square of its depth. `by_hash`: by the hashes of their paths. `repeated`: the
+    first path that has come before."""
+
+    def __init__(self, entries: Iterable[tuple[Named, Any]]):
+        self.by_hash: dict[int, Any] = {}
+        self.repeated: Named | None = None
+        self._paths: list[Named] = []
+        for path, value in entries:
+            if path[0] not in self.by_hash:
+                self._paths.append(path)
+            elif self.repeated is None:
+                self.repeated = path
+            self.by_hash[path[0]] = value
+
+    def __getitem__(self, path: Path) -> Any:
+        return self.by_hash[hash_of(path)]
+
+    def __iter__(self) -> Iterator[Path]:
+        met: dict[int, Path] = {}
+        return (folded(path, longer, (), met) for path in self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def items(self) -> ItemsView[Path, Any]:
+        return _Items(self)
+
+
+class _Items(ItemsView[Path, Any]):
+    def __iter__(self) -> Iterator[tuple[Path, Any]]:
+        assert isinstance(self._mapping, ByPath)
+        return zip(self._mapping, self._mapping.by_hash.values(), strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,38 +105,36 @@ class Execution:
         return to_python(value, type, code.constructors, lambda f, t: Function(f, t, self.state))
 
     @cached_property
-    def trace(self) -> Mapping[Path, Any]:
+    def trace(self) -> ByPath:
         """The value of every random choice, by path, in the order of drawing."""
-        out: dict[Path, Any] = {}
-        for _, named, value in reversed(list(_listed(self.state.sites))):
-            path = path_of(named)
-            if path in out:
-                raise fail(
-                    "E504",
-                    f"two random choices have the same name `{spell(path)}`",
-                    hint="bind the draws to different names with `~`",
-                )
-            out[path] = value
-        return out
+        entries = ByPath((at, v) for _, at, v in reversed(list(_listed(self.state.sites))))
+        if (twice := entries.repeated) is not None:
+            raise fail(
+                "E504",
+                f"two random choices have the same name `{spell(path_of(twice))}`",
+                hint="bind the draws to different names with `~`",
+            )
+        return entries
 
     @cached_property
-    def nested(self) -> Mapping[Path, Any]:
+    def nested(self) -> ByPath:
         """What inference inside the program gave (its own draws are no choices), by path."""
-        return {path_of(named): value for _, named, value in _listed(self.state.nested)}
+        return ByPath((at, value) for _, at, value in _listed(self.state.nested))
 
     @cached_property
     def sites(self) -> Mapping[str, Any]:
         """The value of every random choice, by its path's name: `theta[3]`."""
-        return {spell(path): _plain(v) for path, v in self.trace.items()}
+        cells, met = reversed(list(_listed(self.state.sites))), {}
+        return {folded(at, spelled, "", met) or "result": _plain(v) for _, at, v in cells}
 
     @cached_property
     def kept_paths(self) -> Mapping[Path, Any]:
         """The value of every name bound by `~`, by path; of lazy ones, those that were drawn."""
         entries = reversed(list(_listed(self.state.kept)))
-        if not self.state.code.generated.lazy:
-            return {path_of(named): self.python(value, t) for _, named, value, t in entries}
-        drawn = ((path_of(named), known(self.state, value), t) for _, named, value, t in entries)
-        return {path: self.python(value, t) for path, value, t in drawn if value is not None}
+        if self.state.code.generated.lazy:
+            entries = ((c, at, known(self.state, v), t) for c, at, v, t in entries)
+            entries = (entry for entry in entries if entry[2] is not None)
+        return ByPath((at, self.python(v, t)) for _, at, v, t in entries)
 
     @cached_property
     def kept(self) -> Mapping[str, Any]:
@@ -101,8 +145,9 @@ class Execution:
     def observed(self) -> Mapping[str, Any]:
         """The log probability of every observation: `y[3]`; repeats are numbered, `y#2[3]`."""
         out: dict[str, Any] = {}
+        met: dict[int, tuple[Any, ...]] = {}
         for _, named, name, score in reversed(list(_listed(self.state.observed))):
-            indices = split(path_of(named))[1]
+            indices = folded(named, indexed, (), met)
             k, key = 1, (name, *((i,) for i in indices))
             while (spelled := spell(key)) in out:
                 k += 1

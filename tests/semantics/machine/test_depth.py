@@ -124,3 +124,28 @@ model main() { x ~ bernoulli(0.5); return deep(0) }
     with pytest.raises(DiagnosticError, match="deep") as caught:
         Machine(models.main.program).run({}, MachineKey(1), fuel=100_000)
     assert caught.value.diagnostics[0].code == "E843"
+
+
+def test_traces_of_deep_recursion_are_listed_by_hash_and_named_when_asked():
+    """20,000 calls: as tuples of steps their paths would be 400 million."""
+    model = ppl.compile("""
+fn coins(n: nat) -> measure[nat] {
+  b ~ bernoulli(0.25)
+  if n == 0 { return 0 } else { r ~ coins(n - 1); return r + indicator(b) }
+}
+model m(n: nat) { k ~ coins(n); return k }""").m
+    machine, n = model.machine, 20_000
+    data = {k: machine.bind(model(n=k).values) for k in (3, n)}
+
+    def path(depth: int) -> tuple[str, ...]:
+        return ("k", *["else", "r"] * depth, "b")
+
+    e = machine.run(data[n], MachineKey(3))
+    assert len(e.trace) == n + 1
+    assert sum(e.trace.by_hash.values()) == e.value + e.trace[path(n)]
+    assert next(iter(e.trace.items())) == (path(0), e.trace[path(0)])
+    assert path(n + 1) not in e.trace
+    short = machine.run(data[3], MachineKey(3))
+    want = {path(i): short.trace[path(i)] for i in range(4)}
+    assert short.trace == want and list(short.trace) == list(want)
+    assert short.sites == {"/".join(path): b for path, b in want.items()}
