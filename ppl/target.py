@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ppl.addresses import by_address
 from ppl.holes import Holes, holes_in, plain_data, without_holes
@@ -47,7 +47,8 @@ class Target:
     sampling: whether holes in the data are drawn from the distributions that they are observed
         under, as methods that draw need it, rather than from Lebesgue measure.
     budget: limits of runs on the machine.
-    collapsing: the sites to be integrated out, all that can be if it is empty; None: no site.
+    collapsing: sites that are to be integrated or summed out, step by step; all that can be where
+        none are named.
     """
 
     model: Model
@@ -56,7 +57,7 @@ class Target:
     settings: tuple[Setting, ...] = field(default=(), repr=False)
     sampling: bool = field(default=False, repr=False)
     budget: Budget | None = field(default=None, repr=False)
-    collapsing: tuple[str, ...] | None = field(default=None, repr=False)
+    collapsing: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -120,17 +121,32 @@ class Target:
             DiagnosticError: E880, there is no such site, or none is conjugate; E881, a use of the
                 site is not.
         """
+        return self._without("integrated", sites)
+
+    def marginalize(self, *sites: str) -> Target:
+        """The same measure, with finite choices (bernoulli, categorical) summed out: those named,
+        or all that can be. They are drawn from their law given everything else.
+
+        Methods that follow gradients, and `exact`, do so by themselves; this is for the others.
+
+        Raises:
+            DiagnosticError: E880, there is no such choice, or none can be summed out; E881, what is
+                scored by a choice is drawn, too.
+        """
+        return self._without("summed", sites)
+
+    def _without(self, how: Literal["integrated", "summed"], sites: tuple[str, ...]) -> Target:
         for name in sites:
             if not isinstance(name, str):
-                raise fail("E880", f"sites are integrated out by name, and {name!r} is none")
-        target = replace(self, collapsing=sites)
-        found = target.collapsed
-        if found is not None and not found.sites:
+                raise fail("E880", f"sites are {how} out by name, and {name!r} is none")
+        target = replace(self, collapsing=(*self.collapsing, (how, sites)))
+        found = target._leaving(how, sites, self.collapsed)
+        if not found.sites:
             raise fail(
                 "E880",
-                f"no site of `{self.name}` can be integrated out",
+                f"no site of `{self.name}` can be {how} out",
                 notes=[Note(f"`{name}`: {why.why}", why.span) for name, why in found.kept[:4]],
-                hint="sites are conjugate to observations of few families: `ppl explain E881`",
+                hint="`ppl explain E881` says which can",
             )
         return target
 
@@ -139,8 +155,8 @@ class Target:
         """The names that can be set, by path."""
         from ppl.semantics.precision import precision
 
-        edited = self.settings or self.collapsing is not None
-        bare = replace(self, settings=(), collapsing=None) if edited else self
+        edited = self.settings or self.collapsing
+        bare = replace(self, settings=(), collapsing=()) if edited else self
         with precision():
             return self.model.variants.outline(*bare._split)
 
@@ -201,16 +217,25 @@ class Target:
 
     @cached_property
     def collapsed(self) -> Collapsed | None:
-        """The program with sites integrated out, if any are to be."""
-        if self.collapsing is None:
-            return None
-        paths = frozenset(s.path for s in self.settings)
-        return self.model.variants.collapsed(self.filled, self.collapsing, paths)
+        """The program with sites integrated and summed out, if any are to be."""
+        found = None
+        for how, sites in self.collapsing:
+            after = self._leaving(how, sites, found)
+            found = after if found is None else replace(after, sites=(*found.sites, *after.sites))
+        return found
+
+    def _leaving(self, how: str, sites: tuple[str, ...], before: Collapsed | None) -> Collapsed:
+        """The program after one more step, and the sites of that step."""
+        program, late = self.filled, frozenset()
+        if before is not None:
+            program, late = before.program, before.late
+        paths, finite = frozenset(s.path for s in self.settings), how == "summed"
+        return self.model.variants.collapsed(program, sites, paths, late, finite=finite)
 
     @property
     def itself(self) -> Target:
         """The target without what was said about how to run it."""
-        return replace(self, sampling=False, budget=None, collapsing=None)
+        return replace(self, sampling=False, budget=None, collapsing=())
 
     @property
     def machine(self) -> Machine:

@@ -71,14 +71,20 @@ class Variants:
         return self._with_holes[key]
 
     def collapsed(
-        self, program: ir.Program, sites: tuple[str, ...], fixed: frozenset[str]
+        self,
+        program: ir.Program,
+        sites: tuple[str, ...],
+        fixed: frozenset[str],
+        late: frozenset[str],
+        *,
+        finite: bool,
     ) -> Collapsed:
-        """The program with sites integrated out, all that can be if none are named."""
+        """The program with sites integrated or summed out, all that can be if none are named."""
         from ppl.semantics.passes.rao_blackwellize import rao_blackwellized
 
-        key = id(program), sites, fixed
+        key = id(program), sites, fixed, late, finite
         if key not in self._collapsed:  # together with the program, so that its id stays its own
-            found = rao_blackwellized(program, sites or None, fixed=sorted(fixed))
+            found = rao_blackwellized(program, sites or None, fixed=fixed, late=late, finite=finite)
             self._collapsed[key] = program, found
         return self._collapsed[key][1]
 

@@ -15,7 +15,7 @@ from ppl.semantics.passes.core import Contract, Pass
 from ppl.semantics.passes.dead_draws import DEAD_DRAWS
 from ppl.semantics.passes.hoist import HOIST
 from ppl.semantics.passes.inline import INLINE
-from ppl.semantics.passes.rao_blackwellize import RAO_BLACKWELLIZE
+from ppl.semantics.passes.rao_blackwellize import MARGINALIZE, RAO_BLACKWELLIZE
 from ppl.semantics.passes.simplify import SIMPLIFY
 
 __all__ = ["PASSES", "PIPELINE", "Contract", "Pass", "run_passes"]
@@ -24,7 +24,7 @@ __all__ = ["PASSES", "PIPELINE", "Contract", "Pass", "run_passes"]
 _PIPELINE = (INLINE, SIMPLIFY, DEAD_DRAWS, CONTRACT, HOIST)
 PIPELINE = tuple(p.name for p in _PIPELINE)
 #: every pass by name; those besides the pipeline's are run where they are asked for
-PASSES: Mapping[str, Pass] = {p.name: p for p in (*_PIPELINE, RAO_BLACKWELLIZE)}
+PASSES: Mapping[str, Pass] = {p.name: p for p in (*_PIPELINE, RAO_BLACKWELLIZE, MARGINALIZE)}
 
 
 def run_passes(

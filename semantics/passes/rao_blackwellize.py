@@ -23,12 +23,15 @@ from ppl.semantics.ir_names import Fresh
 from ppl.semantics.passes.conjugacy.chains import Chain, read_chains
 from ppl.semantics.passes.conjugacy.collapse import collapse, collapse_chain, found_in
 from ppl.semantics.passes.conjugacy.families import FAMILIES
+from ppl.semantics.passes.conjugacy.finite import Finite, read_finite, sum_out
 from ppl.semantics.passes.conjugacy.linear import Broken
 from ppl.semantics.passes.conjugacy.sites import Site, read_site
 from ppl.semantics.passes.conjugacy.uses import Path, draws, steps, uses
 from ppl.semantics.passes.core import Pass
 from ppl.semantics.passes.inline import inline
 from ppl.semantics.passes.simplify import simplify
+
+Candidate = Site | Chain | Finite
 
 #: nodes that a program may grow by
 BUDGET = 40_000
@@ -51,16 +54,20 @@ def rao_blackwellized(
     names: Iterable[str] | None = None,
     *,
     fixed: Iterable[str] = (),
+    late: Iterable[str] = (),
+    finite: bool = False,
 ) -> Collapsed:
     """The program with the named sites integrated out, or all that can be. Contract `Measure`.
 
     `fixed` are paths whose values are set from outside: sites that have to do with them stay.
+    `late` are draws that nothing is scored by already. With `finite`, finite choices are summed out
+    instead of conjugate sites being integrated out.
 
     Raises:
         DiagnosticError: E880, there is no such site; E881, it is not conjugate given the rest.
     """
     wanted = None if names is None else tuple(dict.fromkeys(names))
-    state = _State(simplify(inline(program)), tuple(tuple(f.split("/")) for f in fixed))
+    state = _State(simplify(inline(program)), _split(fixed), set(_split(late)), finite)
     while state.step(wanted):
         pass
     return state.done(wanted)
@@ -74,12 +81,24 @@ RAO_BLACKWELLIZE = Pass(
 )
 
 
+MARGINALIZE = Pass(
+    "marginalize",
+    "Measure",
+    lambda program: rao_blackwellized(program, finite=True).program,
+    "sum out finite choices",
+)
+
+
+def _split(names: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(tuple(n.split("/")) for n in names)
+
+
 class _State:
-    def __init__(self, program: ir.Program, fixed: tuple[Path, ...]):
-        self.program, self.fixed = program, fixed
+    def __init__(self, program: ir.Program, fixed: tuple[Path, ...], late: set[Path], finite: bool):
+        self.program, self.fixed, self.finite = program, fixed, finite
         self.budget = BUDGET + sum(size(f.body) for f in program.functions)
         self.sites: list[str] = []
-        self.late: set[Path] = set()
+        self.late = late
         self.problems: dict[Path, Broken] = {}
 
     def main(self) -> ir.Comp | None:
@@ -99,30 +118,41 @@ class _State:
         found = [
             (c, i, x, path)
             for c, i, path in found_in(main, ())
-            for x in _sites(c, i, path)
-            if self.late.isdisjoint(p := _paths(x))
+            for x in self.read(c, i, path)
+            if self.late.isdisjoint(p := x.paths)
             if wanted is None or all(any(_is(q, w) for w in wanted) for q in p)
         ]
         for c, i, x, path in sorted(found, key=lambda x: _order(x[2])):
             try:
                 taken = self.take(main, c, i, x, path, wanted is None)
             except Broken as error:
-                for p in _paths(x):
+                for p in x.paths:
                     self.problems.setdefault(p, error)
                 continue
             if taken:
                 return True
         return False
 
+    def read(self, c: ir.Block, i: int, path: Path) -> Iterable[Candidate]:
+        """The sites that a binding draws, in the ways in which they might be left out."""
+        if self.finite:
+            choice = read_finite(c.binds[i], path)
+            return () if choice is None else [choice]
+        site = read_site(c.binds[i], path)
+        return read_chains(c, i, path) if site is None else [site]
+
     def take(
-        self, main: ir.Comp, c: ir.Block, i: int, x: Site | Chain, path: Path, observed: bool
+        self, main: ir.Comp, c: ir.Block, i: int, x: Candidate, path: Path, observed: bool
     ) -> bool:
         """Integrates sites out; with `observed`, none that no score depends on."""
         fresh = Fresh(self.program)
-        if isinstance(x, Chain):
-            done = collapse_chain(c, i, x, path, fresh)
-        else:
-            done = collapse(c, i, x, path, fresh)
+        match x:
+            case Chain():
+                done = collapse_chain(c, i, x, path, self.late, fresh)
+            case Finite():
+                done = sum_out(c, i, x, path, self.late, fresh)
+            case Site():
+                done = collapse(c, i, x, path, self.late, fresh)
         if observed and not done.observed:
             return False
         for touched in done.touched:
@@ -140,7 +170,7 @@ class _State:
             raise Broken("the program would grow too large", x.span)
         self.program = after
         self.late |= late
-        self.sites += ["/".join(p) for p in _paths(x)]
+        self.sites += ["/".join(p) for p in x.paths]
         return True
 
     def done(self, wanted: tuple[str, ...] | None) -> Collapsed:
@@ -154,51 +184,44 @@ class _State:
             tuple(("/".join(p), why) for p, why in self.problems.items()),
         )
 
+    def refused_for(self, name: str, problem: Broken) -> DiagnosticError:
+        return fail(
+            "E881",
+            f"`{name}` cannot be {'summed' if self.finite else 'integrated'} out: {problem.why}",
+            span=problem.span,
+            hint="leave it to the method, or integrate out what its observations are of first",
+        )
+
     def refused(self, name: str) -> DiagnosticError:
         for path, problem in self.problems.items():
             if _is(path, name):
-                return _not_conjugate(name, problem)
+                return self.refused_for(name, problem)
         main = self.main()
         there = {} if main is None else dict(_drawn(main, ()))
         path = tuple(name.split("/"))
         if path in there:
             span = there[path]
-            return _not_conjugate(name, Broken(_why_no_family(), span))
+            return self.refused_for(name, Broken(_why_no_family(self.finite), span))
         known = ["/".join(p) for p in there]
         return fail(
             "E880",
-            f"there is no site `{name}` to integrate out",
+            f"there is no site `{name}` to {'sum' if self.finite else 'integrate'} out",
             hint=suggest(name, known) or f"there is {', '.join(f'`{k}`' for k in known[:8])}",
         )
 
 
-def _sites(c: ir.Block, i: int, path: Path) -> Iterable[Site | Chain]:
-    """The sites that a binding draws, in the ways in which they might be integrated out."""
-    site = read_site(c.binds[i], path)
-    return read_chains(c, i, path) if site is None else [site]
-
-
-def _paths(x: Site | Chain) -> list[Path]:
-    return list(x.paths) if isinstance(x, Chain) else [x.path]
-
-
-def _order(x: Site | Chain) -> int:
+def _order(x: Candidate) -> int:
     """Loops first, whose parameters can go next; then arrays, whose elements have to be
     independent given the rest; then single numbers, which may be of all of these."""
-    return 0 if isinstance(x, Chain) else 1 if x.size is not None else 2
+    if isinstance(x, Chain):
+        return 0
+    return 1 if isinstance(x, Site) and x.size is not None else 2
 
 
-def _why_no_family() -> str:
+def _why_no_family(finite: bool) -> str:
+    if finite:
+        return "it is no draw, bound by `~`, from a bernoulli or categorical distribution"
     return f"it is no draw, bound by `~`, from a conjugate family ({', '.join(FAMILIES)})"
-
-
-def _not_conjugate(name: str, problem: Broken) -> DiagnosticError:
-    return fail(
-        "E881",
-        f"`{name}` cannot be integrated out: {problem.why}",
-        span=problem.span,
-        hint="leave it to the method, or integrate out what its observations are of first",
-    )
 
 
 def _is(site: Path, name: str) -> bool:
@@ -276,4 +299,4 @@ def _later(
     return "" in names
 
 
-__all__ = ["RAO_BLACKWELLIZE", "Collapsed", "rao_blackwellized"]
+__all__ = ["MARGINALIZE", "RAO_BLACKWELLIZE", "Collapsed", "rao_blackwellized"]

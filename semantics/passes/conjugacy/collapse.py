@@ -20,7 +20,7 @@ is used for besides comes after its draw:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from ppl.semantics.passes.conjugacy.backwards import backwards, begun, states
 from ppl.semantics.passes.conjugacy.build import as_type, op
 from ppl.semantics.passes.conjugacy.chains import Chain, Filter
 from ppl.semantics.passes.conjugacy.families import STATISTICS, minus_log_density
+from ppl.semantics.passes.conjugacy.halves import scored_only, unscored
 from ppl.semantics.passes.conjugacy.linear import WHOLE, Broken, Form, Linear
 from ppl.semantics.passes.conjugacy.sites import Site
 from ppl.semantics.passes.conjugacy.statistics import Collector, totals
@@ -52,13 +53,16 @@ class Reversed:
     observed: bool
 
 
-def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reversed:
+def collapse(
+    c: ir.Block, at: int, site: Site, path: Path, late: Set[Path], fresh: Fresh
+) -> Reversed:
     """The block, which runs at a path, with the site that its binding `at` draws integrated out.
+    `late` are the paths of draws that no score depends on.
 
     Contract `Measure`. Raises Broken: a use of the site is not conjugate.
     """
     own = c.binds[at]
-    names = _sorted(c.binds[at + 1 :], c.result, frozenset((own.name,)))
+    names = sorted_by_use(c.binds[at + 1 :], c.result, frozenset((own.name,)), path, late, fresh)
     if names.ends.scored is not None:
         raise Broken("it is scored at the end of a block", names.ends.scored.span)
     out = [*c.binds[:at], *names.clean]
@@ -97,10 +101,12 @@ def collapse(c: ir.Block, at: int, site: Site, path: Path, fresh: Fresh) -> Reve
     for b in names.observing:
         out.append(ir.Bind(b.name, unkept(b.comp)) if b.name in again else b)
     drawn = bind(out, fresh.name(site.name), site.drawn(posterior, fresh))
-    return _reversed(out, own.comp, names, {site.name: drawn.name}, {site.path}, c, path, fresh)
+    return put_later(out, own.comp, names, {site.name: drawn.name}, {site.path}, c, path, fresh)
 
 
-def collapse_chain(c: ir.Block, at: int, chain: Chain, path: Path, fresh: Fresh) -> Reversed:
+def collapse_chain(
+    c: ir.Block, at: int, chain: Chain, path: Path, late: Set[Path], fresh: Fresh
+) -> Reversed:
     """The block with the states of the loop that its binding `at` runs integrated out.
 
     Contract `Measure`. Raises Broken: the loop is not linear and Gaussian in them.
@@ -108,7 +114,9 @@ def collapse_chain(c: ir.Block, at: int, chain: Chain, path: Path, fresh: Fresh)
     own, taken = c.binds[at], {at, *(s.place for s in chain.starts)}
     first = min(taken)
     rest = [b for i, b in enumerate(c.binds) if i > first and i not in taken]
-    names = _sorted(rest, c.result, frozenset(c.binds[i].name for i in taken))
+    names = sorted_by_use(
+        rest, c.result, frozenset(c.binds[i].name for i in taken), path, late, fresh
+    )
     scored = [b.comp for b in names.observing] + [x for x in [names.ends.scored] if x is not None]
     if scored:
         raise Broken("it is scored outside its loop", scored[0].span)
@@ -124,13 +132,13 @@ def collapse_chain(c: ir.Block, at: int, chain: Chain, path: Path, fresh: Fresh)
     drawn = bind(out, fresh.name(own.name), states(way, filtered, back, way.begin(begins), fresh))
     renamed = {s.site.name: begins[s.item].name for s in chain.starts} | {own.name: drawn.name}
     paths = {chain.path, *(s.site.path for s in chain.starts)}
-    found = _reversed(out, own.comp, names, renamed, paths, c, path, fresh)
+    found = put_later(out, own.comp, names, renamed, paths, c, path, fresh)
     touched = (*found.touched, *(c.binds[s.place].comp for s in chain.starts))
     return replace(found, observed=way.observed, touched=touched)
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class Sorted:
     """What stands after a site in its block: what does not depend on it; what is computed from it
     alone; what scores it; what is drawn or computed from it, for later; the block's result."""
 
@@ -141,19 +149,28 @@ class _Sorted:
     ends: Uses
 
 
-def _sorted(binds: Sequence[ir.Bind], result: ir.Comp, names: frozenset[str]) -> _Sorted:
+def sorted_by_use(
+    binds: Sequence[ir.Bind],
+    result: ir.Comp,
+    names: frozenset[str],
+    path: Path,
+    late: Set[Path],
+    fresh: Fresh,
+) -> Sorted:
     """The rest of a block, by what it does with these variables."""
-    out = _Sorted([], [], [], [], NOTHING)
+    out = Sorted([], [], [], [], NOTHING)
     later: set[str] = set()  # what is not known before the draw, whatever the site's value is
     for b in binds:
         found = uses(b.comp, names)
         if found.scored is not None:
-            out.observing.append(b)
-            if found.value or _keeps_values(b.comp):
-                # its values are made again for later, without scores
-                names |= {b.name}
-                later.add(b.name)
-                out.late.append(ir.Bind(b.name, unscored(b.comp)))
+            if not (found.value or _keeps_values(b.comp)):
+                out.observing.append(b)
+                continue
+            # its values are made again for later, without scores
+            names |= {b.name}
+            later.add(b.name)
+            out.late.append(ir.Bind(b.name, unscored(b.comp, path, late)))
+            out.observing.append(ir.Bind(b.name, scored_only(b.comp, path, late, fresh)))
         elif not found.value:
             out.clean.append(b)
         else:
@@ -170,10 +187,10 @@ def _sorted(binds: Sequence[ir.Bind], result: ir.Comp, names: frozenset[str]) ->
     return replace(out, ends=uses(result, names))
 
 
-def _reversed(
+def put_later(
     out: list[ir.Bind],
     own: ir.Comp,
-    names: _Sorted,
+    names: Sorted,
     renamed: dict[str, str],
     paths: set[Path],
     c: ir.Block,
@@ -195,19 +212,6 @@ def _keeps_values(c: ir.Comp) -> bool:
     if isinstance(c, ir.At) and c.keep and not c.effectful:
         return True
     return any(_keeps_values(n) for n in ir.children(c) if isinstance(n, ir.Comp))
-
-
-def unscored(c: Any) -> Any:
-    """A computation without its scores. Raises Broken if it draws."""
-    match c:
-        case ir.Observe() | ir.Score():
-            return returned(ir.Lit(T.UNIT, None))
-        case ir.Run():
-            raise Broken("a value that depends on it is drawn and scored together", c.span)
-        case ir.Lam() | ir.Thunk():
-            return c
-        case _:
-            return map_children(c, unscored)
 
 
 def unkept(c: Any) -> Any:

@@ -103,6 +103,10 @@ class Reader:
                 if isinstance(found, tuple):
                     return tuple(self.column(f, param, wrapped, first, binds) for f in found)
                 return None if found is None else self.column(found, param, wrapped, first, binds)
+            case ir.Block():
+                return self.pure_body(c, forms, binds)
+            case ir.If():
+                return self.chosen(c, forms, binds)
             case ir.Scan():
                 return self.computed(c, forms, binds)  # type: ignore[return-value]
             case _:
@@ -135,6 +139,40 @@ class Reader:
                 self.learn(b, forms, binds)
             c = c.result
         return self.pure(c, forms, binds) if depends(c, forms) else None
+
+    def chosen(
+        self, c: ir.If, forms: Forms, binds: list[ir.Bind]
+    ) -> Linear | tuple[Form | None, ...] | None:
+        """The form of a value that is one of two."""
+        if depends(c.cond, forms):
+            raise Broken("which branch is taken depends on it", c.cond.span)
+        insides: tuple[list[ir.Bind], list[ir.Bind]] = ([], [])
+        arms = (c.then, c.other)
+        found = [self.pure_body(a, forms, i) for a, i in zip(arms, insides, strict=True)]
+        n = max((len(f) for f in found if isinstance(f, tuple)), default=0)
+        rows = [list(f) if isinstance(f, tuple) else [f] * max(n, 1) for f in found]
+        both = list(zip(*rows, strict=True))
+        out: list[Linear | None] = []
+        slopes: tuple[list[ir.Value], list[ir.Value]] = ([], [])
+        for pair_of_forms in both:
+            parts = [f for f in pair_of_forms if f is not None]
+            if not all(isinstance(f, Linear) for f in parts):
+                raise Broken("what is computed from it in a branch is not linear", c.span)
+            if len({f.at for f in parts}) > 1 or any(T.rank(f.slope.type) for f in parts):
+                raise Broken("branches compute arrays from it, or from other elements", c.span)
+            out.append(Linear("affine", ZERO, parts[0].at) if parts else None)
+            for side, f in zip(slopes, pair_of_forms, strict=True):
+                if parts:
+                    side.append(as_type(ZERO if f is None else f.slope, T.REAL))
+        if not slopes[0]:
+            return None
+        blocks = [block(i, returned(pair(tuple(s)))) for i, s in zip(insides, slopes, strict=True)]
+        made = bind(binds, self.fresh.name("slopes"), ir.If(blocks[0].type, c.cond, *blocks))
+        values = iter(
+            [part(made, k) for k in range(len(slopes[0]))] if len(slopes[0]) > 1 else [made]
+        )
+        done = [f if f is None else replace(f, slope=next(values)) for f in out]
+        return tuple(done) if n else done[0]
 
     def opened(
         self, param: ir.Param, over: ir.Value, forms: Forms

@@ -35,6 +35,10 @@ class Site:
     size: ir.Value | None
     span: Span | None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.path,)
+
 
 def read_site(b: ir.Bind, path: Path) -> Site | None:
     """The site that a binding in a block at a path draws, if its family has conjugates."""

@@ -9,6 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 import ppl
+from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.ir_verify import verify
 from ppl.semantics.machine import Machine
 from ppl.semantics.machine.omega import MachineKey
@@ -82,6 +83,19 @@ model waits(times: [pos], scale: pos) {
   observe times[1] ~ exponential(rate)
   return {rate, shape}
 }
+model nested(y: [real], x: [real]) {
+  mu ~ normal(0.3, 1)
+  rate ~ gamma(2, 1)
+  theta ~ for (v, w) in zip(y, x) {
+    t ~ normal(2 * mu, 0.7)
+    observe v ~ normal(t, 0.5)
+    if v > 0 { observe w ~ normal(t - mu, 2) }
+    k ~ poisson(rate)
+    return t + k
+  }
+  for v in x { observe abs(v) ~ exponential(rate) }
+  return theta
+}
 model autoregression(y: [real]) {
   phi ~ normal(0.1, 0.8)
   _ ~ scan last = 0.5 for v in y { observe v ~ normal(phi * last, 0.6); return v }
@@ -113,6 +127,7 @@ DATA = {
     "shares": {"kinds": [0, 2, 2, 1], "table": [3, 1, 2], "twice": [[1, 0, 2], [2, 1, 0]]},
     "means": {"y": Y, "x": [1.0, 0.0, -2.0, 0.5], "s": [0.5, 1.0, 2.0, 0.7]},
     "schools": {"y": Y, "of": [0, 2, 1, 2], "x": [0.5, -1.0, 0.0, 2.0], "groups": 3},
+    "nested": {"y": Y, "x": [1.0, 0.0, -2.0, 0.5]},
     "autoregression": {"y": Y},
 }
 SITES = {
@@ -122,6 +137,7 @@ SITES = {
     "shares": {"w"},
     "means": {"mu", "shift"},
     "schools": {"alpha/z", "slope", "mu"},
+    "nested": {"theta/t", "rate", "mu"},
     "autoregression": {"phi"},
 }
 
@@ -153,6 +169,50 @@ def test_the_joint_density_stays_the_same(name):
     assert found is not None and set(found.sites) == SITES[name]
     verify(collapsed.program)
     agree(target, collapsed)
+
+
+FINITE = ppl.compile("""
+model mixture(y: [real]) {
+  w ~ dirichlet([1, 2, 1.5])
+  flip ~ bernoulli(0.3)
+  z ~ for v in y {
+    k ~ categorical(w)
+    let m = [-1, 0.5, 2][k]
+    observe v ~ normal(if flip { m } else { m + 1 }, 1)
+    if k > 0 { observe v ~ normal(0, k) } else { factor -0.3 * v }
+    return k
+  }
+  p ~ beta(2, 3)
+  n ~ categorical_logit([0.1, 0.7, -0.4])
+  for v in y { observe v ~ normal(n, 2); observe v > 0 ~ bernoulli(p) }
+  later ~ bernoulli_logit(n - 1)
+  return {z, flip, later}
+}
+model coupled(y: [real]) {
+  k ~ bernoulli(0.3)
+  x ~ for v in y { a ~ normal(0, 1); observe v ~ normal(a, if k { 1 } else { 2 }); return a }
+  return x
+}
+""")
+
+
+def test_finite_choices_are_summed_out():
+    target = FINITE.mixture(y=Y)
+    summed = target.marginalize()
+    found = summed.collapsed
+    assert found is not None and set(found.sites) == {"z/k", "flip", "n"}
+    assert found.late == {"z/k", "flip", "n", "later"}
+    verify(summed.program)
+    agree(target, summed)
+    both = target.rao_blackwellize().marginalize("z", "n")
+    assert both.collapsed is not None and both.collapsed.sites == ("p", "n", "z/k")
+    agree(target, both)
+
+
+def test_what_draws_and_scores_by_a_choice_is_refused():
+    with pytest.raises(DiagnosticError, match="draws and scores together") as error:
+        FINITE.coupled(y=Y).marginalize("k")
+    assert error.value.diagnostics[0].code == "E881"
 
 
 def scorer(target: ppl.Target, *names: str):
