@@ -23,10 +23,10 @@ from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.initialise import Init, explain_failure
 from ppl.inference.kernels.flat import Kernel, StepPrograms, step_programs
 from ppl.inference.lanes import Lanes, Report
+from ppl.inference.records import Records, position_of
 from ppl.inference.schedule import Progress, Schedule
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import DiagnosticError, fail
-from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.precision import Precision, precision
 from ppl.semantics.xla.sharing import fetched
 
@@ -50,6 +50,8 @@ class Draws:
     stats: Mapping[str, np.ndarray]
     mode: str
     seconds: float
+    #: where the draws are instead, if they were not to be held
+    records: Records | None = None
 
     @property
     def divergences(self) -> int:
@@ -168,6 +170,12 @@ def run_chains(
             except KeyboardInterrupt:
                 raise Interrupted(None) from None
             ends = run.run(pool, places)
+        if saved is not None and not saved.holds:
+            if run.report.stop.is_set():
+                raise Interrupted(None)
+            together = chosen != "loop"
+            records = Records(density, saved, tuple(e.blocks for e in ends), schedule, together)
+            return Draws({}, {}, chosen, time.perf_counter() - began, records)
         records = jax.device_get(fetched([(end.blocks, end.sampling) for end in ends]))
     stopped = run.report.stop.is_set()
     axis = 0 if chosen == "loop" else 1  # of the steps
@@ -175,11 +183,8 @@ def run_chains(
     if stopped and not joined:
         raise Interrupted(None)
     record = joined[0] if chosen != "loop" else _rectangle(joined)
-    position = density.unflatten(record.pop("z"))
-    if isinstance(density, MixedDensity):
-        position |= density.unflatten_discrete(record.pop("k"))
     draws = Draws(
-        position=position,
+        position=position_of(density, record),
         stats=record,
         mode=chosen,
         seconds=time.perf_counter() - began,

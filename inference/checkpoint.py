@@ -37,7 +37,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoint(Folder):
-    """The folder of a run on XLA."""
+    """The folder of a run on XLA. Unless it `holds` them, full blocks are on disk alone."""
+
+    holds: bool = True
 
     _written: dict[int, float] = field(default_factory=dict, repr=False)
     _blocks: dict[int, int] = field(default_factory=dict, repr=False)
@@ -50,7 +52,9 @@ class Checkpoint(Folder):
         try:
             found = _read(file)
             full = int(found["full"])
-            blocks = [_read(self._block(lane, k)) for k in range(full)]
+            blocks: list[Any] = [None] * full
+            if self.holds:
+                blocks = [self.block(lane, k) for k in range(full)]
             blocks += [{k[6:]: v for k, v in found.items() if k.startswith("block:")}] * (
                 "filling" in found
             )
@@ -76,6 +80,10 @@ class Checkpoint(Folder):
             self._write(lane, place, full)
         except OSError as error:
             raise refused(f"`{self.folder}` cannot be written: {error}") from None
+
+    def block(self, lane: int, k: int) -> dict[str, np.ndarray]:
+        """A full block of a lane."""
+        return _read(self._block(lane, k))
 
     def _write(self, lane: int, place: Place, full: bool) -> None:
         count = len(place.blocks) - (bool(place.blocks) and not full)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Self
 
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -56,6 +57,10 @@ class Folder:
             return self
         name = sha256(repr(of).encode()).hexdigest()[:12]
         return type(self)(self.folder / name, self.run).begin()
+
+    def remove(self) -> None:
+        """All of it, which is not needed any more."""
+        rmtree(self.folder, ignore_errors=True)
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -106,6 +106,7 @@ class Lanes:
 
     def _sample(self, number: int, place: Place) -> Place:
         plan, blocks, pace = self.schedule, list(place.blocks), 1
+        full = self._capacity
         while place.sampling < plan.draws and not self.report.stop.is_set():
             slot = place.sampling % self._capacity
             if slot == 0:
@@ -118,6 +119,8 @@ class Lanes:
                 none = np.zeros(self.blank["z"].shape[:-1], bool)  # of kernels that cannot diverge
                 diverging = np.asarray(blocks[-1].get("diverging", none))
                 self._tell(n * plan.thin, "sampling", diverging[..., slot : slot + n])
+            if self.checkpoint is not None and not self.checkpoint.holds and slot + n == full:
+                blocks[-1] = None  # it is on disk
         return place
 
     @property
@@ -143,6 +146,7 @@ class Lanes:
     def _save(self, number: int, place: Place, *, now: bool) -> None:
         if self.checkpoint is not None:
             full = place.sampling % self._capacity == 0
+            now = now or (full and not self.checkpoint.holds)
             self.checkpoint.save(number, place, full=full, now=now)
 
     def _tell(self, steps: int, phase: str, diverging: np.ndarray) -> None:

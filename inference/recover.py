@@ -36,13 +36,21 @@ def recover(
 ) -> RValue:
     """`observe(result, state)` of the execution at each of the n rows of `position`, whose
     coordinates are those of `free`, a rule for the sites that are not summed out."""
-    block = min(BLOCK, n)
-    run = _compiled(bound, block, observe, free)
+    run = recovering(bound, data, n, seed=seed, observe=observe, free=free)
     parts = [
-        run(data, padded(dict(position), start, block), seed, start // block)
-        for start in range(0, n, block)
+        run(k, padded(dict(position), start, min(BLOCK, n)))
+        for k, start in enumerate(range(0, n, BLOCK))
     ]
     return joined(parts, n)
+
+
+def recovering(
+    bound: Bound, data: Data, n: int, *, seed: int, observe: Observe, free: SiteRule = CENTRED
+) -> Callable[[int, Mapping[str, Any]], RValue]:
+    """The number of a block of `BLOCK` rows (of n, if they are fewer) and its positions to what is
+    observed there."""
+    run = _compiled(bound, min(BLOCK, n), observe, free)
+    return lambda k, position: run(data, position, seed, k)
 
 
 @lru_cache(maxsize=64)

@@ -29,6 +29,7 @@ def on_engine(
     *,
     limits: Limits | None = None,
     checkpoint: Path | None = None,
+    streams: bool = False,
 ) -> Posterior:
     """Infer on an engine.
 
@@ -51,6 +52,12 @@ def on_engine(
             span=chosen.reasons[0].span,
             notes=chosen.reasons[:4],
             hint="leave the choice to the compiler: engine='auto'",
+        )
+    if streams and (engine == "machine" or chosen.name == "machine" or _needs_machine(method)):
+        raise fail(
+            "E811",
+            f"`{name_of(method)}` of `{target.name}` runs on the machine, and chains on XLA stream",
+            hint="leave `stream` out, and save the posterior",
         )
     if _needs_machine(method):
         if engine == "xla":
@@ -75,7 +82,7 @@ def on_engine(
         return on_xla()
     except DiagnosticError as error:
         (problem, *_) = error.diagnostics
-        if engine != "auto" or problem.code not in UNFIT:
+        if engine != "auto" or problem.code not in UNFIT or streams:
             raise
         folder = checkpoint and checkpoint / "machine"  # beside what XLA began with
         posterior = _by_machine(method, held, seed, progress, folder)

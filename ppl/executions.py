@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ppl.holes import drawn
+from ppl.inference.blocks import joined, padded
 from ppl.inference.chains import Draws
-from ppl.inference.recover import recover
+from ppl.inference.recover import BLOCK, recover, recovering
 from ppl.posterior import Posterior
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision
@@ -21,6 +24,7 @@ from ppl.semantics.xla.program import CENTRED, particles
 from ppl.semantics.xla.state import SiteRule, State
 from ppl.semantics.xla.steps import by_name
 from ppl.semantics.xla.values import RValue
+from ppl.storage import Stream, streamed
 from ppl.target import Target
 
 
@@ -76,6 +80,36 @@ def posterior_of(
 def whole_run(result: RValue, state: State) -> RValue:
     """The names, the result and the faults of a run."""
     return named(state), result, state.faults
+
+
+def stream_positions(
+    target: Target,
+    draws: Draws,
+    path: Path,
+    *,
+    seed: int,
+    free: SiteRule = CENTRED,
+    **about: Any,
+) -> Posterior:
+    """The same for draws that are on disk, a block after the other into a file."""
+    records = draws.records
+    assert records is not None
+    n = records.shape[0] * records.shape[1]
+    block = min(BLOCK, n)
+    run = recovering(target.bound, target.data, n, seed=seed, observe=whole_run, free=free)
+    with Stream(path, records.shape) as out:
+        for k, start in enumerate(range(0, n, block)):
+            count = min(block, n - start)
+            position, stats = records.rows(start, count)
+            values, result, faults = joined([run(k, padded(position, 0, block))], count)
+            raise_faults(faults)
+            part = {name: x[None] for name, x in stats.items()}
+            one = posterior_of(
+                target, values, result, count, (1, count), stats=part, seed=seed, **about
+            )
+            out.add(one, start)
+        out.finish(one)
+    return replace(streamed(path), target=target.itself, remarks=target.warnings)
 
 
 def from_positions(

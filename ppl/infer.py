@@ -29,6 +29,7 @@ def infer(
     engine: str = "auto",
     limits: Limits | None = None,
     checkpoint: str | PathLike[str] | None = None,
+    stream: str | PathLike[str] | None = None,
 ) -> Posterior:
     """Infer the normalised law of a target.
 
@@ -38,7 +39,9 @@ def infer(
     `limits` bound the steps, the time and the memory of runs on the machine (`ppl.limits()`).
     `checkpoint` names a folder in which chains and particles write down how far they are, every
     few seconds: called again after the process was killed, they go on, and the posterior is bit
-    for bit the one that would have been.
+    for bit the one that would have been. `stream` names a NetCDF file that draws of chains on XLA
+    go to, as `Posterior.save` writes it, without ever being in memory all at once; the posterior
+    reads them from there when they are asked for.
 
     Raises:
         DiagnosticError: the method cannot treat the program (it names the site and what could),
@@ -54,12 +57,21 @@ def infer(
     def on_xla() -> Posterior:
         from ppl.xla import infer_on_xla  # imports JAX
 
-        return infer_on_xla(method, target, seed, progress, folder)
+        return infer_on_xla(method, target, seed, progress, folder, file)
 
-    folder = None if checkpoint is None else _folder(checkpoint)
+    folder = None if checkpoint is None else _path("checkpoint", checkpoint, "folder")
+    file = None if stream is None else _path("stream", stream, "file")
     try:
         posterior = on_engine(
-            engine, method, target, seed, progress, on_xla, limits=limits, checkpoint=folder
+            engine,
+            method,
+            target,
+            seed,
+            progress,
+            on_xla,
+            limits=limits,
+            checkpoint=folder,
+            streams=file is not None,
         )
         if not _holds_zero_weights(posterior) or (why := _illegal_laws(target, seed)) is None:
             return posterior
@@ -76,10 +88,10 @@ def infer(
         raise Interrupted(None) from None
 
 
-def _folder(checkpoint: Any) -> Path:
-    if not isinstance(checkpoint, (str, PathLike)):
-        raise fail("E811", f"checkpoint = {checkpoint!r}: it must be the path of a folder")
-    return Path(checkpoint)
+def _path(name: str, given: Any, what: str) -> Path:
+    if not isinstance(given, (str, PathLike)):
+        raise fail("E811", f"{name} = {given!r}: it must be the path of a {what}")
+    return Path(given)
 
 
 def _illegal_laws(target: Target, seed: int) -> Diagnostic | None:

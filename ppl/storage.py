@@ -13,6 +13,7 @@ import math
 import pickle
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,7 @@ def save(posterior: Posterior, path: Path) -> None:
     import h5netcdf
 
     tree, result = _flatten(posterior.result)
-    note = {
-        "version": VERSION,
-        "model": posterior.model,
-        "method": posterior.method,
-        "settings": dict(posterior.settings),
-        "seed": posterior.seed,
-        "exact": posterior.exact,
-        "evidence": posterior.evidence,
-        "evidence_se": posterior.evidence_se,
-        "result": tree,
-        "remarks": [_write_diagnostic(d) for d in posterior.remarks],
-    }
+    note = _note(posterior, tree)
     stats = {k: on_host(v) for k, v in posterior.stats.items()}
     if posterior.log_weights is not None:
         stats["log_weight"] = on_host(posterior.log_weights)
@@ -70,7 +60,110 @@ def save(posterior: Posterior, path: Path) -> None:
         raise fail("E894", f"{path} cannot be written: {error}") from error
 
 
-def load(path: Path) -> Posterior:
+def _note(posterior: Posterior, tree: Any) -> dict[str, Any]:
+    """Everything that is no array."""
+    return {
+        "version": VERSION,
+        "model": posterior.model,
+        "method": posterior.method,
+        "settings": dict(posterior.settings),
+        "seed": posterior.seed,
+        "exact": posterior.exact,
+        "evidence": posterior.evidence,
+        "evidence_se": posterior.evidence_se,
+        "result": tree,
+        "remarks": [_write_diagnostic(d) for d in posterior.remarks],
+    }
+
+
+class Stream:
+    """A file that is written draw by draw, as `save` writes it whole."""
+
+    def __init__(self, path: Path, shape: tuple[int, int]):
+        self.path, self.shape = path, shape
+        self._partial = path.with_name(path.name + ".part")
+        self._groups: dict[str, dict[str, Any]] = {}
+        self._tree: Any = None
+        self._file: Any = None
+
+    def __enter__(self) -> Stream:
+        import h5netcdf
+
+        try:
+            self._file = h5netcdf.File(self._partial, "w")
+        except OSError as error:
+            raise fail("E894", f"{self.path} cannot be written: {error}") from error
+        return self
+
+    def add(self, draws: Posterior, first: int) -> None:
+        """Draws (1, m) that are rows `first`, `first` + 1, … of all, chain after chain.
+
+        Raises:
+            DiagnosticError: E894, the file cannot be written, or draws differ in size.
+        """
+        self._tree, result = _flatten(draws.result)
+        groups = {"posterior": {k: draws[k] for k in draws.draws}, "result": result}
+        groups["sample_stats"] = {k: on_host(v) for k, v in draws.stats.items()}
+        try:
+            for name, arrays in groups.items():
+                if arrays and name not in self._groups:
+                    self._groups[name] = _write(self._file.create_group(name), arrays, self.shape)
+                for path, array in arrays.items():
+                    self._put(self._groups[name].get(path), path, array[0], first)
+        except OSError as error:
+            raise fail("E894", f"{self.path} cannot be written: {error}") from error
+
+    def _put(self, variable: Any, path: str, rows: np.ndarray, first: int) -> None:
+        if variable is None or variable.shape[2:] != rows.shape[1:]:
+            raise fail(
+                "E894",
+                f"{self.path} cannot be written: draws of `{path}` differ in size",
+                hint="infer without `stream`, and save the posterior",
+            )
+        rows = rows.astype(np.int8) if rows.dtype == bool else rows
+        at = 0
+        while at < len(rows):
+            chain, draw = divmod(first + at, self.shape[1])
+            count = min(len(rows) - at, self.shape[1] - draw)
+            variable[chain, draw : draw + count] = rows[at : at + count]
+            at += count
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self._file.close()
+        if kind is not None:
+            self._partial.unlink(missing_ok=True)
+
+    def finish(self, like: Posterior) -> None:
+        """What is said of the draws is as of these; then the file has its name."""
+        self._file.attrs["quasiborel"] = json.dumps(_plain(_note(like, self._tree)))
+        self._file.close()
+        self._partial.replace(self.path)
+
+
+def streamed(path: Path) -> Posterior:
+    """The posterior in a file, whose draws are read when they are asked for."""
+    return load(path, lazily=True)
+
+
+@dataclass(frozen=True, eq=False)
+class OnDisk:
+    """An array in a file: read whenever it is made one of NumPy's."""
+
+    path: Path
+    group: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        import h5netcdf
+
+        with h5netcdf.File(self.path, "r") as file:
+            array = _array(file.groups[self.group].variables[self.name])
+        return array if dtype is None else array.astype(dtype)
+
+
+def load(path: Path, *, lazily: bool = False) -> Posterior:
     import h5netcdf
 
     try:
@@ -78,9 +171,11 @@ def load(path: Path) -> Posterior:
             note = json.loads(str(file.attrs["quasiborel"]))
             if note["version"] > VERSION:
                 raise fail("E893", f"{path} was written by a newer version of quasiborel")
-            draws = _read(file.groups["posterior"])
-            stats = _read(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
-            result = _read(file.groups["result"]) if "result" in file.groups else {}
+            at = path if lazily else None
+            groups = file.groups
+            draws = _read(groups["posterior"], at)
+            stats = _read(groups["sample_stats"], at) if "sample_stats" in groups else {}
+            result = _read(groups["result"], at) if "result" in groups else {}
     except (OSError, KeyError, ValueError, TypeError) as error:
         message = f"{path} is not a posterior that `save` wrote"
         raise fail("E893", message, hint="write one with posterior.save(path)") from error
@@ -99,27 +194,32 @@ def load(path: Path) -> Posterior:
 # --------------------------------------------------------------------------------------- arrays
 
 
-def _write(group: Any, arrays: Mapping[str, np.ndarray]) -> None:
+def _write(
+    group: Any, arrays: Mapping[str, np.ndarray], lead: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """Variables of these arrays, by path; with `lead`, of arrays led by it, without values yet."""
     import h5py
 
     taken: set[str] = set()
+    variables: dict[str, Any] = {}
     for path, array in arrays.items():
         name = file_name(path, taken)
+        shape = array.shape if lead is None else (*lead, *array.shape[2:])
         dimensions = ["chain", "draw", *(f"{name}_dim_{i}" for i in range(array.ndim - 2))]
-        for dimension, size in zip(dimensions, array.shape, strict=True):
+        for dimension, size in zip(dimensions, shape, strict=True):
             if dimension not in group.dimensions:
                 group.dimensions[dimension] = size
                 group.create_variable(dimension, (dimension,), data=np.arange(size))
-        if array.dtype.kind in "UO":
-            data = array.astype(object)
-            variable = group.create_variable(name, tuple(dimensions), dtype=h5py.string_dtype())
-            variable[...] = data
-        elif array.dtype == bool:
-            variable = group.create_variable(name, tuple(dimensions), data=array.astype(np.int8))
+        is_text, is_bool = array.dtype.kind in "UO", array.dtype == bool
+        kind = h5py.string_dtype() if is_text else np.dtype(np.int8) if is_bool else array.dtype
+        variable = group.create_variable(name, tuple(dimensions), dtype=kind)
+        if lead is None:
+            variable[...] = array.astype(object if is_text else kind)
+        if is_bool:
             variable.attrs["dtype"] = "bool"
-        else:
-            variable = group.create_variable(name, tuple(dimensions), data=array)
         variable.attrs["path"] = path
+        variables[path] = variable
+    return variables
 
 
 def file_name(path: str, taken: set[str]) -> str:
@@ -131,19 +231,30 @@ def file_name(path: str, taken: set[str]) -> str:
     return name
 
 
-def _read(group: Any) -> dict[str, np.ndarray]:
-    out: dict[str, np.ndarray] = {}
+def _read(group: Any, file: Path | None = None) -> dict[str, Any]:
+    """Arrays by path; with `file`, numbers are left there until they are asked for."""
+    out: dict[str, Any] = {}
     for name, variable in group.variables.items():
         if name in group.dimensions:
             continue
-        array = np.asarray(variable[...])
-        if variable.attrs.get("dtype") == "bool":
-            array = array.astype(bool)
-        if array.dtype == object:
-            array = np.array([_text(v) for v in array.flat], dtype=object).reshape(array.shape)
-            array = array.astype(np.str_)
-        out[str(variable.attrs["path"])] = array
+        path, kind = str(variable.attrs["path"]), variable.dtype
+        if file is None or not isinstance(kind, np.dtype) or kind.kind == "O":
+            out[path] = _array(variable)
+            continue
+        kind = np.dtype(bool) if variable.attrs.get("dtype") == "bool" else kind
+        at = group.name.strip("/")
+        out[path] = OnDisk(file, at, name, tuple(variable.shape), kind)
     return out
+
+
+def _array(variable: Any) -> np.ndarray:
+    array = np.asarray(variable[...])
+    if variable.attrs.get("dtype") == "bool":
+        array = array.astype(bool)
+    if array.dtype == object:
+        array = np.array([_text(v) for v in array.flat], dtype=object).reshape(array.shape)
+        array = array.astype(np.str_)
+    return array
 
 
 def _text(value: Any) -> str:

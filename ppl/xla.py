@@ -16,7 +16,7 @@ import numpy as np
 
 from ppl.cache import use_compilation_cache
 from ppl.checkpoints import checkpoint_of
-from ppl.executions import from_positions, named, posterior_of, whole_run
+from ppl.executions import from_positions, named, posterior_of, stream_positions, whole_run
 from ppl.inference import chains
 from ppl.inference.chains import Draws
 from ppl.inference.checkpoint import Checkpoint
@@ -37,7 +37,12 @@ LINEAGES = 0.02
 
 
 def infer_on_xla(
-    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None = None
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Path | None = None,
+    stream: Path | None = None,
 ) -> Posterior:
     """The posterior of a program that XLA runs, by one of its methods.
 
@@ -49,8 +54,10 @@ def infer_on_xla(
     use_compilation_cache()
     run = _RUNNERS[name_of(method)]
     with precision(getattr(method, "precision", None)):
-        if checkpoint is None:
+        if checkpoint is None and stream is None:
             return run(method, target, seed, progress)
+        if stream is not None:
+            return _streaming(method, target, seed, progress, checkpoint, stream)
         if run in (_exact, _map, _laplace):
             raise fail(
                 "E898",
@@ -59,6 +66,25 @@ def infer_on_xla(
             )
         kept = checkpoint_of(checkpoint, _about(method, target, seed), target)
         return run(method, target, seed, progress, kept)
+
+
+def _streaming(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None, file: Path
+) -> Posterior:
+    """The posterior of chains whose draws go to a file, by way of a checkpoint."""
+    run = _RUNNERS[name_of(method)]
+    if run not in (_chains, _mcmc):
+        raise fail(
+            "E811",
+            f"stream = {str(file)!r}: `{name_of(method)}` draws all at once, and chains stream",
+            hint="leave it out, and save the posterior: posterior.save(path)",
+        )
+    folder = checkpoint or file.with_name(f"{file.name}.parts")
+    kept = replace(checkpoint_of(folder, _about(method, target, seed), target), holds=False)
+    posterior = run(method, target, seed, progress, kept, file)
+    if checkpoint is None:
+        kept.remove()
+    return posterior
 
 
 def _about(method: Any, target: Target, seed: int) -> dict[str, Any]:
@@ -81,7 +107,12 @@ def _noncentred(method: Any) -> frozenset[str]:
 
 
 def _chains(
-    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Checkpoint | None = None,
+    stream: Path | None = None,
 ) -> Posterior:
     if name_of(method) == "nuts":
         from ppl.inference.nuts import run_nuts as run
@@ -99,12 +130,18 @@ def _chains(
         target,
         progress,
         free=free,
+        stream=stream,
         **about,
     )
 
 
 def _mcmc(
-    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Checkpoint | None = None,
+    stream: Path | None = None,
 ) -> Posterior:
     from ppl.inference.kernels.xla.blocks import held_by
     from ppl.inference.kernels.xla.chain import chain_kernel
@@ -126,7 +163,7 @@ def _mcmc(
         )
 
     about = _about(method, target, seed)
-    return _sampled(run, target, progress, free=rule_of(density), **about)
+    return _sampled(run, target, progress, free=rule_of(density), stream=stream, **about)
 
 
 def _sampled(
@@ -136,9 +173,10 @@ def _sampled(
     *,
     free: SiteRule,
     settings: Mapping[str, Any],
+    stream: Path | None = None,
     **about: Any,
 ) -> Posterior:
-    """What chains draw; what they had drawn when the user stops them."""
+    """What chains draw; what they had drawn when the user stops them, unless it is in a file."""
     about |= {"settings": settings}
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
@@ -153,6 +191,8 @@ def _sampled(
             f"stopped by the user with {made} of {settings['chains']} x {settings['draws']} draws",
         )
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
+    if stream is not None:
+        return stream_positions(target, draws, stream, free=free, **about)
     return from_positions(target, draws, free=free, **about)
 
 
