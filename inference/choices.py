@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ppl.semantics.machine.distributions.discrete import DISCRETE
 from ppl.semantics.machine.distributions.family import Family, Options, always, probability
+from ppl.semantics.machine.distributions.indices import INDICES
 from ppl.semantics.machine.paths import hash_of
 from ppl.semantics.machine.state import Dead
 
@@ -70,4 +70,4 @@ COIN = Family(
 )
 
 #: (p): k with probability p[k]
-CATEGORICAL = DISCRETE["categorical"]
+CATEGORICAL = INDICES["categorical"]

@@ -18,10 +18,15 @@ from typing import Any
 
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.machine.distributions.discrete import DISCRETE
+from ppl.semantics.machine.distributions.family import Family
+from ppl.semantics.machine.distributions.indices import INDICES
 from ppl.semantics.machine.nested import Inside, Outside, inner_state
 from ppl.semantics.machine.paths import below
 from ppl.semantics.machine.rational import rational_family
 from ppl.semantics.machine.state import FREE, Dead, State
+
+#: of choices of inference's own
+BERNOULLI, CATEGORICAL = DISCRETE["bernoulli"], INDICES["categorical"]
 
 
 def importance(s: State, m: Any, path: Any) -> Any:
@@ -41,7 +46,7 @@ def importance(s: State, m: Any, path: Any) -> Any:
         top = max(w for _, _, w in found)
         masses = [math.exp(w - top) for _, _, w in found]
     total = sum(masses)
-    chosen = _draw(s, below(path, "chosen"), "categorical", (tuple(p / total for p in masses),))
+    chosen = _draw(s, below(path, "chosen"), CATEGORICAL, (tuple(p / total for p in masses),))
     inner, value, _ = found[chosen]
     return _taken(s, path, inner, value)
 
@@ -57,7 +62,7 @@ def rejection(s: State, m: Any, path: Any) -> Any:
         if inner is None:
             continue
         p = inner.w.of if rational else math.exp(inner.w)
-        if _draw(s, below(below(path, (i,)), "accepted"), "bernoulli", (p,)):
+        if _draw(s, below(below(path, (i,)), "accepted"), BERNOULLI, (p,)):
             return _taken(s, path, inner, value)
     raise fail(
         "E846",
@@ -118,9 +123,8 @@ def _taken(s: State, path: Any, inner: State, value: Any) -> Any:
     return value
 
 
-def _draw(s: State, path: Any, family: str, args: tuple[Any, ...]) -> Any:
+def _draw(s: State, path: Any, family: Family, args: tuple[Any, ...]) -> Any:
     """A choice of inference's own: a draw that is no site."""
-    found = DISCRETE[family]
     if s.code.options.rational:
-        found = rational_family(family, found)
-    return s.omega.begin(s)(path if type(path) is int else path[0], found, args)
+        family = rational_family(family.name, family)
+    return s.omega.begin(s)(path if type(path) is int else path[0], family, args)

@@ -11,6 +11,7 @@ from ppl.semantics.machine.distributions.counts import COUNTS
 from ppl.semantics.machine.distributions.discrete import DISCRETE
 from ppl.semantics.machine.distributions.family import Family
 from ppl.semantics.machine.distributions.half_line import HALF_LINE
+from ppl.semantics.machine.distributions.indices import INDICES
 from ppl.semantics.machine.distributions.intervals import INTERVALS
 from ppl.semantics.machine.distributions.line import LINE
 from ppl.semantics.machine.distributions.multivariate import MULTIVARIATE
@@ -19,7 +20,7 @@ from ppl.semantics.signatures import PRIMITIVES
 
 JOINT: dict[str, Family] = MULTIVARIATE | CONSTRAINED
 CONTINUOUS: dict[str, Family] = LINE | HALF_LINE | INTERVALS | SKEWED
-FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | COUNTS | JOINT | COMBINATORS
+FAMILIES: dict[str, Family] = CONTINUOUS | DISCRETE | COUNTS | INDICES | JOINT | COMBINATORS
 
 
 @cache
