@@ -107,6 +107,8 @@ def hint(tokens: Sequence[Token], at: int, expected: Set[str]) -> str | None:
     for i in (at, at - 1):
         if _kind(tokens, i) == "NAME" and (found := habits.word(str(tokens[i].value))):
             return found
+    if here in ("return", "let", "observe", "factor", "condition") and "_SEP" in expected:
+        return "statements are separated by new lines or `;`"
     first = _first(tokens, at)
     begin = _kind(tokens, first)
     if here == "TEXT" and before == "NAME" and len(str(tokens[at - 1].value)) <= 2:
@@ -137,8 +139,6 @@ def hint(tokens: Sequence[Token], at: int, expected: Set[str]) -> str | None:
         return f"it has a name and parameters: `{before} name(x: real) {{ … }}`"
     if here in ("NAME", "MAX") and before in ("NAME", "MAX", "]") and ":" in expected:
         return "the type of a parameter follows its name: `x: real`"
-    if here in ("return", "let", "observe", "factor", "condition") and "_SEP" in expected:
-        return "statements are separated by new lines or `;`"
     if "model" in expected and here in ("let", "observe", "return", "NAME", "for", "if"):
         return "statements stand in the block of a `model` or `fn`"
     if before == "MAX" and _kind(tokens, at - 2) == "(":

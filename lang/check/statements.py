@@ -32,6 +32,8 @@ def block(body: Body, block: s.Block) -> Term:
                 body.solver.measured(term, Place(body, st), st.expr, why, "E508")
             else:
                 why = "the end of a block with effects"
+                if type(t.prune(term)) is Meta and _is_number_drawn_in(body, block, st.expr):
+                    term = NUM  # whatever numbers its law takes, which is not known yet
                 result = body.solver.measured(term, Place(body, st), st.expr, why, "E503")
         elif type(st) is s.Return:
             term = body.expr(st.value)
@@ -41,6 +43,18 @@ def block(body: Body, block: s.Block) -> Term:
             _STATEMENTS[type(st)](body, st)
         body.solver.run_soon()
     return t.measure(result) if effectful else result
+
+
+def _is_number_drawn_in(body: Body, block: s.Block, e: s.Expr) -> bool:
+    """Whether an expression is a name that is drawn from a law of numbers in this block."""
+    return isinstance(e, s.Name) and any(
+        isinstance(st, s.Draw)
+        and isinstance(st.pattern, s.PName)
+        and st.pattern.name == e.name
+        and isinstance(st.expr, s.Call)
+        and is_elementwise_distribution(body, st.expr)
+        for st in block.statements
+    )
 
 
 def _draw(body: Body, st: s.Draw) -> None:
