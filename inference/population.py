@@ -82,3 +82,13 @@ class Population:
         """The same mass in equal weights, as after resampling."""
         xp = self.log_weights.__array_namespace__()
         return Population(xp.zeros_like(self.log_weights) + (self.log_mass - math.log(self.size)))
+
+
+def relative_error(logs: np.ndarray) -> float:
+    """The standard error of the mean of exponentials, as a share of the mean: by the delta method
+    that of its logarithm."""
+    top = np.max(logs)
+    if not np.isfinite(top):
+        return float("nan")
+    z = np.exp(logs - top)
+    return float(np.std(z, ddof=1) / np.mean(z) / np.sqrt(len(z)))

@@ -44,7 +44,9 @@ class Smc:
     `keep_history` (on XLA) what loops did before their last step is not kept, and memory does not
     grow with their steps. With `trajectories`, so many are drawn backwards through the populations
     (`inference.backward`), instead of the lines that the particles descend in. A `guide`, another
-    model applied to its data, proposes (`inference.guided`)."""
+    model applied to its data, proposes (`inference.guided`). The evidence is the mean of that of
+    `replicas`, independent filters, and has a standard error if they are several; draws are those
+    of the first."""
 
     particles: int = 1_000
     threshold: float = 0.5
@@ -53,11 +55,14 @@ class Smc:
     when: When | None = None
     guide: Any = None
     trajectories: int | None = None
+    replicas: int = 1
 
     def __post_init__(self) -> None:
         check_types(self)
         if self.particles < 1:
             raise fail("E811", f"particles = {self.particles}: it must be at least 1")
+        if self.replicas < 1:
+            raise fail("E811", f"replicas = {self.replicas}: it must be at least 1")
         if not 0 <= self.threshold <= 1:
             raise fail("E811", f"threshold = {self.threshold}: it must be between 0 and 1")
         if not (self.when is None or callable(self.when)):

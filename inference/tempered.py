@@ -21,6 +21,7 @@ from ppl.inference.chains import seed_words
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.movers import MoverName, mover_named
+from ppl.inference.population import relative_error
 from ppl.inference.rejuvenate import Moves, resample_move, waste_free
 from ppl.inference.resample import SCHEMES, Resample, SchemeName
 from ppl.inference.schedule import Progress
@@ -271,16 +272,7 @@ class Tempered:
         """Its standard error by the delta method, from independent replicas or particles; None if
         there is only one."""
         parts = np.ravel(self.log_weights) if self.independent else self.masses
-        return _relative_error(parts) if len(parts) > 1 else None
-
-
-def _relative_error(logs: np.ndarray) -> float:
-    """The standard error of the mean of exponentials, as a share of the mean."""
-    top = np.max(logs)
-    if not np.isfinite(top):
-        return float("nan")
-    z = np.exp(logs - top)
-    return float(np.std(z, ddof=1) / np.mean(z) / np.sqrt(len(z)))
+        return relative_error(parts) if len(parts) > 1 else None
 
 
 #: a smaller share of particles that move at a temperature is worth a warning

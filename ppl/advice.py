@@ -16,6 +16,9 @@ ESS_PER_CHAIN = 100
 #: weights worth fewer draws than this (or half of them), or than this share of them, are few
 WEIGHTED_ESS = 100
 WEIGHTED_SHARE = 0.01
+#: particles worth fewer than this, or than this share of them, have collapsed
+COLLAPSED = 2
+COLLAPSED_SHARE = 0.005
 #: tries of one kernel, or at one site, of which one should have been accepted
 TRIES = 50
 #: statistics of draws that depend on those before them
@@ -27,6 +30,7 @@ def advise(posterior: Posterior) -> Iterator[Diagnostic]:
     if posterior.exact:
         return
     if posterior.log_weights is not None:
+        yield from _collapse(posterior)
         yield from _weights(posterior)
         return
     yield from _divergences(posterior)
@@ -113,6 +117,24 @@ def _stuck(posterior: Posterior) -> Iterator[Diagnostic]:
 def _of(name: str) -> str:
     """What a statistic is the acceptance of; nothing, of others."""
     return name.partition("acceptance_rate of ")[2]
+
+
+def _collapse(posterior: Posterior) -> Iterator[Diagnostic]:
+    """Points at which next to nothing was left of the particles of `smc`."""
+    sizes = np.asarray(posterior.points.get("effective_sample_size", ()))
+    n = posterior.settings.get("particles", 0)
+    if sizes.ndim != 1 or not len(sizes):  # populations at temperatures choose how much is left
+        return
+    few = np.flatnonzero((sizes > 0) & (sizes < max(COLLAPSED, COLLAPSED_SHARE * n)))
+    if len(few):
+        worst = few[np.argmin(sizes[few])]
+        yield Diagnostic(
+            "W889",
+            f"the {n} particles collapsed at {len(few)} of {len(sizes)} points: at point {worst} "
+            f"they were worth {sizes[worst]:.1f}",
+            notes=(Note("what comes after descends from a few of them"),),
+            hint="take more particles, or a `guide` that looks at what is observed next",
+        )
 
 
 def _weights(posterior: Posterior) -> Iterator[Diagnostic]:

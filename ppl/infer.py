@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ppl.engines import on_engine
-from ppl.methods import as_method, checked_seed
+from ppl.methods import as_method, checked_seed, name_of
 from ppl.posterior import Interrupted, Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
 from ppl.semantics.machine.limits import Limits
@@ -54,15 +55,13 @@ def infer(
     target, method = checked_target("infer", target), as_method(method)
     seed = checked_seed(seed)
 
-    def on_xla() -> Posterior:
-        from ppl.xla import infer_on_xla  # imports JAX
+    def run(seed: int, folder: Path | None) -> Posterior:
+        def on_xla() -> Posterior:
+            from ppl.xla import infer_on_xla  # imports JAX
 
-        return infer_on_xla(method, target, seed, progress, folder, file)
+            return infer_on_xla(method, target, seed, progress, folder, file)
 
-    folder = None if checkpoint is None else _path("checkpoint", checkpoint, "folder")
-    file = None if stream is None else _path("stream", stream, "file")
-    try:
-        posterior = on_engine(
+        return on_engine(
             engine,
             method,
             target,
@@ -73,6 +72,13 @@ def infer(
             checkpoint=folder,
             streams=file is not None,
         )
+
+    folder = None if checkpoint is None else _path("checkpoint", checkpoint, "folder")
+    file = None if stream is None else _path("stream", stream, "file")
+    try:
+        posterior = run(seed, folder)
+        if name_of(method) == "smc" and method.replicas > 1:
+            posterior = _replicated(posterior, method.replicas, seed, folder, run)
         if not _holds_zero_weights(posterior) or (why := _illegal_laws(target, seed)) is None:
             return posterior
         return replace(posterior, remarks=(*posterior.remarks, why))
@@ -86,6 +92,27 @@ def infer(
         raise DiagnosticError(replace(problem, notes=notes), *others) from None
     except KeyboardInterrupt:  # nothing was drawn yet, or nothing is before the end
         raise Interrupted(None) from None
+
+
+def _replicated(
+    posterior: Posterior,
+    replicas: int,
+    seed: int,
+    folder: Path | None,
+    run: Callable[[int, Path | None], Posterior],
+) -> Posterior:
+    """The posterior with the mean of the evidence of independent runs, of which it is the first,
+    and its standard error."""
+    from ppl.inference.population import relative_error
+
+    masses = [posterior.log_evidence]
+    for r in range(1, replicas):
+        (word,) = np.random.SeedSequence([seed % 2**64, r]).generate_state(1, np.uint64)
+        other = int(word.astype(np.int64))
+        masses.append(run(other, folder and folder / f"replica-{r}").log_evidence)
+    logs = np.array(masses)
+    mean = float(np.logaddexp.reduce(logs) - np.log(replicas))
+    return replace(posterior, evidence=mean, evidence_se=relative_error(logs))
 
 
 def _path(name: str, given: Any, what: str) -> Path:

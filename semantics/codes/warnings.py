@@ -79,6 +79,18 @@ it is spelt differently, or stands in a branch that was never taken.
     target.do({"n/else/pick/stop": 1})        # right: the names that results show
 """,
     ),
+    "W889": Code(
+        "particles that collapsed",
+        """
+At a suspension point nearly all weight was on one or two particles, so that everything after it
+descends from them. More particles help; so does a guide that proposes by what is observed next, or
+a model that scores in smaller steps.
+
+    ppl.infer(target, ppl.smc(particles=100))                       # collapses at an outlier
+    ppl.infer(target, ppl.smc(particles=10_000))                    # more particles
+    ppl.infer(target, ppl.smc(particles=100, guide=guide(y=y)))     # or a guide
+""",
+    ),
     "W890": Code(
         "few lineages are left",
         """
