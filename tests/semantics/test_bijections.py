@@ -12,6 +12,8 @@ from scipy.linalg import helmert
 
 from ppl.semantics import distributions as D
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 INF = np.inf
 

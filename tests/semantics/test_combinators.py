@@ -16,6 +16,8 @@ import scipy.stats as st
 from ppl.semantics import distributions as D
 from ppl.semantics.diagnostics import DiagnosticError
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 INF = np.inf
 FALSE_ALARM = 1e-6

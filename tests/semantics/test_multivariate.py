@@ -17,6 +17,8 @@ from scipy.linalg import helmert
 
 from ppl.semantics import distributions as D
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 FALSE_ALARM = 1e-6
 DRAWS = 3_000

@@ -9,6 +9,8 @@ import pytest
 
 from ppl.semantics.functions import solve_ode
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 TS = np.array([0.5, 1.0, 2.0])
 
 
