@@ -3,10 +3,10 @@
 The program's last loop is run by particles, and its population after every step is kept: choices,
 states, weights. A trajectory ends at one of the last particles, drawn by weight; step by step
 backwards, the one that it came from is drawn among all, by weight times the density of the step
-that the trajectory makes next, had it begun at each one's state. That is all that tells pasts apart
-where the state after a step is a function of the step's choices alone, and nothing but the state
-differs between particles. Other programs are refused (E876); the machine has no need of that
-(`inference.backward`, where the law is stated).
+that the trajectory makes next, had it begun at each one's state; and so what was drawn before the
+loop. That is all that tells pasts apart where the state after a step is a function of the step's
+choices alone, and the steps read nothing else that differs between particles. Other programs are
+refused (E876); the machine has no need of that (`inference.backward`, where the law is stated).
 
 Godsill, Doucet and West, "Monte Carlo smoothing for nonlinear time series" (2004).
 """
@@ -68,7 +68,7 @@ def trajectories(
     except StopIteration:
         raise _refused("it does not end in a loop with points", stop) from None
     loop, state = stop.opened
-    _check(loop, state, stop)
+    _check(loop, stop)
     return _smoothed(loop, state, policy, m)
 
 
@@ -91,9 +91,9 @@ def _smoothed(loop: Opened, state: State, policy: Policy, m: int) -> tuple[Any, 
         forward, (init, now, state.omega), (steps, loop.inputs), length=loop.n
     )
 
-    def chosen(omega: Any, logits: Any) -> tuple[Any, Any]:
+    def chosen(omega: Any, logits: Any, which: str = "last") -> tuple[Any, Any]:
         law = D.make("categorical_logit", (jnp.broadcast_to(logits, (m, axis.size)),))
-        return omega.draw(("", "backward"), law, (m,))
+        return omega.draw(("", "backward", which), law, (m,))
 
     def at(t: Any, who: Any) -> dict[str, Any]:
         return {k: v.data[t][who] for k, v in sites.items()}
@@ -110,10 +110,16 @@ def _smoothed(loop: Opened, state: State, policy: Policy, m: int) -> tuple[Any, 
 
     omega, who = chosen(omega, weights[-1])
     end = at(loop.n - 1, who)
-    (omega, _), before = jax.lax.scan(back, (omega, end), steps[:-1], reverse=True)
-    mass = jax.scipy.special.logsumexp(last)
+    (omega, ahead), before = jax.lax.scan(back, (omega, end), steps[:-1], reverse=True)
     whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), before, end)
     found = {k: Arr(jnp.moveaxis(x, 0, 1)) for k, x in whole.items()}
+    earlier = front.lineage.brought(state.sites)
+    if earlier:
+        inputs = jax.tree.map(lambda x: x[0], loop.inputs)
+        density = jax.vmap(lambda values: _density(loop, init, inputs, values))(ahead)
+        omega, who = chosen(omega, now + density, "first")
+        found |= {k: Arr(spread(v, (axis,)).data[who]) for k, v in earlier.items()}
+    mass = jax.scipy.special.logsumexp(last)
     return omega, Trajectories(found, mass, (*front.history, points))
 
 
@@ -140,12 +146,12 @@ def _made(site: Site, scope: Scope, state: State) -> tuple[RValue, State]:
     return given(site, replace(scope, given=values), state)
 
 
-def _check(loop: Opened, state: State, stop: Loop) -> None:
+def _check(loop: Opened, stop: Loop) -> None:
     """Raise E876 if more than the state, or more of it than the last choices, tells pasts apart."""
     if loop.n < 1:
         raise _refused("its loop has no steps", stop)
-    if moving(loop.outer, loop.axis) or loop.follows or state.sites:
-        raise _refused("choices before the loop, as of parameters, differ between particles", stop)
+    if moving(loop.outer, loop.axis) or loop.follows:
+        raise _refused("choices before the loop, as of parameters, are read in its steps", stop)
     if holds_code(loop.node.carry.type):
         raise _refused("the loop's state holds functions", stop)
     init = carried(loop.start, loop.axes)

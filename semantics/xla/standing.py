@@ -101,26 +101,23 @@ class Standing:
             return out, state
         front: Front = state.extra
         before, now = stop.opened[1], front.lineage.now
-        earlier = {*before.sites}, {*before.kept}
-        tables = state.sites, state.kept
-        old, new = (
-            tuple(
-                {k: now(v) for k, v in table.items() if (k in names) is known}
-                for table, names in zip(tables, earlier, strict=True)
-            )
-            for known in (True, False)
-        )
+
+        def table(now_: Table, then: Table, *, known: bool) -> Table:
+            return {k: now(v) for k, v in now_.items() if (k in then) is known}
+
+        sites, kept = (state.sites, before.sites), (state.kept, before.kept)
+        inside = dict(table(*kept, known=False))
         if self.keeps:
             shown = out.last if isinstance(out, Forgotten) else out
-            new = new[0], {**new[1], path_name(stop.scope.path): shown}
+            inside[path_name(stop.scope.path)] = shown
         stood = Stood(
             {name: now(stop.around[name]) for name in self.live},
             self._state(stop, out),
             out if stop.node.keep == "all" and self.history else None,
             front.log_weights,
             front.lineage.roots,
-            old,
-            new,
+            (table(*sites, known=True), table(*kept, known=True)),
+            (table(*sites, known=False), inside),
             front.history,
             before.extra.lineage.version,
         )

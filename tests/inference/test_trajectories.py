@@ -4,6 +4,7 @@ of the filter and of every choice of a past; and gives what the Kalman smoother 
 from __future__ import annotations
 
 import itertools
+import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,9 +20,12 @@ from ppl.semantics.xla import backward
 from ppl.semantics.xla.program import particles
 
 MODELS = ppl.compile("""
-# three states; a choice under a branch, which a step makes or does not as the state before says
+# three states, the first before the loop; a choice under a branch, which a step makes or does not
+# as the state before says
 model hidden(ys: [bool]) {
-  xs ~ scan x = 0 for y in ys {
+  first ~ categorical([0.35, 0.65, 0])
+  observe ys[0] ~ bernoulli([0.15, 0.7, 0.4][first])
+  xs ~ scan x = first for y in ys[1:len(ys)] {
     x0 ~ categorical([[0.35, 0.65, 0], [0, 0, 1], [0.2, 0.8, 0]][x])
     if x == 1 { e ~ bernoulli(0.3); factor log(if e { 0.6 } else { 1.2 }) }
     observe y ~ bernoulli([0.15, 0.7, 0.4][x0])
@@ -52,11 +56,13 @@ def known():
     """The mass of every history of states and of choices under the branch (2 where none is made)."""
     out = {}
     for xs in itertools.product(range(3), repeat=3):
-        for es in itertools.product(range(3), repeat=3):
-            m = 1.0
-            for x, to, e, y in zip((0, *xs), xs, es, YS, strict=False):
+        for es in itertools.product(range(3), repeat=2):
+            m = MOVE[0][xs[0]] * math.prod(
+                EMIT[x] if y else 1 - EMIT[x] for x, y in zip(xs, YS, strict=True)
+            )
+            for x, to, e in zip(xs, xs[1:], es, strict=False):
                 branch = {0: 0.7 * 1.2, 1: 0.3 * 0.6, 2: 0.0} if x == 1 else {0: 0, 1: 0, 2: 1}
-                m *= MOVE[x][to] * branch[e] * (EMIT[to] if y else 1 - EMIT[to])
+                m *= MOVE[x][to] * branch[e]
             if m > 0:
                 out[(*xs, *es)] = m
     return out
@@ -69,7 +75,8 @@ def enumerated():
     def run(data, tape):
         tape, found = backward.trajectories(target.bound, data, tape, axis, policy, 1)
         xs, es = (found.sites[k].data[0] for k in ("xs/x0", "xs/then/e"))
-        row = jnp.concatenate([xs.astype(float), jnp.where(jnp.isnan(es), 2.0, es)])
+        first = found.sites["first"].data
+        row = jnp.concatenate([first, xs, jnp.where(jnp.isnan(es), 2.0, es)]).astype(float)
         return (found.log_mass, row), tape
 
     with precision():
@@ -119,7 +126,7 @@ def test_the_mean_and_the_spread_of_the_kalman_smoother():
 
 
 @pytest.mark.parametrize(
-    ("model", "why"), [("parameter", "before the loop"), ("noises", "depends")]
+    ("model", "why"), [("parameter", "read in its steps"), ("noises", "depends")]
 )
 def test_what_is_no_state_space_model_goes_to_the_machine(model, why):
     target, method = MODELS[model](ys=[0.1, 0.4]), ppl.smc(particles=4, trajectories=3)

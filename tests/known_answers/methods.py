@@ -161,6 +161,10 @@ def smc(case: Case, target: ppl.Target, method: Any = None) -> None:
         z(name, float(np.mean(xs)), se, effect, limit)
 
 
+def backwards(case: Case, target: ppl.Target) -> None:
+    smc(case, target, ppl.smc(particles=100, trajectories=100))
+
+
 def resample_move(case: Case, target: ppl.Target) -> None:
     smc(case, target, ppl.rmsmc(particles=80))
 
@@ -244,6 +248,7 @@ METHODS = (
     Method("smc", needs("machine", without="finite"), smc),
     # exact on programs with loops of points in tests of its own; here by its key
     Method("smc, compiled", lambda case: case.name == "a hidden Markov model", smc),
+    Method("smc, backwards", lambda case: case.name == "a hidden Markov model", backwards),
     Method("pgibbs", lambda case: case.name == "a hidden Markov model", pgibbs),
     # the same; here what a chain of one move a site explores quickly
     Method("mcmc", needs("smooth"), mcmc),
