@@ -9,6 +9,7 @@
 - filter: a bootstrap filter of 1,000 steps, against hand-written JAX
 - bootstrap: the same, against the package `particles`
 - scaling: the cost of a filter for a particle and a step, as both grow
+- pgibbs: a sweep of particle Gibbs on the S&P 500, against hand-written JAX
 - tempered: time to a standard error of the evidence by tempered SMC, against BlackJAX
 - machine: block steps a second; recursive models, SMC and MCMC against WebPPL
 """
@@ -25,6 +26,7 @@ from benchmarks import (
     importance,
     machine,
     nuts,
+    pgibbs,
     scaling,
     startup,
     tempered,
@@ -41,6 +43,7 @@ SUITES: dict[str, tuple[tuple[str, ...], Measure]] = {
         filter,
         bootstrap,
         scaling,
+        pgibbs,
         tempered,
         machine,
     )
