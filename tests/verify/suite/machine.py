@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ppl import kernels
+from ppl.inference.backward import BackwardSimulation
 from ppl.inference.guided import spawn_guided, step_guided
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.machine.conditional import Sweep
@@ -23,7 +24,8 @@ from ppl.inference.kernels.machine.walk import Tuning
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
 from ppl.inference.resample_move import ResampleMove, Rmsmc
-from ppl.inference.smc import advance, resample, spawn
+from ppl.inference.smc import Smc, advance, resample, spawn
+from ppl.inference.smc2 import Rejuvenation, Smc2, Smc2Steps, one_of
 from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Source
 from ppl.semantics.machine import enumerate_paths
@@ -116,6 +118,46 @@ def pmmh(program: Any, threshold: float) -> Kernel:
         lambda model, trace, omega: steps(model)(trace, Turns(omega)),
         lambda model, omega: first_trace(model.run, omega),
     )
+
+
+def trajectories(program: Any, threshold: float) -> Largest:
+    """One trajectory drawn backwards through the populations of a filter."""
+
+    def make(n: int) -> Sampler:
+        settings = Smc(particles=n, threshold=threshold, trajectories=1)
+
+        def run(model: Runnable, omega: Any) -> Any:
+            named = Program(model.machine, model.data, model.run, model.run, named=True)
+            backward = BackwardSimulation(named, settings)
+            stages = backward.filter(omega)
+            (drawn,) = backward.trajectories(stages, 1, omega)
+            return drawn.run, float(stages[-1].population.log_mass)
+
+        return Sampler(run)
+
+    return Largest(make, sizes=(2, 3))
+
+
+#: after the first point all move
+REJUVENATED = {1: Rejuvenation(Tuning(0.0), 2)}
+
+
+def smc2(program: Any) -> Sampler:
+    """The first choice is the parameter, of which there is one particle (each moves by itself); all
+    others are those of its filter."""
+
+    def run(model: Runnable, omega: Any) -> Any:
+        name, _ = first_choice(model)
+        settings = Smc2(parameters=name, particles=1, states=2, moves=1)
+        named = Program(model.machine, model.data, model.run, model.run, named=True)
+        steps = Smc2Steps(named, settings, Turns(omega))
+        at = steps.begin()
+        while at.waits:
+            at = steps.step(at, REJUVENATED)
+        (only,) = at.filters
+        return one_of(only, steps.turns.next()).run, float(at.population.log_mass)
+
+    return Sampler(run)
 
 
 def proposal(program: Any) -> Kernel:

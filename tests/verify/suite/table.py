@@ -40,9 +40,12 @@ STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dir
 #: with fewer still, for populations and proposals among them
 POINTS = {**STATES, "paths": 3, "stages": 2}
 #: few traces, for kernels that run whole filters from each
-FEW = {**TRACES, "paths": 6, "size": 0}
+FEW = {
+    **SHORT_STAGES,
+    "features": TRACES["features"] - {"scores", "checkpoint", "inner_checkpoint"},
+}
 #: the same, with a choice that has a name
-PARAMETERS = {**FEW, "features": FEATURES - _ODD}
+PARAMETERS = {**FEW, "features": FEATURES - _ODD - {"scores", "checkpoint"}}
 #: what other probabilities of the same text can propose
 PROPOSED = {**SHORT_STAGES, "features": FEATURES - {"zero_scores"}}
 #: the same, with no scores but those of the stages
@@ -63,7 +66,9 @@ MACHINE = (
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
     Entry("guided smc", machine.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, 700),
-    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 4_000),
+    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 2_000),
+    Entry("smc2", machine.smc2, ProperlyWeighted(), PARAMETERS, limit=400),
+    Entry("backward", machine.trajectories, ProperlyWeighted(), SHORT_STAGES, THRESHOLDS, 400),
     Entry("kernel prior", machine.kernel(kernels.prior()), Reversible(), TRACES),
     Entry("kernel prior block", machine.kernel(kernels.prior(block=True)), Reversible(), TRACES),
     Entry("kernel gibbs", machine.kernel(kernels.gibbs()), Invariant(), TRACES),
@@ -72,8 +77,8 @@ MACHINE = (
     Entry("kernel involution", machine.involution, Reversible(), PARAMETERS),
     Entry("kernel then", machine.kernel(THEN), Invariant(), FEW),
     Entry("kernel mixture", machine.kernel(MIXTURE), Invariant(), FEW),
-    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), FEW, limit=400),
-    Entry("pmmh", machine.pmmh, Invariant(), PARAMETERS, THRESHOLDS, limit=2_000),
+    Entry("pgibbs", machine.kernel(ParticleGibbs(particles=2)), Invariant(), FEW, limit=800),
+    Entry("pmmh", machine.pmmh, Invariant(), PARAMETERS, THRESHOLDS, limit=800),
 )  # fmt: skip
 
 COMPILED = tuple(replace(e, variants=10) for e in (
