@@ -11,6 +11,7 @@ from ppl.lang import syntax as s
 from ppl.lang.check.annotations import Report, Where, read_annotation, read_data
 from ppl.lang.check.builtins import BUILTINS
 from ppl.lang.check.effects import is_measure_block, misplaced, names_of
+from ppl.lang.check.guide_laws import check_laws
 from ppl.lang.check.guides import check_sites, check_strategy
 from ppl.lang.check.lookup import Names
 from ppl.lang.check.nested import settings
@@ -42,6 +43,9 @@ def resolve(linked: Linked, facts: Facts, report: Report) -> None:
     for item in linked.module.items:
         if isinstance(item, (s.Function, s.Guide)) and facts.functions.get(item.name) is item:
             _Resolver(Where(names, linked.spaces[item]), report, item).run()
+    for item in linked.module.items:
+        if isinstance(item, s.Guide):
+            check_laws(item, facts, report)
 
 
 def _collect(linked: Linked, names: Names, report: Report) -> None:
@@ -115,8 +119,8 @@ class _Resolver(References):
                 check_sites(item, self.facts, self.report)
         self.expr(item.body, scope)
         self.facts.mentions[item.name] = list(self.mentioned)
-        if item.name in self.facts.broken:
-            return
+        if item.name in self.facts.broken or isinstance(item, s.Guide):
+            return  # what a guide draws, its model has by name
         for local, derived in self.draws:
             if local.uses == 0 and not derived and not local.name.startswith("_"):
                 self.report(

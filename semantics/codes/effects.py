@@ -140,4 +140,36 @@ auxiliary.
     guide g() for m { x ~ normal(0, 2); return x }                  # y is missing
 """,
     ),
+    "E515": Code(
+        "a guide that misses values",
+        """
+A guide has to be able to draw whatever its model can: where it cannot, the model's mass is lost.
+
+    model m(y: real) { x ~ normal(0, 1); observe y ~ normal(x, 1); return x }
+    guide g() for m { x ~ gamma(2, 1); return x }                   # never negative
+    guide g() for m { x ~ normal(0, 2); return x }
+""",
+    ),
+    "E516": Code(
+        "a gradient strategy that a law does not have",
+        """
+`reparam` and `implicit` move what is drawn with the parameters, so it must be a real number; `enum`
+sums over all values, so there must be finitely many. `reinforce` needs nothing.
+
+    k ~ bernoulli(p) by reparam
+    k ~ bernoulli(p) by enum
+    n ~ poisson(rate) by reinforce
+""",
+    ),
+    "E517": Code(
+        "a gradient through a value that decides something",
+        """
+A gradient by `reparam` follows the value that is drawn, and sees nothing of jumps: of which branch
+is taken, of comparisons and of rounding. It would be wrong by what they contribute.
+
+    x ~ normal(m, s) by reparam
+    let level = if x > 0 { a } else { b }         # in the model: jumps at 0
+    x ~ normal(m, s) by reinforce                 # right, whatever is done with x
+""",
+    ),
 }
