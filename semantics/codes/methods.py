@@ -258,7 +258,7 @@ any program, at the cost of the square of the steps.
 
     x ~ normal(phi * x, 0.5); … return x                      # the state is the choice
     e ~ normal(0, 1); let z = phi * x + e; … return z         # the state has all choices in it
-    phi ~ uniform(0, 1); xs ~ scan …                          # and so has every particle its own phi
+    phi ~ uniform(0, 1); xs ~ scan … phi …                   # and each has its own phi
 """,
     ),
     "E877": Code(
