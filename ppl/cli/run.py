@@ -40,6 +40,7 @@ INTERRUPTED = 130
     metavar="NAMES",
     help="Integrate out sites that are conjugate given the rest: names between commas, or `all`.",
 )
+@click.option("--marginalize", metavar="NAMES", help="Sum out finite choices, in the same way.")
 @click.option("--method", default="nuts", show_default=True, help="How to infer.")
 @click.option("--chains", type=click.IntRange(min=1), help="Markov chains.")
 @click.option("--draws", type=click.IntRange(min=1), help="Draws to keep (a chain).")
@@ -72,6 +73,7 @@ def command(
     given: tuple[str, ...],
     do: tuple[str, ...],
     rao_blackwellize: str | None,
+    marginalize: str | None,
     method: str,
     seed: int,
     engine: str,
@@ -111,8 +113,9 @@ def command(
     target = target.given(seen) if seen else target
     target = target.do(done) if done else target
     if rao_blackwellize is not None:
-        names = [] if rao_blackwellize == "all" else rao_blackwellize.split(",")
-        target = target.rao_blackwellize(*names)
+        target = target.rao_blackwellize(*_names(rao_blackwellize))
+    if marginalize is not None:
+        target = target.marginalize(*_names(marginalize))
     from ppl.infer import infer  # after all that can go wrong without it
 
     code = 0
@@ -153,6 +156,11 @@ def _report(
     if plot:
         posterior.plot(plot)
         click.echo(f"plot: {plot}", err=True)
+
+
+def _names(text: str) -> list[str]:
+    """Names between commas; none for `all`."""
+    return [] if text == "all" else text.split(",")
 
 
 def _values(option: str, texts: Sequence[str]) -> dict[str, Any]:

@@ -66,6 +66,11 @@ class Log:
             return self.of > 1
         raise irrational("a comparison of a logarithm")
 
+    def __lt__(self, other: Any) -> bool:
+        if isinstance(other, Log):
+            return self.of < other.of
+        raise irrational("a comparison of a logarithm")
+
 
 def fraction(x: Any) -> Any:
     """A literal as the decimal number that it is written as; infinities stay."""

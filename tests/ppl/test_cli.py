@@ -186,6 +186,8 @@ def test_run_integrates_out_what_is_asked_for(call):
     assert result.exit_code == 0
     assert "effective sample size 40.0" in result.stdout
     assert call(*run, "--rao-blackwellize", "nu").exit_code == 1
+    refused = call(*run, "--marginalize", "mu")
+    assert refused.exit_code == 1 and "E881" in refused.stderr
     shown = call("ir", "good.ppl", "--after", "rao_blackwellize").stdout
     assert 'keep "mu" run normal(posterior.1, posterior.2)' in shown
 

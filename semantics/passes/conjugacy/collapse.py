@@ -61,10 +61,8 @@ def collapse(
 
     Contract `Measure`. Raises Broken: a use of the site is not conjugate.
     """
-    own = c.binds[at]
+    c, own = ending(c, fresh), c.binds[at]
     names = sorted_by_use(c.binds[at + 1 :], c.result, frozenset((own.name,)), path, late, fresh)
-    if names.ends.scored is not None:
-        raise Broken("it is scored at the end of a block", names.ends.scored.span)
     out = [*c.binds[:at], *names.clean]
     hyper = site.hyper(fresh, out)
     mean = as_type(site.family.mean(hyper), site.type)
@@ -111,15 +109,14 @@ def collapse_chain(
 
     Contract `Measure`. Raises Broken: the loop is not linear and Gaussian in them.
     """
-    own, taken = c.binds[at], {at, *(s.place for s in chain.starts)}
+    c, own, taken = ending(c, fresh), c.binds[at], {at, *(s.place for s in chain.starts)}
     first = min(taken)
     rest = [b for i, b in enumerate(c.binds) if i > first and i not in taken]
     names = sorted_by_use(
         rest, c.result, frozenset(c.binds[i].name for i in taken), path, late, fresh
     )
-    scored = [b.comp for b in names.observing] + [x for x in [names.ends.scored] if x is not None]
-    if scored:
-        raise Broken("it is scored outside its loop", scored[0].span)
+    if names.observing:
+        raise Broken("it is scored outside its loop", names.observing[0].comp.span)
     before = {b.name for b in c.binds[:at]}
     out = [*c.binds[:first], *(b for b in names.clean if b.name in before)]
     way = Filter(chain, fresh)
@@ -185,6 +182,16 @@ def sorted_by_use(
             if b.name in other.comp.free:
                 raise Broken("it is observed in a statement whose value is used", other.comp.span)
     return replace(out, ends=uses(result, names))
+
+
+def ending(c: ir.Block, fresh: Fresh) -> ir.Block:
+    """The block with what it runs last as a statement of its own."""
+    if not c.result.effectful:
+        return c
+    last = ir.Bind(fresh.name("last"), c.result)
+    nothing = c.type == T.UNIT
+    value: ir.Value = ir.Lit(T.UNIT, None) if nothing else ir.Var(c.type, last.name)
+    return ir.Block(c.type, (*c.binds, last), returned(value), span=c.span)
 
 
 def put_later(

@@ -20,7 +20,13 @@ from ppl.semantics.holes import bind, each, returned
 from ppl.semantics.ir_map import block
 from ppl.semantics.ir_names import Fresh, freshen
 from ppl.semantics.passes.conjugacy.build import ONE, ZERO, as_type, op, plus
-from ppl.semantics.passes.conjugacy.collapse import Reversed, put_later, sorted_by_use, unkept
+from ppl.semantics.passes.conjugacy.collapse import (
+    Reversed,
+    ending,
+    put_later,
+    sorted_by_use,
+    unkept,
+)
 from ppl.semantics.passes.conjugacy.linear import Broken
 from ppl.semantics.passes.conjugacy.sites import binders_around
 from ppl.semantics.passes.conjugacy.uses import Path
@@ -75,10 +81,8 @@ def sum_out(
 
     Contract `Measure`. Raises Broken: what follows draws and scores together.
     """
-    own = c.binds[at]
+    c, own = ending(c, fresh), c.binds[at]
     names = sorted_by_use(c.binds[at + 1 :], c.result, frozenset((own.name,)), path, late, fresh)
-    if names.ends.scored is not None:
-        raise Broken("it is scored at the end of a block", names.ends.scored.span)
     known = {b.name for b in names.pure}
     drawn_later = {b.name for b in names.late if b.name not in known}
     for b in names.observing:

@@ -93,7 +93,7 @@ model nested(y: [real], x: [real]) {
     k ~ poisson(rate)
     return t + k
   }
-  for v in x { observe abs(v) ~ exponential(rate) }
+  for v in x { q ~ beta(2, 1); observe abs(v) ~ exponential(rate); observe v > 0 ~ bernoulli(q) }
   return theta
 }
 model autoregression(y: [real]) {
@@ -137,7 +137,7 @@ SITES = {
     "shares": {"w"},
     "means": {"mu", "shift"},
     "schools": {"alpha/z", "slope", "mu"},
-    "nested": {"theta/t", "rate", "mu"},
+    "nested": {"theta/t", "for/q", "rate", "mu"},
     "autoregression": {"phi"},
 }
 
