@@ -41,7 +41,9 @@ STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dir
 POINTS = {**STATES, "paths": 3, "stages": 2}
 #: few traces, for kernels that run whole filters from each
 FEW = {
-    **SHORT_STAGES,
+    **TRACES,
+    "paths": 6,
+    "size": 0,
     "features": TRACES["features"] - {"scores", "checkpoint", "inner_checkpoint"},
 }
 #: the same, with a choice that has a name
