@@ -145,9 +145,9 @@ class Cut:
         known: dict[Any, Any] = {**self.constants, **given}
         first, place, lane, done = 0, None, 0, 0
         loops = [i for i, p in enumerate(self.pieces) if isinstance(p, Turning)]
-        for k, i in reversed(list(enumerate(loops))) if checkpoint is not None else ():
+        for k, i in reversed(list(enumerate(loops))):
             piece: Any = self.pieces[i]
-            if (place := checkpoint.load(k, piece.form)) is not None:
+            if checkpoint and (place := checkpoint.load(k, piece.form)) is not None:
                 known.update(zip(piece.live, place.state[0], strict=True))
                 first, lane = i, k
                 done = sum(self.pieces[j].loop.length or 0 for j in loops[:k])  # type: ignore[union-attr]

@@ -105,7 +105,8 @@ class Lanes:
         return place
 
     def _sample(self, number: int, place: Place) -> Place:
-        plan, blocks, pace = self.schedule, list(place.blocks), 1
+        plan, pace = self.schedule, 1
+        blocks: list[Any] = list(place.blocks)
         full = self._capacity
         while place.sampling < plan.draws and not self.report.stop.is_set():
             slot = place.sampling % self._capacity

@@ -116,12 +116,12 @@ def _run(
     return Particles(values, np.asarray(weights), sizes, due.astype(bool), masses, kept)
 
 
-def _tell(progress: Progress, n: int, done: int, total: int, last: Any) -> None:
+def _tell(progress: Progress, n: int, done: int, total: int | None, last: Any) -> None:
     """How the population is, of the last step of a loop with points."""
     points = [h for h in last[2] if h[0] is not None]
     size, _, mass = map(float, points[-1]) if points else (math.nan,) * 3
     told = {"ESS": f"{size:.0f} of {n}", "log evidence": f"{mass:.2f}"} if points else {}
-    progress(done, total, {"phase": "particles", **told})
+    progress(done, total or done, {"phase": "particles", **told})
 
 
 @lru_cache(maxsize=64)

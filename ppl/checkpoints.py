@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl.inference.folder import Folder
+from ppl.inference.kernels.algebra import Kernel, basic_kernels
 from ppl.semantics.ir_print import show
 from ppl.target import Target
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from ppl.inference.checkpoint import Checkpoint
 
 
-def checkpoint_of(folder: Path, about: Mapping[str, Any], target: Target) -> Checkpoint:
+def checkpoint_of(
+    folder: Path, about: Mapping[str, Any], target: Target, method: Any
+) -> Checkpoint:
     """A folder's checkpoint of the run of a target on XLA; `about` says by which method, how set,
     and from which seed."""
     import jax
@@ -29,24 +32,38 @@ def checkpoint_of(folder: Path, about: Mapping[str, Any], target: Target) -> Che
     known = [repr(target.bound.static), *data]
     return Checkpoint(
         folder,
-        _told(about)
+        _told(about, method)
         | {"program": _hashed(show(target.bound.program)), "data": _hashed(known)}
         | {"JAX": jax.__version__},
     )
 
 
-def folder_of(folder: Path, about: Mapping[str, Any], target: Target) -> Folder:
+def folder_of(folder: Path, about: Mapping[str, Any], target: Target, method: Any) -> Folder:
     """The same of a run on the machine."""
     return Folder(
         folder,
-        _told(about)
+        _told(about, method)
         | {"engine": "machine", "program": _hashed(show(target.machine.program))}
         | {"data": _hashed(target.plain), "Python": f"{sys.version_info[0]}.{sys.version_info[1]}"},
     )
 
 
-def _told(about: Mapping[str, Any]) -> dict[str, Any]:
-    return {**about, "settings": {k: str(v) for k, v in about["settings"].items()}}
+def _told(about: Mapping[str, Any], method: Any) -> dict[str, Any]:
+    """`about`, and what other programs have a part in it."""
+    settings = {k: _name(v) if callable(v) else str(v) for k, v in about["settings"].items()}
+    others: list[Any] = []
+    if (guide := getattr(method, "guide", None)) is not None:
+        others += [show(guide.machine.program), guide.plain]
+    kernel = getattr(method, "kernel", None)
+    for one in basic_kernels(kernel) if isinstance(kernel, Kernel) else ():
+        model = getattr(one, "model", None) or getattr(one, "auxiliary", None)
+        if model is not None:
+            others += [show(model.machine.program), getattr(one, "data", None)]
+    return {**about, "settings": settings} | ({"others": _hashed(others)} if others else {})
+
+
+def _name(f: Any) -> str:
+    return getattr(f, "__qualname__", type(f).__name__)
 
 
 def _hashed(value: Any) -> str:
@@ -66,7 +83,7 @@ def _hashed(value: Any) -> str:
         elif isinstance(v, np.ndarray):
             out.update(f"array {v.dtype} {v.shape} ".encode() + v.tobytes())
         elif callable(v):
-            out.update(f"function {getattr(v, '__qualname__', type(v).__name__)} ".encode())
+            out.update(f"function {_name(v)} ".encode())
         else:
             out.update(f"{type(v).__name__} {v!r} ".encode())
 

@@ -108,7 +108,7 @@ def runs(
     about = {"model": target.name, "method": name, "settings": settings_of(method), "seed": seed}
     machine = target.machine
     pickles = Pickles(machine, machine.bind(target.plain))
-    held = Resumed(folder_of(checkpoint, about, target).begin(), pickles)
+    held = Resumed(folder_of(checkpoint, about, target, method).begin(), pickles)
     return run[name](method, target, seed, progress, held)
 
 

@@ -54,17 +54,17 @@ def infer_on_xla(
     use_compilation_cache()
     run = _RUNNERS[name_of(method)]
     with precision(getattr(method, "precision", None)):
-        if checkpoint is None and stream is None:
-            return run(method, target, seed, progress)
         if stream is not None:
             return _streaming(method, target, seed, progress, checkpoint, stream)
+        if checkpoint is None:
+            return run(method, target, seed, progress)
         if run in (_exact, _map, _laplace):
             raise fail(
                 "E898",
                 f"`{name_of(method)}` has no checkpoints",
                 hint="chains have, and populations of particles: nuts, mcmc, pgibbs, smc, …",
             )
-        kept = checkpoint_of(checkpoint, _about(method, target, seed), target)
+        kept = checkpoint_of(checkpoint, _about(method, target, seed), target, method)
         return run(method, target, seed, progress, kept)
 
 
@@ -80,7 +80,8 @@ def _streaming(
             hint="leave it out, and save the posterior: posterior.save(path)",
         )
     folder = checkpoint or file.with_name(f"{file.name}.parts")
-    kept = replace(checkpoint_of(folder, _about(method, target, seed), target), holds=False)
+    kept = checkpoint_of(folder, _about(method, target, seed), target, method)
+    kept = replace(kept, holds=False)
     posterior = run(method, target, seed, progress, kept, file)
     if checkpoint is None:
         kept.remove()

@@ -143,6 +143,19 @@ def test_a_checkpoint_of_the_machine_is_of_one_run(tmp_path):
     ):
         with pytest.raises(DiagnosticError, match=f"E898.*{what}"):
             fit(method, tmp_path / "run", seed, target)
+    for name, kept in (("a", lambda p: p.effective_size < 9), ("b", None)):
+        when = ppl.smc(particles=5, when=kept)
+        for _ in range(2):  # a function is known by its name
+            fit(when, tmp_path / name)
+    step = ppl.compile("""model step(old_s: pos, far: pos) { s ~ lognormal(log(old_s), far) }""").step
+    for far, refused in ((0.5, False), (0.6, True)):
+        kernel = ppl.kernels.proposal(step, far=far)
+        moved = ppl.mcmc(kernel=kernel, chains=1, warmup=1, draws=2)
+        if refused:
+            with pytest.raises(DiagnosticError, match="E898.*not of the same others"):
+                fit(moved, tmp_path / "moved")
+        else:
+            fit(moved, tmp_path / "moved")
     (tmp_path / "run" / "runs.pickle").write_bytes(b"cos\nsystem\n(S'echo no'\ntR.")
     with pytest.raises(DiagnosticError, match="E898.*cannot be read.*nothing that runs hold"):
         fit(method, tmp_path / "run")
