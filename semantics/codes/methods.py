@@ -253,8 +253,8 @@ files do not keep them, and those of a guided filter stand beside a guide that k
         """
 Compiled code draws the past of a trajectory by the density of its next step alone. That is right
 where the program ends in a loop whose state after a step is made of the step's choices, and whose
-steps read nothing else that differs between particles. The machine replays all that is still to come instead, for
-any program, at the cost of the square of the steps.
+steps read nothing else that differs between particles. The machine replays all that is still to
+come instead, for any program, at the cost of the square of the steps.
 
     x ~ normal(phi * x, 0.5); … return x                      # the state is the choice
     e ~ normal(0, 1); let z = phi * x + e; … return z         # the state has all choices in it
