@@ -31,6 +31,16 @@ def double():
         yield
 
 
+def looked_at(dist, *points, key=None, shape=(DRAWS,)):
+    """Log densities at each of `points` and, with a key, draws; compiled as one program."""
+
+    def run(points, key):
+        draws = None if key is None else dist.sample(key, shape)
+        return [dist.log_prob(x) for x in points], draws
+
+    return jax.device_get(quick(run)(points, key))
+
+
 def normals():
     return D.make("normal", (np.array([-1.0, 0.4, 3.0]), np.array([1.0, 0.2, 2.0])))
 
@@ -51,15 +61,15 @@ def mixture_cdf(x):
 def test_mixture_density_and_sampler():
     d = D.mixture(2 * W, normals())
     x = np.array([-3.0, 0.41, 5.0])
-    np.testing.assert_allclose(d.log_prob(x), np.log(mixture_pdf(x)))
-    draws = np.asarray(d.sample(jax.random.key(1), (DRAWS,)))
+    (log_p,), draws = looked_at(d, x, key=jax.random.key(1))
+    np.testing.assert_allclose(log_p, np.log(mixture_pdf(x)))
     assert draws.shape == (DRAWS,) and st.kstest(draws, mixture_cdf).pvalue > FALSE_ALARM
     general = D.mixture_general(
         W,
         [D.make("normal", (-1.0, 1.0)), D.make("normal", (0.4, 0.2)), D.make("normal", (3.0, 2.0))],
     )
-    np.testing.assert_allclose(general.log_prob(x), np.log(mixture_pdf(x)))
-    draws = np.asarray(general.sample(jax.random.key(2), (DRAWS,)))
+    (log_p,), draws = looked_at(general, x, key=jax.random.key(2))
+    np.testing.assert_allclose(log_p, np.log(mixture_pdf(x)))
     assert st.kstest(draws, mixture_cdf).pvalue > FALSE_ALARM
 
 
@@ -89,9 +99,11 @@ def test_mixture_over_batches_and_vectors():
         ]
         for s in range(4)
     ]
-    np.testing.assert_allclose(d.log_prob(x), want)
-    assert d.sample(jax.random.key(0), (5,)).shape == (5, 2, 2)
-    assert d.expand((7, 2)).sample(jax.random.key(0)).shape == (7, 2, 2)
+    (log_p,), draws = looked_at(d, x, key=jax.random.key(0), shape=(5,))
+    np.testing.assert_allclose(log_p, want)
+    assert draws.shape == (5, 2, 2)
+    _, draws = looked_at(d.expand((7, 2)), key=jax.random.key(0), shape=())
+    assert draws.shape == (7, 2, 2)
 
 
 def test_mixture_of_discrete_and_continuous_is_refused():
@@ -175,9 +187,10 @@ def test_truncated_counts():
     for dist, ks, logpmf in cases:
         raw = logpmf(ks)
         want = raw - np.logaddexp.reduce(raw)
-        np.testing.assert_allclose(dist.log_prob(ks), want, rtol=1e-9, atol=1e-9)
-        assert np.all(np.asarray(dist.log_prob(np.array([ks[0] - 1, -1]))) == -INF)
-        draws = np.asarray(dist.sample(jax.random.key(8), (DRAWS,)))
+        outside = np.array([ks[0] - 1, -1])
+        (log_p, log_outside), draws = looked_at(dist, ks, outside, key=jax.random.key(8))
+        np.testing.assert_allclose(log_p, want, rtol=1e-9, atol=1e-9)
+        assert np.all(log_outside == -INF)
         assert draws.min() >= ks[0] and draws.max() <= ks[-1]
         expected = np.exp(want) * DRAWS
         big = expected >= 20
@@ -196,8 +209,8 @@ def test_truncation_commutes_with_mixture_and_transform():
     d = D.truncate(D.mixture(W, normals()), -0.5, 2.0)
     mass = mixture_cdf(2.0) - mixture_cdf(-0.5)
     x = np.array([-0.4, 0.4, 1.9])
-    np.testing.assert_allclose(d.log_prob(x), np.log(mixture_pdf(x) / mass))
-    draws = np.asarray(d.sample(jax.random.key(3), (DRAWS,)))
+    (log_p,), draws = looked_at(d, x, key=jax.random.key(3))
+    np.testing.assert_allclose(log_p, np.log(mixture_pdf(x) / mass))
     assert (
         st.kstest(draws, lambda x: (mixture_cdf(x) - mixture_cdf(-0.5)) / mass).pvalue > FALSE_ALARM
     )
@@ -207,8 +220,9 @@ def test_truncation_commutes_with_mixture_and_transform():
     cut = D.truncate(falling, 0.5, INF)
     ref = st.lognorm(0.8, scale=np.exp(-0.1))
     x = np.array([0.51, 1.0, 4.0])
-    np.testing.assert_allclose(cut.log_prob(x), ref.logpdf(x) - ref.logsf(0.5))
-    assert cut.log_prob(0.49) == -INF
+    (log_p, below), _ = looked_at(cut, x, 0.49)
+    np.testing.assert_allclose(log_p, ref.logpdf(x) - ref.logsf(0.5))
+    assert below == -INF
 
 
 def test_impossible_truncations_have_density_zero():
@@ -304,7 +318,7 @@ def test_base_measures_are_zero_inside_and_have_no_sampler():
 
 
 def _listed(dist):
-    values, log_p = (np.asarray(x) for x in D.support_values(dist))
+    values, log_p = jax.device_get(quick(lambda: D.support_values(dist))())
     assert values.shape == (len(values), *dist.batch_shape, *dist.event_shape)
     assert log_p.shape == (len(values), *dist.batch_shape)
     np.testing.assert_allclose(np.exp(log_p).sum(0), 1.0)
