@@ -78,6 +78,13 @@ class Population:
         """Every weight times its particle's score since it was last weighted, in logarithms."""
         return Population(self.log_weights + increments)
 
+    def push_evidence(self) -> tuple[Array, Population]:
+        """The log mass, for whoever scores it elsewhere, and the particles without it: of mass 1
+        together, if any weight is positive."""
+        xp = self.log_weights.__array_namespace__()
+        known = xp.where(self.log_mass > -xp.inf, self.log_mass, 0.0)
+        return self.log_mass, Population(self.log_weights - known)
+
     def levelled(self) -> Population:
         """The same mass in equal weights, as after resampling."""
         xp = self.log_weights.__array_namespace__()

@@ -14,6 +14,9 @@ import ppl
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.ir_verify import verify
 from ppl.semantics.machine import Machine
+from ppl.semantics.passes.conjugacy.belief import Belief
+from ppl.semantics.passes.conjugacy.build import number, times
+from ppl.semantics.passes.conjugacy.chains import Filter
 from tests.oracles.kalman import smoothed
 
 MODELS = ppl.compile("""
@@ -236,6 +239,25 @@ def test_a_loop_and_what_it_starts_from_and_is_driven_by():
     assert log_evidence == pytest.approx(want, abs=1e-10)
     assert mean == pytest.approx(centre + gain @ gap, abs=1e-9)
     assert cov == pytest.approx(prior - gain @ see @ prior, abs=1e-9)
+
+
+def test_noise_used_twice_would_be_found(monkeypatch):
+    """NumPyro, BlackJAX, coix: one key for two draws. Means and evidence are right; covariances
+    are not."""
+    right = Belief.drawn
+    twice = lambda self, noise: right(self, [noise[0], *noise[:-1]])  # noqa: E731
+    monkeypatch.setattr(Belief, "drawn", twice)
+    with pytest.raises(AssertionError):
+        test_a_level_and_its_slope()
+
+
+def test_a_first_step_too_many_would_be_found(monkeypatch):
+    """TensorFlow Probability: a hidden Markov model's first state moved before it was seen."""
+    right = Filter.begin
+    moved = lambda self, starts: right(self, {k: times(number(0.9), v) for k, v in starts.items()})  # noqa: E731
+    monkeypatch.setattr(Filter, "begin", moved)
+    with pytest.raises(AssertionError):
+        test_a_loop_and_what_it_starts_from_and_is_driven_by()
 
 
 def test_what_is_not_linear_is_refused():

@@ -13,6 +13,8 @@ from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.ir_verify import verify
 from ppl.semantics.machine import Machine
 from ppl.semantics.machine.omega import MachineKey
+from ppl.semantics.passes.conjugacy import families
+from ppl.semantics.passes.conjugacy.build import ONE, ZERO, over, plus
 from ppl.settings import for_machine
 
 MODELS = ppl.compile("""
@@ -169,6 +171,55 @@ def test_the_joint_density_stays_the_same(name):
     assert found is not None and set(found.sites) == SITES[name]
     verify(collapsed.program)
     agree(target, collapsed)
+
+
+# ---------------------------------------------------------------------------- bugs of others, planted
+
+
+def _rate_passed_as_scale(use):
+    """Anglican: a gamma's rate where its scale belongs."""
+    return (ONE, over(use.value, use.form.slope)), use.form.at
+
+
+def _first_likelihood_twice(hyper, sums):
+    """particles: the first observation counted again."""
+    return plus(hyper[0], plus(sums[0], ONE)), plus(hyper[1], sums[1])
+
+
+def _not_renormalised(family, args, at):
+    """PyMC, of truncation: what mass a law has is left out."""
+    return ZERO
+
+
+@pytest.mark.parametrize("bug", [_rate_passed_as_scale, _first_likelihood_twice, _not_renormalised])
+def test_bugs_of_others_would_be_found(bug, monkeypatch):
+    gamma = families.FAMILIES["gamma"]
+    if bug is _rate_passed_as_scale:
+        exponential = replace(gamma.likelihoods["exponential"], statistics=bug)
+        gamma = replace(gamma, likelihoods={**gamma.likelihoods, "exponential": exponential})
+    elif bug is _first_likelihood_twice:
+        gamma = replace(gamma, posterior=bug)
+    else:
+        monkeypatch.setattr("ppl.semantics.passes.conjugacy.collapse.minus_log_density", bug)
+    monkeypatch.setitem(families.FAMILIES, "gamma", gamma)  # type: ignore[arg-type]
+    target = ppl.compile(WAITS).waits(times=[0.3, 1.7, 0.8])
+    collapsed = target.rao_blackwellize()
+    with pytest.raises(AssertionError):
+        agree(target, collapsed, tries=1)
+
+
+WAITS = """
+model waits(times: [pos]) {
+  rate ~ gamma(2, 1.5)
+  observe times ~ exponential(3 * rate)
+  return rate
+}
+"""
+
+
+def test_what_the_bugs_are_planted_in_is_right_without_them():
+    target = ppl.compile(WAITS).waits(times=[0.3, 1.7, 0.8])
+    agree(target, target.rao_blackwellize(), tries=1)
 
 
 FINITE = ppl.compile("""
