@@ -15,18 +15,29 @@ from ppl import kernels
 from ppl.semantics.passes import PASSES
 from ppl.verify import (
     Enumerates,
+    Estimator,
     Invariant,
     Measure,
+    Metropolis,
     Pair,
     Posterior,
     ProperlyWeighted,
     Resampler,
     Reversible,
     SameDensity,
+    UnbiasedGradient,
     check,
     search,
 )
-from tests.verify.mutants import densities, moves, particle_gibbs, smc, table
+from tests.verify.mutants import (
+    densities,
+    estimators,
+    hamiltonian,
+    moves,
+    particle_gibbs,
+    smc,
+    table,
+)
 from tests.verify.mutants.mutant import CHAIN, LENGTHS, SHORT, STEPS, UNEVEN
 from tests.verify.mutants.run import main
 from tests.verify.suite import machine
@@ -116,6 +127,14 @@ def test_right_proposals_and_temperatures_pass():
     assert verdict.ok and verdict.report.paths > 60, verdict
 
 
+def test_right_rejuvenation_ellipses_and_branches_pass():
+    assert check(moves.rejuvenated(discarded=False)(), STEPS, W).ok
+    ellipse = Metropolis(hamiltonian.on_the_ellipse, hamiltonian.likelihood_ratio)
+    assert check(ellipse, None, Reversible()).ok
+    branch = estimators.through_the_branch, estimators.squared, estimators.THETA
+    assert check(Estimator(*branch), None, UnbiasedGradient()).ok
+
+
 def test_right_resamplers_pass():
     def even(n, u):
         return (np.arange(n) + u) / n
@@ -146,6 +165,7 @@ def test_right_moves_pass(contract):
     for make in (moves.walk(redrawn=False), moves.gibbs(), moves.slice_move(placed=True)):
         assert check(make(), STEPS, contract).ok
     assert check(moves.reflected(from_old=False)(), table.WALKERS, Invariant()).ok
+    assert check(moves.stretched(anchored=True)(), table.WALKERS, contract).ok
 
 
 def test_a_move_must_keep_the_current_target_and_not_the_final_one():

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ppl.verify import ProperlyWeighted
+from ppl.verify import ProperlyWeighted, Sampler, search
+from ppl.verify.runnable import Runnable
 from ppl.verify.search import Failure, Searched, joined
 from ppl.verify.verdict import Report, Verdict
 from tests.verify.suite import compiled, run
@@ -36,6 +37,35 @@ def test_names_are_unique_and_programs_have_two_stages_where_populations_go_from
         e.programs["stages"] == 2 for e in TABLE if e.name.endswith("smc") and e.name != "rmsmc"
     )
     assert PLAIN_STAGES["stages"] == 2
+
+
+def test_a_subject_is_made_once_for_the_programs_of_a_text():
+    made, checked = [], []
+
+    def make(program):
+        made.append(program.source)
+        return Sampler(lambda model, omega: checked.append(model.source) or model.run(omega))
+
+    found = search("variants", make, ProperlyWeighted(), examples=6, variants=3, size=0, paths=6)
+    assert found.outcome == "PASS" and found.programs == 6
+    assert len(found.texts) == 2 and len(made) == 2 and len(set(checked)) == 6
+
+
+def test_a_failure_of_another_program_of_a_text_is_found_and_shrunk():
+    def make(program):
+        first = Runnable.of(program).law(100).evidence
+
+        def run(model, omega):
+            execution = model.run(omega)
+            return execution, execution.log_weight + (model.law(100).evidence != first)
+
+        return Sampler(run)
+
+    found = search(
+        "others", make, ProperlyWeighted(), examples=40, variants=3, size=0, paths=6, stages=1
+    )
+    assert found.outcome == "FAIL" and found.programs == 2  # the second of them
+    assert found.failure.lines <= 6
 
 
 def verdict(outcome):

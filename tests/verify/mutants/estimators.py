@@ -117,5 +117,20 @@ def two(theta, omega):
     return omega, REWARD[z] * REWARD[y]
 
 
+def squared(theta, omega):
+    """A choice decides on a branch, whose value a nonlinear function is of."""
+    omega, z = omega.draw(("z",), law(theta), ())
+    return omega, jnp.where(z == 0, REWARD[0] * (1 + 0.2 * theta[0]), REWARD[z]) ** 2
+
+
+def through_the_branch(theta, omega, *, whole=True):
+    """The score times the function's value; or, wrongly, times the branch's value, through the
+    function's derivative."""
+    omega, z = omega.draw(("z",), law(theta), ())
+    value = jnp.where(z == 0, REWARD[0] * (1 + 0.2 * theta[0]), REWARD[z])
+    slope = jnp.where(z == 0, 0.2 * REWARD[0], 0.0) * jnp.array([1.0, 0.0, 0.0])
+    return omega, (value**2 if whole else 2 * value * value) * score(theta, z) + 2 * value * slope
+
+
 def with_(f, **options):
     return lambda theta, omega: f(theta, omega, **options)

@@ -46,6 +46,17 @@ def mala(x, noise, *, sign=1.0):
     return x + sign * 0.5 * EPS**2 * uphill(x) + EPS * noise
 
 
+def on_the_ellipse(x, noise, *, refreshed=(1.0, 1.0)):
+    """A point on the ellipse through x and a draw from the prior, of which some numbers are new."""
+    return 0.8 * x + 0.6 * jnp.array(refreshed) * noise
+
+
+def likelihood_ratio(x, y):
+    """Of the target over a standard normal prior."""
+    over = [banana(z) + 0.5 * jnp.sum(z**2) for z in (x, y)]
+    return jnp.minimum(1.0, jnp.exp(over[1] - over[0]))
+
+
 def mala_ratio(x, y, *, sign=1.0, corrected=True):
     def log_q(x, y):
         return -0.5 * jnp.sum((y - mala(x, 0.0, sign=sign)) ** 2) / EPS**2

@@ -8,7 +8,7 @@ from typing import Any
 
 from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
 from ppl.inference.kernels.machine.traces import Revision, first_trace
-from ppl.verify import Kernel, bernoulli, categorical, index, uniform
+from ppl.verify import Kernel, Sampler, bernoulli, categorical, index, uniform
 
 
 def begin(model, omega):
@@ -123,3 +123,30 @@ def reflected(*, from_old: bool) -> Callable[[], Kernel]:
         return state
 
     return lambda: Kernel(step)
+
+
+def stretched(*, anchored: bool) -> Callable[[], Kernel]:
+    """`a` reflected at the other walker, or, wrongly, stretched from itself, and so always away."""
+
+    def step(model, state, omega):
+        here, other = state.trace[("a",)], state.trace[("b",)]
+        after = moved(model, state, (2 * other - here if anchored else here + 1) % 3)
+        ratio = min(1.0, math.exp(after.log_weight - state.log_weight))
+        return after if bernoulli(omega, "accept", ratio) else state
+
+    return lambda: Kernel(step)
+
+
+def rejuvenated(*, discarded: bool) -> Callable[[], Sampler]:
+    """A run, moved by an exact draw of `a` given the rest; if it changed it is, wrongly, dropped."""
+
+    def run(model, omega):
+        first = model.run(omega)
+        w = [math.exp(moved(model, first, a).log_weight) for a in range(3)]
+        if not sum(w) > 0:
+            return []
+        after = moved(model, first, categorical(omega, "moved", [x / sum(w) for x in w]))
+        changed = after.trace[("a",)] != first.trace[("a",)]
+        return [] if changed and discarded else [(after, first.log_weight)]
+
+    return lambda: Sampler(run)

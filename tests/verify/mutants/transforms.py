@@ -68,6 +68,10 @@ WRONG_LAWS = {
         lambda y: stats.gamma(2.5).logpdf(np.sqrt(y)) - np.log(2 * y),
         low=0,
     ),
+    "transform applied on the wrong side": Distribution(
+        lambda rng: 2.5 * rng.normal() + 1,
+        lambda y: stats.norm.logpdf(2.5 * y + 1) + np.log(2.5),
+    ),
     "no Jacobian": Distribution(
         lambda rng: rng.gamma(2.5) ** 2, lambda y: stats.gamma(2.5).logpdf(np.sqrt(y)), low=0
     ),
