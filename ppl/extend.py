@@ -38,7 +38,9 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     longer, more = _with_rows(target, loop, rows)
     standing = posterior.standing
     if standing is None:
-        raise _no_particles(posterior, "")
+        none = posterior.method == "smc" and _length(target.values[loop.rows[0]]) == 0
+        why = "on the machine a filter begins with at least one row" if none else ""
+        raise _no_particles(posterior, why)
     if isinstance(standing, Waiting):
         runs = standing.go_on(longer.sampler, progress=progress)
         return posterior_of_runs(standing.method, longer, runs, seed=standing.seed)

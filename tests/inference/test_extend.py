@@ -281,3 +281,10 @@ def test_posteriors_without_particles_that_go_on():
     for posterior in others:
         with pytest.raises(DiagnosticError, match="E875"):
             posterior.extend(ys=[0.3])
+
+
+def test_the_machine_begins_with_a_row():
+    target = MODELS.latest(ys=[])
+    posterior = ppl.infer(target, ppl.smc(particles=5), engine="machine", progress=False)
+    with pytest.raises(DiagnosticError, match="E875.*at least one row"):
+        posterior.extend(ys=[0.3])
