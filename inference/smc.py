@@ -89,12 +89,14 @@ class Smc:
 @dataclass(frozen=True, eq=False)
 class Particles:
     """Runs, and the population of their weights, after some `steps`. lineages: for each the slots
-    that it and its ancestors had in steps 0, 1, …, newest first: (older, slot)."""
+    that it and its ancestors had in steps 0, 1, …, newest first: (older, slot). told: the effective
+    size at each point, whether it was resampled there, and the log mass: (older, these)."""
 
     runs: Sequence[Suspended | Execution]
     population: Population
     lineages: Sequence[Any]
     steps: int = 0
+    told: Any = None
 
     @property
     def waiting(self) -> bool:
@@ -127,16 +129,18 @@ def advance(
     increments = np.array([0.0 if a is b else b.log_weight - a.log_weight for a, b in pairs])
     places = zip(particles.lineages, range(n), before, runs, strict=True)
     lineages = [older if a is b else (older, i) for older, i, a, b in places]
-    return Particles(runs, particles.population.scored(increments), lineages, step + 1)
+    population = particles.population.scored(increments)
+    return Particles(runs, population, lineages, step + 1, particles.told)
 
 
 def resample(particles: Particles, policy: Resample, source: Source, step: int) -> Particles:
     """What the policy makes of them."""
-    ancestors, population = policy(particles.population, uniforms_of(source, step))
+    before = particles.population
+    ancestors, population = policy(before, uniforms_of(source, step))
     chosen = ancestors.tolist()
-    runs, lineages = particles.runs, particles.lineages
-    chosen_runs = [runs[a] for a in chosen]
-    return Particles(chosen_runs, population, [lineages[a] for a in chosen], particles.steps)
+    runs, lineages = [particles.runs[a] for a in chosen], [particles.lineages[a] for a in chosen]
+    told = float(before.effective_size), bool(policy.due(before)), float(before.log_mass)
+    return Particles(runs, population, lineages, particles.steps, (particles.told, told))
 
 
 def run_smc(
@@ -168,6 +172,34 @@ def finish(
         if journal is not None and journal.due():
             journal.write((particles, stood))
     return particles, stood
+
+
+def history(particles: Particles) -> dict[str, np.ndarray]:
+    """What was told at every point, in order; and how many of the particles there have descendants
+    among these: `lineages`, of the steps before each point."""
+    rows, cell = [], particles.told
+    while cell is not None:
+        cell, row = cell
+        rows.append(row)
+    sizes, due, masses = (np.array([r[i] for r in reversed(rows)]) for i in range(3))
+    alive: dict[int, int] = {}
+    depths: dict[int, int] = {}
+    for cell in particles.lineages:  # each cell is visited once: they are shared
+        way = []
+        while cell is not None and id(cell) not in depths:
+            way.append(cell)
+            cell = cell[0]
+        depth = 0 if cell is None else depths[id(cell)]
+        for depth, new in enumerate(reversed(way), depth):
+            depths[id(new)] = depth + 1
+            alive[depth] = alive.get(depth, 0) + 1
+    lineages = np.array([alive.get(t, 0) for t in range(len(rows))], int)
+    return {
+        "effective_sample_size": sizes.astype(float),
+        "resampled": due.astype(bool),
+        "log_evidence": masses.astype(float),
+        "lineages": lineages,
+    }
 
 
 def uniforms_of(source: Source, step: int) -> Uniforms:

@@ -83,6 +83,7 @@ def posterior_of_runs(method: Any, target: Target, found: Runs, *, seed: int) ->
         remarks=(*target.warnings, *_unmet(target, found)),
         target=target.itself,
         standing=found.waiting,
+        points=found.points,
     )
 
 

@@ -77,6 +77,46 @@ def plot(posterior: Posterior, path: Path, names: list[str] | None) -> None:
     total = len(posterior.scalars[0])
     if names is None and total > len(rows):
         figure.suptitle(f"the first {len(rows)} of {total} scalars", fontsize="small")
+    _write(figure, path)
+
+
+def plot_points(posterior: Posterior, path: Path) -> None:
+    """Particles at their points, or populations at their temperatures (a line each).
+
+    Raises:
+        DiagnosticError: E891, there are no points; E894, the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    points = {k: np.atleast_2d(v) for k, v in posterior.points.items()}
+    if "effective_sample_size" not in points:
+        raise fail(
+            "E891",
+            f"`{posterior.method}` tells nothing of points",
+            hint="smc, tempered_smc, waste_free and ais do, in the process that inferred",
+        )
+    named = {
+        "effective_sample_size": "effective sample size (| resampled)",
+        "lineages": "lineages that go on to the end",
+        "log_evidence": "log evidence so far",
+        "temperature": "temperature",
+        "acceptance_rate": "acceptance rate",
+    }
+    shown = [k for k in named if k in points]
+    figure = Figure(figsize=(8, 1.8 * len(shown)), layout="constrained")
+    for name, (axes,) in zip(shown, figure.subplots(len(shown), 1, squeeze=False), strict=True):
+        for row in points[name]:
+            axes.plot(row, linewidth=0.8)
+        if name == "effective_sample_size":
+            axes.set_ylim(bottom=0)
+            when = np.flatnonzero(np.nan_to_num(points["resampled"][0]))
+            axes.plot(when, np.zeros(len(when)), "|", color="black", markersize=6)
+        axes.set_title(named[name], fontsize="medium")
+        axes.margins(x=0)
+    _write(figure, path)
+
+
+def _write(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:

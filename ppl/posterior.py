@@ -49,8 +49,10 @@ class Posterior:
     exact: bool = False
     #: exact probabilities of the options of finite sites, by site: (*plates and steps, options)
     marginals: Mapping[str, np.ndarray] = field(default_factory=dict)
-    #: what compiled particles did at their suspension points, in order: `effective_sample_size`
-    #: before each, and whether they `resampled` there; each (points,). Of populations that follow
+    #: what particles did at their suspension points, in order: `effective_sample_size` before each,
+    #: whether they `resampled` there, the `log_evidence` of what was scored so far, and on the
+    #: machine how many `lineages` of those there go on to the end; each (points,). Of populations
+    #: that follow
     #: temperatures each is (replica, step), and there are also `temperature`, `acceptance_rate`,
     #: the number of `moves` and the share that `moved`. Files do not keep it
     points: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -298,6 +300,17 @@ class Posterior:
         from ppl.plots import plot
 
         plot(self, Path(path), names)
+
+    def plot_points(self, path: str | Path) -> None:
+        """Write a plot of `points`: how many particles were worth something, when they were
+        resampled, how many lineages are left, and the evidence so far.
+
+        Raises:
+            DiagnosticError: E891, there are none; E894, the file cannot be written.
+        """
+        from ppl.plots import plot_points
+
+        plot_points(self, Path(path))
 
     def save(self, path: str | Path) -> None:
         """Write everything but functions to a NetCDF file, which ArviZ can read as well."""

@@ -58,6 +58,8 @@ class Runs:
     chains: int = 1
     stats: Mapping[str, np.ndarray] = field(default_factory=dict)
     waiting: Waiting | None = None
+    #: what particles did at their points (see `Posterior.points`)
+    points: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def named(self) -> Sequence[Execution]:
@@ -227,7 +229,7 @@ def _filtered(
 ) -> Runs:
     """Particles, from where they are to their ends. data: the target's, as the machine has it.
     stood: as they were where they could go on with more data, if they have been there."""
-    from ppl.inference.smc import finish, follow
+    from ppl.inference.smc import finish, follow, history
 
     machine, key = target.machine, MachineKey(seed)
     loop = loop_over_data(machine.program)
@@ -254,6 +256,7 @@ def _filtered(
         lambda i: follow(start, found.lineages[i], key),
         found.log_evidence,
         waiting=None if stood is None else Waiting(method, seed, stood, data),
+        points=history(found),
     )
 
 
