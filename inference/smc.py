@@ -189,8 +189,8 @@ def history(particles: Particles) -> dict[str, np.ndarray]:
         while cell is not None and id(cell) not in depths:
             way.append(cell)
             cell = cell[0]
-        depth = 0 if cell is None else depths[id(cell)]
-        for depth, new in enumerate(reversed(way), depth):
+        known = 0 if cell is None else depths[id(cell)]
+        for depth, new in enumerate(reversed(way), known):
             depths[id(new)] = depth + 1
             alive[depth] = alive.get(depth, 0) + 1
     lineages = np.array([alive.get(t, 0) for t in range(len(rows))], int)
