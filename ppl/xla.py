@@ -58,7 +58,7 @@ def infer_on_xla(
             return _streaming(method, target, seed, progress, checkpoint, stream)
         if checkpoint is None:
             return run(method, target, seed, progress)
-        if run in (_exact, _map, _laplace):
+        if run not in (_chains, _mcmc, _importance, _smc, _tempered):
             raise fail(
                 "E898",
                 f"`{name_of(method)}` has no checkpoints",
