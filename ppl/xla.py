@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ppl.cache import use_compilation_cache
@@ -27,6 +28,7 @@ from ppl.progress import progress_bar
 from ppl.semantics.diagnostics import Diagnostic, Note, fail
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.faults import raise_faults
+from ppl.semantics.xla.sharing import in_step
 from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import SiteRule, State
 from ppl.semantics.xla.values import RValue
@@ -52,6 +54,13 @@ def infer_on_xla(
         Interrupted: a KeyboardInterrupt stopped it; its `posterior` has the draws so far.
     """
     use_compilation_cache()
+    in_step()
+    if (checkpoint or stream) and jax.process_count() > 1:
+        raise fail(
+            "E898",
+            "runs that several processes share have no checkpoints, and do not stream",
+            hint="leave it out, or run in one process",
+        )
     run = _RUNNERS[name_of(method)]
     with precision(getattr(method, "precision", None)):
         if stream is not None:

@@ -43,6 +43,14 @@ def _placed(x: Array, mesh: Mesh, parts: tuple[str | None, ...]) -> Array:
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(*parts)))
 
 
+def in_step() -> None:
+    """Wait for the other processes, if there are any: connections that one opens alone time out."""
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("quasiborel")
+
+
 def fetched(tree: Any) -> Any:
     """Arrays whose parts are with several processes, whole and on every host."""
     if jax.process_count() == 1:
