@@ -71,7 +71,8 @@ class Truncated(Law):
 
     @property
     def valid(self) -> Array:
-        return valid(self.base) & (self.lower <= self.upper) & (self._log_mass() > -jnp.inf)
+        held: Truncated = jax.lax.stop_gradient(self)  # comparisons have no derivatives to trace
+        return valid(self.base) & (self.lower <= self.upper) & (held._log_mass() > -jnp.inf)
 
     def _tails(self) -> Tails:
         low = self.lower - 1 if self.base.is_discrete else self.lower
