@@ -63,7 +63,9 @@ def states(name: str) -> States:
     target = MODELS[name](ys=YS)
     with precision():
         density = mixed_density(target.bound, target.data, None)
-        sizes = tuple(s.options for s in density.discrete for _ in range(int(np.prod(s.shape))))
+        sizes = tuple(
+            s.options or 0 for s in density.discrete for _ in range(int(np.prod(s.shape)))
+        )
         each = np.array(list(itertools.product(*(range(n) for n in sizes))))
         at = Target(density, target.data)
         logs = jax.jit(jax.vmap(lambda k: at.log_density(jnp.zeros(0), k)))(each)
