@@ -59,7 +59,7 @@ def _no_particles(posterior: Posterior, why: str) -> Exception:
         "E875",
         f"this posterior, by `{method}`, has no particles that could go on"
         + (f": {why}" if why else ""),
-        hint="infer with ppl.smc(…), without a guide, and extend what it returns",
+        hint="infer with ppl.smc(…), without guide or trajectories, and extend what it returns",
     )
 
 

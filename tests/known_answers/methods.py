@@ -165,6 +165,10 @@ def backwards(case: Case, target: ppl.Target) -> None:
     smc(case, target, ppl.smc(particles=100, trajectories=100))
 
 
+def parameters_and_states(case: Case, target: ppl.Target) -> None:
+    smc(case, target, ppl.smc2(parameters="first", particles=25, states=4, moves=1))
+
+
 def resample_move(case: Case, target: ppl.Target) -> None:
     smc(case, target, ppl.rmsmc(particles=80))
 
@@ -249,6 +253,7 @@ METHODS = (
     # exact on programs with loops of points in tests of its own; here by its key
     Method("smc, compiled", lambda case: case.name == "a hidden Markov model", smc),
     Method("smc, backwards", lambda case: case.name == "a hidden Markov model", backwards),
+    Method("smc2", lambda case: case.name == "a hidden Markov model", parameters_and_states),
     Method("pgibbs", lambda case: case.name == "a hidden Markov model", pgibbs),
     # the same; here what a chain of one move a site explores quickly
     Method("mcmc", needs("smooth"), mcmc),
