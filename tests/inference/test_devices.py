@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ WARM = ppl.tempered_smc(
 CHAINS = ppl.nuts(chains=4, warmup=4, draws=3)
 
 
-def rows(target, method):
+def rows(target, method) -> dict[str, Any]:
     """What is found, as numbers that print exactly."""
     found = ppl.infer(target, method, seed=11, progress=False)
     draws = {k: np.asarray(v, float).ravel()[::7].tolist() for k, v in found.draws.items()}

@@ -4,6 +4,7 @@ their number."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(chains, "_BLOCK_STEPS", 50)
 
 
-def fit(method=WALK, **files):
+def fit(method: Any = WALK, **files: Any):
     return ppl.infer(COUNTS, method, seed=4, progress=False, **files)
 
 
