@@ -127,7 +127,8 @@ class _State:
                 taken = self.take(main, c, i, x, path, wanted is None)
             except Broken as error:
                 for p in x.paths:
-                    self.problems.setdefault(p, error)
+                    if p not in self.problems or isinstance(x, Site):
+                        self.problems[p] = error
                 continue
             if taken:
                 return True
@@ -139,7 +140,9 @@ class _State:
             choice = read_finite(c.binds[i], path)
             return () if choice is None else [choice]
         site = read_site(c.binds[i], path)
-        return read_chains(c, i, path) if site is None else [site]
+        if site is None:
+            return read_chains(c, i, path)
+        return [site] if site.joint is None else [replace(site, joint=None), site]
 
     def take(
         self, main: ir.Comp, c: ir.Block, i: int, x: Candidate, path: Path, observed: bool
@@ -211,11 +214,13 @@ class _State:
 
 
 def _order(x: Candidate) -> int:
-    """Loops first, whose parameters can go next; then arrays, whose elements have to be
-    independent given the rest; then single numbers, which may be of all of these."""
+    """Loops first, whose parameters can go next; then arrays whose elements are independent given
+    the rest; then single numbers, which may be of all of these; then arrays as a whole."""
     if isinstance(x, Chain):
         return 0
-    return 1 if isinstance(x, Site) and x.size is not None else 2
+    if isinstance(x, Finite) or x.size is None:
+        return 2
+    return 1 if x.joint is None else 3
 
 
 def _why_no_family(finite: bool) -> str:

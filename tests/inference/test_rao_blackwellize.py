@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import betaln
 
 import ppl
@@ -32,6 +33,12 @@ model level(y: [real]) {
     return x
   }
   return {h0, xs}
+}
+model regression(y: [real], X: [[real]]) {
+  a ~ normal(0.5, 2)
+  b ~ iid(len(X[0]), normal(0.2, 1.5))
+  observe y ~ normal(a + X @ b, 0.8)
+  return {a, b}
 }
 model quadratic(y: [real]) {
   mu ~ normal(0, 1)
@@ -80,6 +87,18 @@ def test_a_density_has_the_other_coordinates_and_recovery_draws_the_rest():
     assert values["xs"].data.shape == (3, 4)
     assert np.array_equal(values["xs"].data, values["xs/x"].data)
     assert np.array_equal(values["xs"].data, result.get("xs").data)
+
+
+def test_both_engines_give_the_evidence_of_a_regression_exactly():
+    x = np.array([[0.5, 1.0], [0.0, -1.0], [2.0, 0.3], [1.0, 1.0]])
+    target = MODELS.regression(y=Y, X=x).rao_blackwellize()
+    cov = 4 + 1.5**2 * x @ x.T + 0.64 * np.eye(4)
+    want = stats.multivariate_normal(0.5 + 0.2 * x.sum(1), cov).logpdf(Y)
+    for engine in ("xla", "machine"):
+        posterior = ppl.infer(target, ppl.importance(particles=3), engine=engine)
+        assert posterior.log_evidence == pytest.approx(want, abs=1e-10)
+        assert posterior.effective_sample_size == pytest.approx(3)
+        assert posterior["b"].shape == (1, 3, 2)
 
 
 def test_what_cannot_be_integrated_out_says_why():

@@ -34,8 +34,9 @@ from ppl.semantics.passes.conjugacy.build import as_type, op
 from ppl.semantics.passes.conjugacy.chains import Chain, Filter
 from ppl.semantics.passes.conjugacy.families import STATISTICS, minus_log_density
 from ppl.semantics.passes.conjugacy.halves import scored_only, unscored
+from ppl.semantics.passes.conjugacy.joint import joint_posterior, minus_joint_density
 from ppl.semantics.passes.conjugacy.linear import WHOLE, Broken, Form, Linear
-from ppl.semantics.passes.conjugacy.sites import Site
+from ppl.semantics.passes.conjugacy.sites import Args, Site
 from ppl.semantics.passes.conjugacy.statistics import Collector, totals
 from ppl.semantics.passes.conjugacy.uses import NOTHING, Path, Uses, draws, uses
 
@@ -65,32 +66,27 @@ def collapse(
     names = sorted_by_use(c.binds[at + 1 :], c.result, frozenset((own.name,)), path, late, fresh)
     out = [*c.binds[:at], *names.clean]
     hyper = site.hyper(fresh, out)
-    mean = as_type(site.family.mean(hyper), site.type)
-    reference = bind(out, fresh.name(site.name), returned(mean))
-    reading: ir.Comp = ir.Block(
-        T.UNIT, (*names.pure, *names.observing), returned(ir.Lit(T.UNIT, None))
-    )
-    form = Linear("itself", at=None if site.size is None else WHOLE)
-    copy = freshen(unkept(reading), fresh, {site.name: reference.name})
-    forms: dict[str, Form] = {reference.name: form}
-    known = {b.name for b in names.pure}
-    for b in names.late:
-        if b.name not in known:
-            drawn_at = "".join(f", `{'/'.join(p)}`" for p in draws(b.comp, path))
-            why = f"what is drawn from it{drawn_at} is scored"
-            forms[b.name] = Broken(why, b.comp.span)
-    collector = Collector(site.family, fresh)
-    parts = collector.comp(copy, forms, out)
-    sums = totals(parts, STATISTICS[site.family.prior], site.size, fresh, out)
-    posterior = tuple(
-        bind(out, fresh.name("posterior"), returned(v)) for v in site.family.posterior(hyper, sums)
-    )
-    here = as_type(site.family.mean(posterior), site.type)
-    star = bind(out, site.name, returned(here))
+    reading = ir.Block(T.UNIT, (*names.pure, *names.observing), returned(ir.Lit(T.UNIT, None)))
+    reading = unkept(reading)
+    forms = _not_known(names, path)
+    begin = len(out)
+    try:
+        posterior = _by_element(site, hyper, reading, forms, fresh, out)
+        here, run = site.family.mean(posterior), site.drawn(posterior, fresh)
+        less = minus_log_density(site.family, posterior, as_type(here, site.type))
+    except Broken:
+        if site.joint is None:
+            raise
+        del out[begin:]
+        posterior = joint_posterior(site, hyper, reading, forms, fresh, out)
+        assert site.size is not None
+        here, less = posterior[0], minus_joint_density(posterior, site.size)
+        law = op("multi_normal_prec", *posterior)
+        run = site.joint(ir.Run(T.Array(T.REAL), law, span=site.span), fresh)
+    star = bind(out, site.name, returned(as_type(here, site.type)))
     dist = op(site.family.prior, *hyper)
     step = site.path[-1] if site.path else site.name
     bind(out, fresh.name("_"), ir.Observe(T.UNIT, dist, star, step, span=site.span))
-    less = minus_log_density(site.family, posterior, star)
     if isinstance(less.type, T.Array):
         less = op("sum", less)
     bind(out, fresh.name("_"), ir.Score(T.UNIT, as_type(less, T.REAL), span=site.span))
@@ -98,8 +94,40 @@ def collapse(
     again = {b.name for b in names.late}
     for b in names.observing:
         out.append(ir.Bind(b.name, unkept(b.comp)) if b.name in again else b)
-    drawn = bind(out, fresh.name(site.name), site.drawn(posterior, fresh))
+    drawn = bind(out, fresh.name(site.name), run)
     return put_later(out, own.comp, names, {site.name: drawn.name}, {site.path}, c, path, fresh)
+
+
+def _not_known(names: Sorted, path: Path) -> dict[str, Form]:
+    """What is known only after the draw: not for observations to depend on."""
+    known, out = {b.name for b in names.pure}, {}
+    for b in names.late:
+        if b.name not in known:
+            drawn_at = "".join(f", `{'/'.join(p)}`" for p in draws(b.comp, path))
+            why = f"what is drawn from it{drawn_at} is scored"
+            out[b.name] = Broken(why, b.comp.span)
+    return out
+
+
+def _by_element(
+    site: Site,
+    hyper: Args,
+    reading: ir.Block,
+    forms: dict[str, Form],
+    fresh: Fresh,
+    binds: list[ir.Bind],
+) -> Args:
+    """The posterior's hyperparameters, of each element of the site by itself. Raises Broken."""
+    mean = as_type(site.family.mean(hyper), site.type)
+    reference = bind(binds, fresh.name(site.name), returned(mean))
+    form = Linear("itself", at=None if site.size is None else WHOLE)
+    copy = freshen(reading, fresh, {site.name: reference.name})
+    parts = Collector(site.family, fresh).comp(copy, {**forms, reference.name: form}, binds)
+    sums = totals(parts, STATISTICS[site.family.prior], site.size, fresh, binds)
+    return tuple(
+        bind(binds, fresh.name("posterior"), returned(v))
+        for v in site.family.posterior(hyper, sums)
+    )
 
 
 def collapse_chain(

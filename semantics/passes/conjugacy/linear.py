@@ -14,7 +14,7 @@ from typing import Literal
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span
-from ppl.semantics.passes.conjugacy.build import ONE, ZERO, op, over, plus, times
+from ppl.semantics.passes.conjugacy.build import ONE, ZERO, as_type, op, over, plus, times
 
 #: the value is the site itself, a multiple of it, or affine in it
 Kind = Literal["itself", "multiple", "affine"]
@@ -186,6 +186,8 @@ def _array(v: ir.Op, parts: list[Linear | None]) -> Linear:
         raise _not_linear(v)
     if v.op != "repeat":
         slopes = [_as_wide(s, a) for s, a in zip(slopes, v.args, strict=True)]
+    if v.op == "concat":
+        slopes = [as_type(s, T.Array(T.REAL)) for s in slopes]
     affine = v.op == "concat" or any(p is not None and p.kind == "affine" for p in parts)
     return Linear("affine" if affine else "multiple", op(v.op, *slopes))
 

@@ -22,6 +22,7 @@ Args = tuple[ir.Value, ...]
 class Site:
     """A draw, or an array of independent ones, that is bound to `name`.
 
+    joint: draws an array by the computation given, which runs at its path; None of other sites.
     hyper: gives the hyperparameters, each an array if the site is one, computed in bindings.
     drawn: the computation that draws it with other hyperparameters. size: of the array.
     """
@@ -34,6 +35,7 @@ class Site:
     drawn: Callable[[Args, Fresh], ir.Comp]
     size: ir.Value | None
     span: Span | None
+    joint: Callable[[ir.Comp, Fresh], ir.Comp] | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -98,9 +100,10 @@ def _direct(b: ir.Bind, dist: ir.Op, path: Path, wrap: Wrap) -> Site | None:
     arrays = [a for a in parameters if isinstance(a.type, T.Array)]
     if size is not None and arrays:
         return None
+    vector = isinstance(t, T.Array) and family.prior != "dirichlet"
     if family.prior == "dirichlet":
         size = op("len", parameters[0])
-    elif isinstance(t, T.Array) and size is None:
+    elif vector and size is None:
         if not arrays:  # a number's law, spread over an array by the checker
             return None
         size = op("len", arrays[0])
@@ -115,7 +118,8 @@ def _direct(b: ir.Bind, dist: ir.Op, path: Path, wrap: Wrap) -> Site | None:
     def drawn(args: Args, fresh: Fresh) -> ir.Comp:
         return wrap(_run(family.prior, args, t, dist.span))
 
-    return Site(b.name, t, family, path, hyper, drawn, size, b.comp.span)
+    joint = (lambda run, fresh: wrap(run)) if vector and family.prior == "normal" else None
+    return Site(b.name, t, family, path, hyper, drawn, size, b.comp.span, joint)
 
 
 def _plate(b: ir.Bind, loop: ir.For, path: Path, wrap: Wrap) -> Site | None:
@@ -160,4 +164,15 @@ def _plate(b: ir.Bind, loop: ir.For, path: Path, wrap: Wrap) -> Site | None:
         return wrap(each(row, over, draw))
 
     site_path = (*path, *(a.step for a in at))
-    return Site(b.name, b.comp.type, family, site_path, hyper, drawn, size, b.comp.span)
+
+    def joint(run: ir.Comp, fresh: Fresh) -> ir.Comp:
+        binds: list[ir.Bind] = []
+        for a in reversed(at):
+            run = ir.At(run.type, a.step, run, span=a.span)
+        all_of_it = bind(binds, fresh.name(b.name), run)
+        one = ir.Param(fresh.name("element"), T.REAL)
+        kept = inner(returned(ir.Var(T.REAL, one.name)))
+        return wrap(block(binds, each(one, all_of_it, kept)))
+
+    normal = joint if family.prior == "normal" else None
+    return Site(b.name, b.comp.type, family, site_path, hyper, drawn, size, b.comp.span, normal)

@@ -85,6 +85,16 @@ model waits(times: [pos], scale: pos) {
   observe times[1] ~ exponential(rate)
   return {rate, shape}
 }
+model regression(y: [real], X: [[real]], s: pos) {
+  a ~ normal(0.5, 2)
+  b ~ iid(len(X[0]), normal(0.2, 1.5))
+  observe y ~ normal(a + X @ b, s)
+  for (v, row) in zip(y, X) { observe v ~ normal(dot(row, b) / 2, 1.2) }
+  c ~ for k in range(3) { z ~ normal(k, 1 + k); return z }
+  observe y[0] ~ normal(c[0] - 2 * c[2], 0.6)
+  for v in y { observe v ~ normal(sum(c), 3) }
+  return c
+}
 model nested(y: [real], x: [real]) {
   mu ~ normal(0.3, 1)
   rate ~ gamma(2, 1)
@@ -129,6 +139,7 @@ DATA = {
     "shares": {"kinds": [0, 2, 2, 1], "table": [3, 1, 2], "twice": [[1, 0, 2], [2, 1, 0]]},
     "means": {"y": Y, "x": [1.0, 0.0, -2.0, 0.5], "s": [0.5, 1.0, 2.0, 0.7]},
     "schools": {"y": Y, "of": [0, 2, 1, 2], "x": [0.5, -1.0, 0.0, 2.0], "groups": 3},
+    "regression": {"y": Y, "X": [[0.5, 1.0], [0.0, -1.0], [2.0, 0.3], [1.0, 1.0]], "s": 0.8},
     "nested": {"y": Y, "x": [1.0, 0.0, -2.0, 0.5]},
     "autoregression": {"y": Y},
 }
@@ -139,6 +150,7 @@ SITES = {
     "shares": {"w"},
     "means": {"mu", "shift"},
     "schools": {"alpha/z", "slope", "mu"},
+    "regression": {"a", "b", "c/z"},
     "nested": {"theta/t", "for/q", "rate", "mu"},
     "autoregression": {"phi"},
 }
