@@ -222,7 +222,7 @@ def _equal(
     off = differences(sides)
     worst = max(off, key=lambda k: abs(off[k])) if off else None
     distance = abs(off[worst]) / total if off else 0.0
-    more = {"smallest_effect": TOLERANCE, "distance": distance}
+    more: dict[str, Any] = {"smallest_effect": TOLERANCE, "distance": distance}
     if distance <= TOLERANCE:
         return Verdict("PASS", contract, contract.says, report, **more)
     why = f"it is not so that {contract.says}{_pattern(contract, expected, have)}"
@@ -236,7 +236,7 @@ def _approximate(
     off = differences(sides)
     distance = 0.5 * sum(map(abs, off.values()))
     why = f"{contract.says}: here the distance is {distance:.6g}"
-    more = {"smallest_effect": TOLERANCE, "distance": distance}
+    more: dict[str, Any] = {"smallest_effect": TOLERANCE, "distance": distance}
     if contract.within is None:
         why += ", and no bound is stated"
         return Verdict("INCONCLUSIVE", contract, why, report, **more)

@@ -8,7 +8,7 @@ their own, so that each is an e-process.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Protocol
@@ -33,10 +33,12 @@ class Worst:
 
 
 class Statistic(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    def read(self, trial: Any) -> Any:
-        """A row: a number, or a few."""
+    @property
+    def read(self) -> Callable[[Any], Any]:
+        """Of a trial a row: a number, or a few."""
         ...
 
     def evidence(self, rows: Any) -> Any:
@@ -169,7 +171,7 @@ class Cells:
     of: Callable[[Any], int]
 
 
-def by_value(masses: Mapping[Hashable, float]) -> tuple[Cells, tuple[float, ...]]:
+def by_value(masses: Mapping[Any, float]) -> tuple[Cells, tuple[float, ...]]:
     """The likeliest values, and all others together; with their probabilities."""
     total = sum(masses.values())
     ordered = sorted(masses, key=lambda v: -masses[v])
@@ -181,7 +183,7 @@ def by_value(masses: Mapping[Hashable, float]) -> tuple[Cells, tuple[float, ...]
     return Cells(labels, lambda v: number.get(v, len(own))), probabilities
 
 
-def by_size(edges: Sequence[float], name: str = "") -> Cells:
+def by_size(edges: Sequence[float] | np.ndarray, name: str = "") -> Cells:
     """Intervals between edges; what is no number is in the last cell."""
     cuts = np.asarray(edges, float)
     ends = ["-inf", *(f"{c:.4g}" for c in cuts), "inf"]

@@ -138,6 +138,7 @@ class Code:
                         k, v = k[0](s, k, v)
                 return v if k is not None else (None, v)
             except RecursionError:
+                assert k is not None  # the frame whose block was too deep
                 twin = self.twins.get(k[0])
                 if twin is None:
                     raise

@@ -95,7 +95,8 @@ class State:
         self.sites = self.kept = self.observed = self.nested = None
         self.marked: Any = START
         self.fresh: dict[Any, Any] = {}
-        self.memo: Table = EMPTY
+        #: a `Table`; inside a nested run, its `Outside`
+        self.memo: Any = EMPTY
         #: steps before the meter is asked for more, if there is a limit
         self.fuel = None if meter is None else meter.more(None)
         self.meter = meter

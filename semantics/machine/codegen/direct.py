@@ -230,8 +230,8 @@ class Direct(Loops):
                 self.finish(f"f{piece.number}({', '.join(['s', *args])})", t)
             return
         f, own = self.as_atom(self.forced(c.fn)), self.piece
-        same = own is not None and own.captured is not None and own.path is None
-        if same and t is RETURN and len(own.variables) == len(args):
+        same = t is RETURN and own is not None and own.captured is not None and own.path is None
+        if same and own is not None and len(own.variables) == len(args):
             # perhaps another closure of the same code: a chain of them is walked, not climbed down
             self.put(f"if {f}[0] is f{own.number}:")
             self.indent += 1
