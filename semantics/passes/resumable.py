@@ -28,7 +28,8 @@ from ppl.semantics.passes.holes import with_entry
 @dataclass(frozen=True, eq=False)
 class Resumable:
     """loop: of the program itself. rows: the parameters whose elements it goes over. path: the
-    names that it runs under; keeps: whether results have its value there. live: what it and what follows it read, of what was computed before.
+    names that it runs under; keeps: whether results have its value there. live: what it and what
+    follows it read, of what was computed before.
 
     again, after: programs, whose parameters are those that they read of `live`, the program's data,
     and `state`, `first` (the number of the first row), `value` (of the loop). again_loop: its loop.
