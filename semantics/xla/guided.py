@@ -8,8 +8,9 @@ guide's, and the score is the log ratio of the two densities; all other sites ar
 What the guide scores on the way *looks ahead*: the policy decides by the weights times that, and
 children's weights are divided by it again.
 
-Points meet in order, loops step by step, in one `lax.scan`. What a guide drew in a loop without a
-bound is not known by its path here, and where loops differ in length, points do not meet: E730.
+Points meet in order, loops step by step, in one `lax.scan`. What a guide draws in a loop without a
+bound is not known by its path here, and where loops differ in length, points do not meet: E730. A
+model draws itself what it draws in such loops.
 
 Doucet, Godsill and Andrieu (2000); Pitt and Shephard (1999).
 """
@@ -29,7 +30,7 @@ from ppl.semantics.xla.axes import Arr, Axis, elementwise
 from ppl.semantics.xla.carries import carried, holds_code
 from ppl.semantics.xla.dists import event_rank, log_prob, realise
 from ppl.semantics.xla.lineage import moving
-from ppl.semantics.xla.points import Policy, point, scored
+from ppl.semantics.xla.points import PROPOSED, Policy, point, scored
 from ppl.semantics.xla.sequential import Loop, Stop, Walk, walk
 from ppl.semantics.xla.sequential_scan import Led, Opened, scan
 from ppl.semantics.xla.sites import _applier, _recorded, _typed, draw
@@ -44,7 +45,7 @@ def _mark(site: Site, scope: Scope) -> str:
     its density counts points. A law of another kind draws something else."""
     axes = (*scope.axes, *(a for a in varies_along(site.dist) if a not in scope.axes))
     made = realise(site.dist, axes, _applier(scope), site.span, checks="none")
-    return f"!{'k' if D.is_discrete(made) else 'z'}{event_rank(site.dist)}"
+    return f"{PROPOSED}{'k' if D.is_discrete(made) else 'z'}{event_rank(site.dist)}"
 
 
 def propose(site: Site, scope: Scope, state: State) -> Result:

@@ -48,6 +48,9 @@ Policy = Callable[[Array, Omega, Path, Future | None], tuple[Omega, Decision]]
 #: where sites record the log densities of their own draws, if anybody needs them
 OWN = "!own"
 
+#: what a guide's draws are marked by, beside their paths: see `guided`
+PROPOSED = "!q"
+
 
 @dataclass(frozen=True, eq=False)
 class Ahead:

@@ -198,11 +198,8 @@ class _Sequential:
                 return self.stops_in(body)
             case ir.If(then=then, other=other):
                 return self.stops_in(then) or self.stops_in(other)
-        return self.effects.suspends(c) and (self.every or self.matters(c))
-
-    def matters(self, c: ir.Comp) -> bool:
-        """Whether a statement scores or has a checkpoint."""
-        return self.effects.scores(c) or self.effects.stops(c)
+        matters = self.every or self.effects.scores(c) or self.effects.stops(c)
+        return self.effects.suspends(c) and matters
 
     def statement(
         self, c: ir.Comp, env: dict[str, Any], state: State, scope: Scope, *, last: bool = False
@@ -227,7 +224,8 @@ class _Sequential:
             case ir.Score() if is_checkpoint(c):
                 return (yield Stop(state))
             case ir.Scan():
-                if self.stops_in(c.body) and self.matters(c.body):
+                # loops in a step have points only if they score
+                if replace(self, every=False).stops_in(c.body):
                     raise _no_stop("inside a step of another loop", c)
                 return (yield Loop(c, self._ready(c, env, state), state, scope, last, env))
             case ir.If(cond=cond, then=then, other=other):

@@ -31,6 +31,7 @@ from ppl.semantics.xla.carries import (
 from ppl.semantics.xla.faults import Fault
 from ppl.semantics.xla.fixed import without_elements
 from ppl.semantics.xla.join import join
+from ppl.semantics.xla.points import PROPOSED
 from ppl.semantics.xla.pure import value
 from ppl.semantics.xla.state import Env, Scope, State
 from ppl.semantics.xla.steps import ROOM, Steps
@@ -180,10 +181,11 @@ def loop_axes(axes: Axes, scope: Scope) -> Axes:
 
 
 def owned(scope: Scope) -> dict[str, Arr]:
-    """What is given for the steps of the loop at this path, steps first; missing beyond its end."""
+    """What is given for the steps of the loop at this path, steps first; missing beyond its end.
+    What a guide proposes is not: it would have to be told where it is missing."""
     out = {}
     for k, v in scope.given.items():
-        if scope.owns(k) and v.event_rank and v.event_shape[0]:
+        if scope.owns(k) and PROPOSED not in k and v.event_rank and v.event_shape[0]:
             out[k] = time_first(v)
     return out
 
