@@ -19,7 +19,7 @@ from ppl.semantics.passes.conjugacy.build import number, times
 from ppl.semantics.passes.conjugacy.chains import Filter
 from tests.oracles.kalman import smoothed
 
-MODELS = ppl.compile("""
+TEXT = """
 model level(y: [real], start: real) {
   xs ~ scan x = start for v in y {
     x ~ normal(0.9 * x + 0.1, 0.7)
@@ -81,7 +81,8 @@ model volatility(y: [real]) {
   }
   return hs
 }
-""")
+"""
+MODELS = ppl.compile(TEXT)
 Y = [0.4, -1.3, 2.2, 0.9]
 
 
@@ -244,6 +245,7 @@ def test_a_loop_and_what_it_starts_from_and_is_driven_by():
 def test_noise_used_twice_would_be_found(monkeypatch):
     """NumPyro, BlackJAX, coix: one key for two draws. Means and evidence are right; covariances
     are not."""
+    monkeypatch.setattr(f"{__name__}.MODELS", ppl.compile(TEXT))  # what is known is kept by models
     right = Belief.drawn
     twice = lambda self, noise: right(self, [noise[0], *noise[:-1]])  # noqa: E731
     monkeypatch.setattr(Belief, "drawn", twice)
@@ -253,6 +255,7 @@ def test_noise_used_twice_would_be_found(monkeypatch):
 
 def test_a_first_step_too_many_would_be_found(monkeypatch):
     """TensorFlow Probability: a hidden Markov model's first state moved before it was seen."""
+    monkeypatch.setattr(f"{__name__}.MODELS", ppl.compile(TEXT))
     right = Filter.begin
     moved = lambda self, starts: right(self, {k: times(number(0.9), v) for k, v in starts.items()})  # noqa: E731
     monkeypatch.setattr(Filter, "begin", moved)
