@@ -48,11 +48,6 @@ class Resumable:
     value: str
 
     @property
-    def counts(self) -> bool:
-        """Whether the loop's elements are numbered."""
-        return isinstance(self.loop.over, ir.Op) and self.loop.over.op == "enumerate"
-
-    @property
     def value_is_read(self) -> bool:
         """Whether what follows the loop reads its value."""
         return any(p.name == self.value for p in self.after.entry.params)
