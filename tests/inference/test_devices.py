@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ CHAINS = ppl.nuts(chains=4, warmup=4, draws=3)
 def rows(target, method) -> dict[str, Any]:
     """What is found, as numbers that print exactly."""
     found = ppl.infer(target, method, seed=11, progress=False)
-    draws = {k: np.asarray(v, float).ravel()[::7].tolist() for k, v in found.draws.items()}
+    draws = {k: np.asarray(v, float).ravel()[::7][:400].tolist() for k, v in found.draws.items()}
     return draws | {"evidence": found.evidence}
 
 
@@ -76,7 +77,8 @@ def of_two_processes(what):
             free.bind(("127.0.0.1", 0))
             place = f"127.0.0.1:{free.getsockname()[1]}"
         pair = [begun(what, place, str(rank)) for rank in (0, 1)]
-        out = [ended(process) for process in pair]
+        with ThreadPoolExecutor(2) as pool:  # neither ends before the other was read
+            out = list(pool.map(ended, pair))
         late = any(word in err for _, err in out for word in ("timeout", "timed out", "barrier"))
         if all(process.returncode == 0 for process in pair) or not late:
             return [told(process, *texts) for process, texts in zip(pair, out, strict=True)]
