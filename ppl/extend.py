@@ -37,6 +37,10 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     loop = resumable(target.model.program)
     longer, more = _with_rows(target, loop, rows)
     standing = posterior.standing
+    if posterior.settings.get("replicas", 1) > 1:
+        raise _no_particles(
+            posterior, "its evidence is that of several filters, of which one is kept"
+        )
     if standing is None:
         none = posterior.method == "smc" and _length(target.values[loop.rows[0]]) == 0
         why = "on the machine a filter begins with at least one row" if none else ""
@@ -59,7 +63,7 @@ def _no_particles(posterior: Posterior, why: str) -> Exception:
         "E875",
         f"this posterior, by `{method}`, has no particles that could go on"
         + (f": {why}" if why else ""),
-        hint="infer with ppl.smc(…), without guide or trajectories, and extend what it returns",
+        hint="infer with ppl.smc(…), without guide, trajectories or replicas, and extend that",
     )
 
 

@@ -273,7 +273,9 @@ def test_rows_that_do_not_fit():
 def test_posteriors_without_particles_that_go_on():
     target = MODELS.latest(ys=[0.1, 0.2])
     filtered = ppl.infer(target, ppl.smc(particles=5), engine="machine", progress=False)
+    twice = ppl.smc(particles=5, replicas=2)
     others = [
+        ppl.infer(target, twice, engine="machine", progress=False),
         ppl.infer(target, ppl.importance(particles=5), engine="machine", progress=False),
         filtered.resample(4, seed=1),
         pickle.loads(pickle.dumps(filtered)),
