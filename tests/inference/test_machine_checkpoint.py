@@ -147,7 +147,9 @@ def test_a_checkpoint_of_the_machine_is_of_one_run(tmp_path):
         when = ppl.smc(particles=5, when=kept)
         for _ in range(2):  # a function is known by its name
             fit(when, tmp_path / name)
-    step = ppl.compile("""model step(old_s: pos, far: pos) { s ~ lognormal(log(old_s), far) }""").step
+    step = ppl.compile(
+        """model step(old_s: pos, far: pos) { s ~ lognormal(log(old_s), far) }"""
+    ).step
     for far, refused in ((0.5, False), (0.6, True)):
         kernel = ppl.kernels.proposal(step, far=far)
         moved = ppl.mcmc(kernel=kernel, chains=1, warmup=1, draws=2)
