@@ -38,9 +38,7 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     longer, more = _with_rows(target, loop, rows)
     standing = posterior.standing
     if posterior.settings.get("replicas", 1) > 1:
-        raise _no_particles(
-            posterior, "its evidence is that of several filters, of which one is kept"
-        )
+        raise _no_particles(posterior, "its evidence is of several filters, and one is kept")
     if standing is None:
         none = posterior.method == "smc" and _length(target.values[loop.rows[0]]) == 0
         why = "on the machine a filter begins with at least one row" if none else ""
