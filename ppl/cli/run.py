@@ -60,7 +60,7 @@ INTERRUPTED = 130
 @click.option(
     "--checkpoint",
     type=click.Path(file_okay=False),
-    help="A folder to go on from if the run is killed (chains on XLA).",
+    help="A folder to go on from if the run is killed.",
 )
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
