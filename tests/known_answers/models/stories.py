@@ -51,7 +51,7 @@ def contests():
     prior = (F(1, 5), F(1, 2), F(3, 10))
     names = ("bob", "mary", "sue")
     for strengths in itertools.product(range(3), repeat=3):
-        of = dict(zip(names, strengths, strict=True))
+        of: dict[str, int] = dict(zip(names, strengths, strict=True))
         mass = F(1)
         for s in strengths:
             mass *= prior[s]
