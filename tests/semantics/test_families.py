@@ -19,6 +19,8 @@ from ppl.semantics.distributions.supports import Interval
 from ppl.semantics.functions.elementwise import log1m_exp
 from tests.oracles.distributions import CONTINUOUS, DISCRETE, SCALAR
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 FALSE_ALARM = 1e-6
 DRAWS = 4_000
 # double-exponential nodes for ∫ f(t) dt over the real line

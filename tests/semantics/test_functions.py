@@ -13,6 +13,8 @@ import scipy.special as sp
 from ppl.semantics import functions as F
 from ppl.semantics.functions.special import betainc, lbeta, log_ndtri
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 ANY = np.array([-7.3, -2.5, -0.6, 0.2, 1.5, 3.0, 11.7])
