@@ -27,7 +27,7 @@ class Sizes:
 
 
 SIZES = {
-    "scaling/particles": Sizes((1_000_000, 40), (100_000, 40), 1.5, 3),
+    "scaling/particles": Sizes((1_000_000, 40), (100_000, 40), 1.25, 3),
     "scaling/steps": Sizes((2_000, 8_000), (2_000, 1_000), 1.1, 5),
 }
 NAMES = tuple(SIZES)
