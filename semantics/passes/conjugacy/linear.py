@@ -162,6 +162,10 @@ def _indexed(v: ir.Op, a: Linear) -> Linear:
     match a.at:
         case None:
             return replace(a, slope=slope)
+        case Whole() if isinstance(i, ir.Lit):  # a literal may count from the end
+            n = op("len", v.args[0])
+            back = isinstance(i.value, int) and i.value < 0
+            return replace(a, slope=slope, at=op("add", n, i, type=T.NAT) if back else i)
         case Whole():
             return replace(a, slope=slope, at=i)
         case ir.Value(type=T.Array()):

@@ -32,6 +32,7 @@ model groups(n: [nat], k: [nat], of: [nat], tosses: [bool]) {
   theta ~ for a in n { beta(1 + a, 2.5) }
   for (t, a, b) in zip(theta, n, k) { observe b ~ binomial(a, t) }
   for (g, t) in zip(of, tosses) { observe t ~ bernoulli(theta[g]) }
+  observe tosses[0] ~ bernoulli(theta[-2])
   q ~ uniform(0, 1)
   observe tosses[1] ~ bernoulli(q)
   return [2 * t for t in theta]
