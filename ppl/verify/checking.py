@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.verify.contracts import (
     Approximates,
+    Compared,
     Contract,
     Invariant,
     Reversible,
@@ -178,6 +179,7 @@ def _exactly(
     subject: Subject, model: Runnable, contract: Contract, limit: int
 ) -> tuple[Verdict, bool]:
     """The verdict of the exact level, and whether another level might know more."""
+    assert isinstance(contract, Compared)  # as `subject_of` has seen to
     budget = Budget(limit)
     try:
         found = find(subject, model, contract, budget)
@@ -214,7 +216,7 @@ def differences(sides: Sides) -> Mapping[Hashable, float]:
 
 
 def _equal(
-    model: Runnable, contract: Contract, found: Found, sides: Sides, report: Report
+    model: Runnable, contract: Compared, found: Found, sides: Sides, report: Report
 ) -> Verdict:
     expected, have = sides
     known = isinstance(contract, (Reversible, SameDensity))  # probabilities, whatever was found
@@ -263,7 +265,7 @@ def _reused(model: Runnable, contract: Contract, again: Reused, budget: Budget) 
 
 
 def _pattern(
-    contract: Contract, expected: Mapping[Hashable, float], have: Mapping[Hashable, float]
+    contract: Compared, expected: Mapping[Hashable, float], have: Mapping[Hashable, float]
 ) -> str:
     """What the differences have in common, if it is the total or that the total is right."""
     if isinstance(contract, (Invariant, Reversible)) or not sum(expected.values()) > 0:
@@ -277,7 +279,7 @@ def _pattern(
 
 
 def _example(
-    model: Runnable, contract: Contract, found: Found, sides: Sides, worst: Any
+    model: Runnable, contract: Compared, found: Found, sides: Sides, worst: Any
 ) -> Counterexample:
     expected, have = sides
     witness = _witness(found, contract, worst)

@@ -190,7 +190,8 @@ class Calibrated:
     says = "parameters from the prior rank evenly among the draws of their posteriors"
 
 
-Contract = (
+#: contracts about finite measures, which have two sides to compare
+Compared = (
     Measure
     | ProperlyWeighted
     | Posterior
@@ -199,12 +200,8 @@ Contract = (
     | Approximates
     | Invariant
     | Reversible
-    | SameLaw
-    | ChangesVariables
-    | KeepsVolume
-    | UnbiasedGradient
-    | Calibrated
 )
+Contract = Compared | SameLaw | ChangesVariables | KeepsVolume | UnbiasedGradient | Calibrated
 
 
 def normalised(masses: Masses) -> Masses:
