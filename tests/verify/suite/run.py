@@ -27,10 +27,13 @@ os.environ.setdefault(
 
 from ppl.verify.search import Searched, joined
 from tests.verify.suite.entries import Entry
-from tests.verify.suite.table import TABLE
+from tests.verify.suite.table import COMPILED, TABLE
 
 #: programs of one task. Tasks have some in common; then there is one more
-TASK, TASKS = 100, 12
+TASK, TASKS = 200, 6
+
+#: those of the machine that take longest
+SLOW = ("pmmh", "pgibbs", "rmsmc", "smc", "guided smc", "backward", "smc2")
 
 LINE = "{:22} {:17} {:6} {:>8} {:>6} {:>10}  {:<12} {:>6}  {}"
 
@@ -75,7 +78,7 @@ def _run(entries: list[Entry], programs: int, jobs: int) -> Iterator[tuple[Entry
     by_name = {e.name: e for e in entries}
     # a fork of a process that runs JAX may hang
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        order = sorted(entries, key=lambda e: e.name.startswith("xla"), reverse=True)
+        order = sorted(entries, key=lambda e: (e in COMPILED, e.name in SLOW), reverse=True)
         waiting = {pool.submit(task, e.name, each, k) for e in order for k in range(tasks)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -86,7 +89,8 @@ def _run(entries: list[Entry], programs: int, jobs: int) -> Iterator[tuple[Entry
                 whole, count = joined(parts[name]), len(parts[name])
                 if whole.outcome == "PASS" and whole.programs < programs and count < TASKS:
                     more = programs - whole.programs
-                    waiting.add(pool.submit(task, name, more + more // 2, count))
+                    # a search begins with programs that there have been
+                    waiting.add(pool.submit(task, name, more + TASK // 4, count))
                     continue
                 _show(by_name[name], whole)
                 yield by_name[name], whole

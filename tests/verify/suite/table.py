@@ -83,7 +83,7 @@ MACHINE = (
     Entry("pmmh", machine.pmmh, Invariant(), PARAMETERS, THRESHOLDS, limit=800),
 )  # fmt: skip
 
-COMPILED = tuple(replace(e, variants=10) for e in (
+COMPILED = tuple(replace(e, variants=12) for e in (
     Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
     Entry("xla sums", compiled.sums, Measure(), SUMMED),
     Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
