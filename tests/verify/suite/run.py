@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import replace
 from multiprocessing import get_context
+from traceback import format_exception
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # one core a process: XLA's own threads would only take turns. What is compiled runs a few times
@@ -100,7 +101,10 @@ def task(name: str, examples: int, epoch: int) -> tuple[str, Searched]:
     """Some of the programs of an entry, in a process of its own."""
     (entry,) = (e for e in TABLE if e.name == name)
     began = time.process_time()
-    found = entry.run(examples, epoch=epoch)
+    try:
+        found = entry.run(examples, epoch=epoch)
+    except Exception as error:  # it decides the entry, and ends no other; few errors can travel
+        return name, Searched(why="".join(format_exception(error)))
     found.seconds = time.process_time() - began
     if "jax" in sys.modules:
         import jax
