@@ -44,13 +44,12 @@ FEATURES = frozenset(
     scores zero_scores zero_probability dead_draws branches for scan fold comprehension
     calls closures higher_order arrays_of_functions choose_distribution measure_values
     tuples records shadowing drawn_index data mixture iid truncate binomial discrete_uniform dirac
-    checkpoint
     """.split()
 )
 #: what needs the machine
 MACHINE_FEATURES = frozenset(
     """
-    mem nested recursion match chosen_arrays grown_functions inner_checkpoint
+    mem nested recursion match chosen_arrays grown_functions checkpoint inner_checkpoint
     """.split()
 )
 
