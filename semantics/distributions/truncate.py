@@ -71,7 +71,10 @@ class Truncated(Law):
 
     @property
     def valid(self) -> Array:
-        held: Truncated = jax.lax.stop_gradient(self)  # comparisons have no derivatives to trace
+        # a comparison has no derivatives to trace; what is known while compiling stays known
+        held: Truncated = jax.tree.map(
+            lambda x: x if is_concrete(x) else jax.lax.stop_gradient(x), self
+        )
         return valid(self.base) & (self.lower <= self.upper) & (held._log_mass() > -jnp.inf)
 
     def _tails(self) -> Tails:

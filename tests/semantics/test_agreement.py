@@ -109,8 +109,8 @@ class Tapes:
 
 
 def plain_name(site: str) -> str:
-    """XLA adds which of several families is drawn from."""
-    return re.sub(r"/option\d+", "", site)
+    """XLA adds which of several families, or measures, is drawn from."""
+    return re.sub(r"/option ?\d+", "", site)
 
 
 def given_or_any(site: Any, scope: Any, state: Any) -> Any:
