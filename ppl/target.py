@@ -235,6 +235,8 @@ class Target:
     @property
     def itself(self) -> Target:
         """The target without what was said about how to run it."""
+        if not self.sampling and self.budget is None and not self.collapsing:
+            return self  # with what has been compiled for it
         return replace(self, sampling=False, budget=None, collapsing=())
 
     @property

@@ -128,5 +128,6 @@ model main(y: real) {
     made = getattr(ppl, method)(particles=30)
     posterior = ppl.infer(sharp, made, seed=1, progress=False)
     weighted = dataclasses.replace(posterior, log_weights=np.linspace(-90.0, 0.0, 30)[None])
-    (warning,) = weighted.warnings
+    # also of few survivors, if there was resampling
+    (warning,) = (w for w in weighted.warnings if w.code != "W889")
     assert warning.code == "W894" and warning.hint is not None and better in warning.hint
