@@ -214,8 +214,8 @@ def stops(patch, chain, at):
     """A user who stops chain number `chain` after `at` of its steps."""
     made, begun = mcmc.step_of, count()
 
-    def step_of(kernel, program):
-        step, own, steps = made(kernel, program), next(begun), count()
+    def step_of(kernel, program, **settings):
+        step, own, steps = made(kernel, program, **settings), next(begun), count()
 
         def stopping(*args):
             if (own, next(steps)) == (chain, at):
