@@ -196,7 +196,7 @@ def sorted_by_use(
             later.add(b.name)
             out.late.append(ir.Bind(b.name, unscored(b.comp, path, late)))
             out.observing.append(ir.Bind(b.name, scored_only(b.comp, path, late, fresh)))
-        elif not found.value:
+        elif names.isdisjoint(b.comp.free):  # else it may keep inside what it does not return
             out.clean.append(b)
         else:
             names |= {b.name}

@@ -252,6 +252,12 @@ model mixture(y: [real]) {
   later ~ bernoulli_logit(n - 1)
   return {z, flip, later}
 }
+model inside(y: [real]) {
+  k ~ categorical([0.2, 0.3, 0.5])
+  x ~ for v in y { copy ~ { return k }; return v }
+  observe y ~ normal(k, 1)
+  return x
+}
 model coupled(y: [real]) {
   k ~ bernoulli(0.3)
   x ~ for v in y { a ~ normal(0, 1); observe v ~ normal(a, if k { 1 } else { 2 }); return a }
@@ -271,6 +277,13 @@ def test_finite_choices_are_summed_out():
     both = target.rao_blackwellize().marginalize("z", "n")
     assert both.collapsed is not None and both.collapsed.sites == ("p", "n", "z/k")
     agree(target, both)
+
+
+def test_a_statement_may_keep_what_it_does_not_return():
+    target = FINITE.inside(y=Y)
+    summed = target.marginalize()
+    verify(summed.program)
+    agree(target, summed)
 
 
 def test_what_draws_and_scores_by_a_choice_is_refused():
