@@ -258,14 +258,14 @@ def _call_of(at: Settled, node: s.Node) -> s.Node:
 
 def _largest(summaries: Summaries, c: Compiled, values: list[int], var: int) -> int:
     """What nothing reaches may be anything that its uses accept, here and in functions called."""
-    bound = atoms.MEASURE if c.flows.graph.is_measure[var] else atoms.REAL
-    for seen in c.flows.graph.seen:
-        if seen.value == var and values[seen.drawn]:
-            bound &= values[seen.drawn]
+    bound, own = atoms.MEASURE if c.flows.graph.is_measure[var] else atoms.REAL, c
     met, todo = {(c, var)}, [(c, var)]
     while todo:
         c, v = todo.pop()
         g, n = c.flows.graph, len(c.flows.graph.applies)
+        for seen in g.seen if c is own else ():  # of others, the values are not known here
+            if seen.value == v and values[seen.drawn]:
+                bound &= values[seen.drawn]
         for check in g.checks:
             if check.src == v:
                 bound &= g.fixed[check.bound]

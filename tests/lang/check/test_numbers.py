@@ -156,6 +156,15 @@ def test_a_function_that_nothing_here_calls_takes_all_that_its_body_accepts(chec
     assert str(c.entry("m").result) == "measure[(prob, nat, prob) -> measure[nat]]"
 
 
+def test_what_a_function_that_nothing_calls_observes_bounds_what_it_takes(checked):
+    """Also where the function is one of several, in a list."""
+    c = checked(
+        "model m(b: bool) { let fs = [if b { fn (a) => { observe a ~ categorical([0.2, 0.8]); "
+        "return a } } else { fn (a) => categorical([0.5, 0.5]) }]\n return 1 }"
+    )
+    assert c.ok and not any(d.code == "E403" for d in c.diagnostics)
+
+
 def test_recursion_reaches_a_fixed_point_across_functions(checked):
     c = checked(
         "fn down(x, n: nat) { if n == 0 { x } else { up(x - 1, n) } }\n"
