@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from ppl.semantics.diagnostics import Span, fail
 from ppl.semantics.xla.axes import Arr, elementwise
@@ -30,11 +31,15 @@ from ppl.semantics.xla.values import (
     to_arr,
 )
 
+Lengths = tuple[int, ...]
 _CODE = (Closure, Suspension, Dist, GlobalFn, PrimFn, HostFn, Union)
 
 
-def join(mask: Arr, a: RValue, b: RValue, span: Span | None = None) -> RValue:
-    """`a` where `mask` holds, else `b`.
+def join(
+    mask: Arr, a: RValue, b: RValue, span: Span | None = None, *, inside: Lengths = ()
+) -> RValue:
+    """`a` where `mask` holds, else `b`. `inside`: the lengths of the arrays that they are the
+    elements of, which lead what each is made of.
 
     Raises E701 if the two have no common form here (arrays of different lengths, different texts).
     """
@@ -44,17 +49,25 @@ def join(mask: Arr, a: RValue, b: RValue, span: Span | None = None) -> RValue:
         raise _incompatible("different texts", span)
     match a, b:
         case tuple(), tuple():
-            return tuple(join(mask, x, y, span) for x, y in zip(a, b, strict=True))
+            return _each(mask, a, b, span, inside)
         case Rec(names=names), Rec():
-            return Rec(names, tuple(join(mask, a.get(n), b.get(n), span) for n in names))
+            pairs = ([v.get(n) for n in names] for v in (a, b))
+            return Rec(names, _each(mask, *map(tuple, pairs), span, inside))
         case Seq(), Seq():
             if a.length != b.length:
                 raise _incompatible(f"arrays of {a.length} and {b.length} elements", span)
-            return Seq(join(mask, a.items, b.items, span), a.length)
+            within = (*inside, a.length)
+            return Seq(join(mask, a.items, b.items, span, inside=within), a.length)
         case _ if isinstance(a, _CODE) or isinstance(b, _CODE):
-            return _join_code(mask, a, b, span)
+            return _join_code(mask, a, b, span, inside)
         case _:
             return _select(mask, to_arr(a), to_arr(b), span)
+
+
+def _each(
+    mask: Arr, a: tuple[RValue, ...], b: tuple[RValue, ...], span: Span | None, inside: Lengths
+) -> tuple[RValue, ...]:
+    return tuple(join(mask, x, y, span, inside=inside) for x, y in zip(a, b, strict=True))
 
 
 def _select(mask: Arr, a: Arr, b: Arr, span: Span | None) -> Arr:
@@ -91,10 +104,10 @@ def _same_part(a: RValue, b: RValue) -> bool:
             return True
 
 
-def _join_code(mask: Arr, a: RValue, b: RValue, span: Span | None) -> RValue:
+def _join_code(mask: Arr, a: RValue, b: RValue, span: Span | None, inside: Lengths) -> RValue:
     if not isinstance(a, Union) and not isinstance(b, Union) and same_head(a, b):
-        return _join_same(mask, a, b, span)
-    left, right = as_union(a), as_union(b)
+        return _join_same(mask, a, b, span, inside)
+    left, right = as_union(a, inside), as_union(b, inside)
     options, place = list(left.options), []
     for option in right.options:
         k = next((i for i, o in enumerate(options) if same_head(o, option)), None)
@@ -103,27 +116,24 @@ def _join_code(mask: Arr, a: RValue, b: RValue, span: Span | None) -> RValue:
             options.append(option)
         else:
             place.append(k)
-            options[k] = _join_same(mask, options[k], option, span)
+            options[k] = _join_same(mask, options[k], option, span, inside)
     moved = elementwise(lambda t: jnp.asarray(place)[t], right.tag)
     return Union(elementwise(jnp.where, mask, left.tag, moved), tuple(options))
 
 
-def _join_same(mask: Arr, a: RValue, b: RValue, span: Span | None) -> RValue:
-    def each(xs: tuple[RValue, ...], ys: tuple[RValue, ...]) -> tuple[RValue, ...]:
-        return tuple(join(mask, x, y, span) for x, y in zip(xs, ys, strict=True))
-
+def _join_same(mask: Arr, a: RValue, b: RValue, span: Span | None, inside: Lengths) -> RValue:
     match a:
         case Closure() | Suspension():
-            return replace(a, values=each(a.values, b.values))
+            return replace(a, values=_each(mask, a.values, b.values, span, inside))
         case Dist():
-            return replace(a, args=each(a.args, b.args))
+            return replace(a, args=_each(mask, a.args, b.args, span, inside))
         case _:
             return a
 
 
-def as_union(v: RValue) -> Union:
-    """Code as a union, of one option if it is not one yet."""
-    return v if isinstance(v, Union) else Union(to_arr(0), (v,))
+def as_union(v: RValue, inside: Lengths = ()) -> Union:
+    """Code (of each element of arrays) as a union, of one option if it is not one yet."""
+    return v if isinstance(v, Union) else Union(to_arr(np.zeros(inside, int)), (v,))
 
 
 def choose(union: Union, use: Callable[[RValue, Arr], RValue], span: Span | None) -> RValue:

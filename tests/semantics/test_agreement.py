@@ -245,6 +245,17 @@ model main() {
   return (x, y, z)
 }
 """,
+    "arrays of different functions in the arms of a choice": """
+model main() {
+  x ~ categorical([1/5, 1/5, 3/5])
+  let fs = if x == 1 { [fn (a: nat) => dirac(a), fn (a: nat) => dirac(2), fn (a: nat) => dirac(a)] }
+    else { [fn (a: nat) => categorical([1/7, 2/7, 4/7]), fn (a: nat) => dirac(a),
+            fn (a: nat) => dirac(1)] }
+  y ~ fs[0](1)
+  z ~ fs[x](2)
+  return (x, y, z)
+}
+""",
     "a run of one of two functions that draw": """
 model main() {
   x ~ categorical([1/5, 1/5, 3/5])
