@@ -51,8 +51,8 @@ def join(
         case tuple(), tuple():
             return _each(mask, a, b, span, inside)
         case Rec(names=names), Rec():
-            pairs = ([v.get(n) for n in names] for v in (a, b))
-            return Rec(names, _each(mask, *map(tuple, pairs), span, inside))
+            left, right = (tuple(v.get(n) for n in names) for v in (a, b))
+            return Rec(names, _each(mask, left, right, span, inside))
         case Seq(), Seq():
             if a.length != b.length:
                 raise _incompatible(f"arrays of {a.length} and {b.length} elements", span)
