@@ -40,18 +40,18 @@ def known():
 @pytest.mark.parametrize(
     "method",
     [
-        ppl.pgibbs(particles=10, chains=2, draws=1_500, warmup=20),
-        ppl.pgibbs(particles=25, ancestor_sampling=False, chains=2, draws=2_000, warmup=20),
+        ppl.pgibbs(particles=10, chains=2, draws=3_000, warmup=20),
+        ppl.pgibbs(particles=25, ancestor_sampling=False, chains=2, draws=3_000, warmup=20),
         ppl.pmmh(parameters="a", particles=10, chains=2, draws=3_000, warmup=300),
     ],
     ids=["ancestor sampling", "none", "pmmh"],
 )
 def test_states_are_as_the_kalman_smoother_says(method):
     """|z| of 17 numbers below 5: false alarms 1e-5 a method, had the seed been random. The standard
-    errors are so small that an error of half a standard deviation would be seen."""
+    errors are so small that an error of a third of a standard deviation would be seen."""
     found = ppl.infer(TARGET(ys=YS), method, seed=4, progress=False)
     x = np.concatenate([found["a"][..., None], found["xs"]], axis=-1)
     f = np.concatenate([x, x**2, x[..., 1:] * x[..., :-1]], axis=-1)
     error = f.std(axis=(0, 1)) / np.sqrt(convergence(f).ess_bulk)
-    assert np.all(5 * error < f.std(axis=(0, 1)) / 2)
+    assert np.all(5 * error < f.std(axis=(0, 1)) / 3)
     assert np.all(np.abs(f.mean(axis=(0, 1)) - known()) < 5 * error)
