@@ -25,6 +25,17 @@ settings.register_profile("soak", max_examples=2_000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "deterministic"))
 
 
+_environment = dict(os.environ)
+
+
+def pytest_collection_finish() -> None:
+    """What a test module sets when imported, the processes of all tests would run under."""
+    names = [
+        n for n, v in os.environ.items() if n[:3] in ("JAX", "XLA") and _environment.get(n) != v
+    ]
+    assert not names, f"collecting the tests set {names}"
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item):
     """`lang` next to `ppl.lang` would be a second copy of every class."""

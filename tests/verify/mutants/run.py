@@ -8,12 +8,9 @@ status is 1 if one is not caught, or an equivalent one is.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from typing import Any
-
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from ppl.verify import check, search
 from tests.verify.mutants.mutant import Equivalent, Mutant

@@ -1,7 +1,17 @@
-"""`python -m tests.verify.suite` is `make verify`."""
+"""`python -m tests.verify.suite`, see `run`."""
 
-import sys
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# one core a process: XLA's own threads would only take turns. What is compiled runs a few times.
+# Here, not where it is imported: tests that start processes would hand them other roundings.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true",
+)
 
 from tests.verify.suite.run import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

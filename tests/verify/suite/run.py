@@ -8,7 +8,6 @@ run, and the verdict. The exit status is 1 unless all pass.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections import defaultdict
@@ -17,14 +16,6 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import replace
 from multiprocessing import get_context
 from traceback import format_exception
-
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# one core a process: XLA's own threads would only take turns. What is compiled runs a few times
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 "
-    "--xla_llvm_disable_expensive_passes=true",
-)
 
 from ppl.verify.search import Searched, joined
 from tests.verify.suite.entries import Entry
