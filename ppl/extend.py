@@ -46,8 +46,8 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     if isinstance(standing, Waiting):
         runs = standing.go_on(longer.sampler, progress=progress)
         return posterior_of_runs(standing.method, longer, runs, seed=standing.seed)
+    from ppl.populations import extended  # imports JAX
     from ppl.semantics.precision import precision
-    from ppl.xla import extended  # imports JAX
 
     before, steps = (_length(t.values[loop.rows[0]]) for t in (target, more))
     with precision():

@@ -112,6 +112,22 @@ def settings_of(method: Any) -> dict[str, Any]:
     }
 
 
+def about_run(method: Any, model: str, seed: int) -> dict[str, Any]:
+    """What posteriors and checkpoints say of the run that they are of."""
+    return {
+        "model": model,
+        "method": name_of(method),
+        "settings": settings_of(method),
+        "seed": seed,
+    }
+
+
+def noncentred(method: Any) -> frozenset[str]:
+    """The sites to move in standardised coordinates; the command line gives them as one text."""
+    names = method.noncenter
+    return frozenset(names.split(",") if isinstance(names, str) else names)
+
+
 def checked_count(name: str, n: Any) -> int:
     """How many of something a call asks for: a whole number of at least 1.
 

@@ -319,8 +319,8 @@ TELLS_WHEN_IT_SAMPLES = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
 from contextlib import contextmanager
-import ppl.xla
-infer = sys.modules["ppl.xla"]
+import ppl.chains
+infer = sys.modules["ppl.chains"]
 
 @contextmanager
 def told(*_, **__):

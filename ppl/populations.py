@@ -1,0 +1,263 @@
+"""Methods on XLA that draw executions with weights: importance, particles, populations, and exact
+sums."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ppl.executions import from_positions, named, posterior_of, whole_run
+from ppl.inference.chains import Draws
+from ppl.inference.checkpoint import Checkpoint
+from ppl.methods import about_run, noncentred
+from ppl.posterior import Posterior
+from ppl.progress import progress_bar
+from ppl.semantics.diagnostics import Diagnostic, Note, fail
+from ppl.semantics.precision import precision
+from ppl.semantics.xla.faults import raise_faults
+from ppl.semantics.xla.sites import Free
+from ppl.semantics.xla.state import State
+from ppl.semantics.xla.values import RValue
+from ppl.target import Target
+
+#: the share of particles below which having so few different ancestors is remarked
+LINEAGES = 0.02
+
+
+def by_importance(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
+    from ppl.inference.importance import run_importance
+
+    target = target.sampler
+    if method.rounds:
+        return _adaptive_importance(method, target, seed, checkpoint)
+    with progress_bar(None if progress else False, title="sampling") as report:
+        found = run_importance(
+            target.bound,
+            target.data,
+            method,
+            seed=seed,
+            observe=whole_run,
+            checkpoint=checkpoint,
+            progress=report,
+        )
+    values, result, faults = found.values
+    raise_faults(faults, weights=found.log_weights)
+    n = method.particles
+    return posterior_of(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=np.asarray(found.log_weights)[None],
+        evidence=float(found.log_evidence),
+        evidence_se=float(found.log_evidence_se),
+        **about_run(method, target.name, seed),
+    )
+
+
+def _adaptive_importance(
+    method: Any, target: Target, seed: int, checkpoint: Checkpoint | None
+) -> Posterior:
+    from ppl.inference.adaptive_importance import run_adaptive
+
+    found = run_adaptive(target.density, target.data, method, seed=seed, checkpoint=checkpoint)
+    position = {name: z[None] for name, z in found.values.items()}
+    return from_positions(
+        target,
+        Draws(position, {}, "importance", 0.0),
+        log_weights=found.log_weights[None],
+        evidence=found.log_evidence,
+        evidence_se=found.log_evidence_se,
+        **about_run(method, target.name, seed),
+    )
+
+
+def by_smc(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
+    from ppl.inference.particles import run_particles
+
+    if method.trajectories is not None:
+        return _trajectories(method, target, seed, checkpoint)
+    target, guide = target.sampler, method.guide and method.guide.sampler
+    with progress_bar(None if progress else False, title="particles") as report:
+        found = run_particles(
+            target.bound,
+            target.data,
+            method,
+            seed=seed,
+            observe=_run_and_roots,
+            guide=guide and (guide.bound, guide.data),
+            checkpoint=checkpoint,
+            progress=report,
+            stands=True,
+        )
+    (values, result, faults), roots = found.values
+    raise_faults(faults, weights=found.log_weights)
+    n = method.particles
+    posterior = posterior_of(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=found.log_weights[None] + np.log(n),
+        evidence=found.log_evidence,
+        points={
+            "effective_sample_size": found.effective_sizes,
+            "resampled": found.resampled,
+            "log_evidence": found.so_far,
+        },
+        standing=found.stood and partial(standing, target, method, seed, found.stood),
+        **about_run(method, target.name, seed),
+    )
+    return _remarked(posterior, method, np.asarray(roots.data))
+
+
+def _trajectories(
+    method: Any, target: Target, seed: int, checkpoint: Checkpoint | None
+) -> Posterior:
+    from ppl.inference.trajectories import run_trajectories
+
+    if checkpoint is not None:
+        raise fail(
+            "E898",
+            "`smc` has no checkpoints where it draws trajectories backwards",
+            hint="leave one of the two out",
+        )
+    target, n = target.sampler, method.trajectories
+    found = run_trajectories(target.bound, target.data, method, seed=seed, observe=whole_run)
+    values, result, faults = found.values
+    raise_faults(faults)
+    return posterior_of(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=np.full((1, n), found.log_evidence),
+        evidence=found.log_evidence,
+        points=_told(found.points),
+        **about_run(method, target.name, seed),
+    )
+
+
+def _told(points: Any) -> dict[str, np.ndarray]:
+    names = ("effective_sample_size", "resampled", "log_evidence")
+    return {
+        k: v.astype(bool) if k == "resampled" else v for k, v in zip(names, points, strict=True)
+    }
+
+
+def standing(target: Target, method: Any, seed: int, stood: Any, steps: int) -> Any:
+    """The particles of a filter where its loop over data ended, after so many steps."""
+    from ppl.inference.extend import Waiting
+
+    return Waiting.first(target.bound, method, seed, stood, steps, named)
+
+
+def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterior:
+    """The posterior of particles that go on, by so many steps, with the data of `more`, and so have
+    come to the end of those of `longer`."""
+    method, seed = waiting.settings, waiting.seed
+    with precision():
+        waiting, faults = waiting.go_on(more.data, steps, named)
+        found, log_weights, lines, points = waiting.finish(longer.data, _run_and_roots)
+    (values, result, others), _ = found
+    raise_faults((*faults, *others), weights=log_weights)
+    n = method.particles
+    posterior = posterior_of(
+        longer,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=log_weights[None] + np.log(n),
+        evidence=float(np.logaddexp.reduce(log_weights)),
+        points=_told(points),
+        standing=lambda _: waiting,
+        **about_run(method, longer.name, seed),
+    )
+    draws = ChainMap(posterior.draws, lines)  # type: ignore[arg-type]
+    return _remarked(replace(posterior, draws=draws), method, lines.roots)
+
+
+def _remarked(posterior: Posterior, method: Any, roots: np.ndarray) -> Posterior:
+    left, n = len(np.unique(roots)), method.particles
+    if method.keep_history and left < n * LINEAGES:
+        return replace(posterior, remarks=(*posterior.remarks, _few_lineages(left, n)))
+    return posterior
+
+
+def _run_and_roots(result: RValue, state: State) -> RValue:
+    return whole_run(result, state), state.extra.lineage.roots
+
+
+def _few_lineages(left: int, n: int) -> Diagnostic:
+    return Diagnostic(
+        "W890",
+        f"the {n} particles descend from {left} of those at the beginning",
+        notes=(Note("what was drawn early has only so many different values"),),
+        hint="for early choices take more particles, or `pgibbs`; late ones are not concerned",
+    )
+
+
+def by_tempered(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
+    from ppl.inference.tempered import doubts, run_tempered
+
+    target = target.sampler
+    free = Free(noncentred=noncentred(method))
+    density = target.bound.density(target.data, free.noncentred)
+    with progress_bar(None if progress else False, title="populations") as report:
+        found = run_tempered(
+            density, target.data, method, seed=seed, checkpoint=checkpoint, progress=report
+        )
+    draws = Draws(found.position, {}, "particles", 0.0)
+    posterior = from_positions(
+        target,
+        draws,
+        free=free,
+        log_weights=found.log_weights + np.log(method.particles),
+        evidence=found.log_evidence,
+        evidence_se=found.log_evidence_se,
+        points=found.history,
+        **about_run(method, target.name, seed),
+    )
+    return replace(posterior, remarks=(*posterior.remarks, *doubts(found)))
+
+
+def by_exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
+    from ppl.inference.exact import Factored, run_exact
+
+    found = run_exact(target.bound, target.data, method, seed=seed, observe=whole_run)
+    about = about_run(method, target.name, seed)
+    if isinstance(found, Factored):
+        values, result, faults = found.values
+        raise_faults(faults)
+        n = found.draws
+        about |= {"evidence": found.log_evidence, "evidence_se": 0.0, "marginals": found.marginals}
+        return posterior_of(target, values, result, n, (1, n), **about)
+    values, result, faults = found.values
+    raise_faults(faults, weights=found.log_weights)
+    n = len(found.log_weights)
+    return posterior_of(
+        target,
+        values,
+        result,
+        n,
+        (1, n),
+        log_weights=found.log_weights[None],
+        evidence=found.log_evidence,
+        evidence_se=0.0,
+        exact=True,
+        **about,
+    )
