@@ -55,6 +55,15 @@ def moved_on(v: RValue, current: RValue, axes: Axes, type: T.Type, span: Span | 
     if jax.tree.structure(out) != jax.tree.structure(current) and holds_code(type):
         # the new state's code is one of several
         out = carried(join(to_arr(False), current, out, span), axes)
+    if jax.tree.structure(out) != jax.tree.structure(current):
+        if holds_code(type):
+            return out  # not closed under the body yet
+        raise fail(
+            "E701",
+            "the state carried by this loop changes its form from step to step",
+            span=span,
+            hint="carry values of one form (texts cannot change), or run with engine='machine'",
+        )
     before, after = (
         jax.tree.leaves(x, is_leaf=lambda a: isinstance(a, Arr)) for x in (current, out)
     )
@@ -68,15 +77,6 @@ def moved_on(v: RValue, current: RValue, axes: Axes, type: T.Type, span: Span | 
                 hint="give the state its final size before the loop, and fill it in, or run with "
                 "engine='machine'",
             )
-    if jax.tree.structure(out) != jax.tree.structure(current):
-        if holds_code(type):
-            return out  # not closed under the body yet
-        raise fail(
-            "E701",
-            "the state carried by this loop changes its form from step to step",
-            span=span,
-            hint="carry values of one form (texts cannot change), or run with engine='machine'",
-        )
     return jax.tree.map(
         lambda a, b: (
             replace(a, data=jnp.asarray(a.data, b.data.dtype)) if isinstance(a, Arr) else a

@@ -263,6 +263,14 @@ model main() {
   return (x, y)
 }
 """,
+    "a loop that carries one of two functions over one mixture": """
+model main() {
+  let y = mixture([2/7, 4/7, 1/7], [dirac(1), binomial(2, 3/5), categorical([3/7, 1/7, 3/7])])
+  f ~ fold s = fn (a: nat) => y for i in range(3) { return fn (b: nat) => y }
+  z ~ f(2)
+  return z
+}
+""",
     "one name observed in two branches": """
 model main() {
   x ~ categorical([1/5, 1/5, 3/5])
