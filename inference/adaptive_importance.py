@@ -20,7 +20,6 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
 from ppl.inference.annealing import Bridge
-from ppl.inference.chains import seed_words
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.importance import WeightedDraws
@@ -29,6 +28,7 @@ from ppl.inference.student_mixture import StudentMixture, draw, fitted, log_dens
 from ppl.inference.temperatures import next_temperature
 from ppl.inference.tempered import bridge_of
 from ppl.inference.weighted import Importance
+from ppl.semantics import keys
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
@@ -62,7 +62,7 @@ def run_adaptive(
             "there is no continuous site to fit a proposal for",
             hint="leave `rounds` out, or use `exact`",
         )
-    arguments = data, seed_words(seed)
+    arguments = data, keys.seed_words(seed)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     run = _compiled(density, settings)(*arguments)
     z, log_weights = jax.device_get(fetched(run(*arguments, checkpoint=saved)))
@@ -74,7 +74,7 @@ def _compiled(density: Density, settings: Importance) -> Cuts:
     """(data, seed) to the draws, cut at the rounds."""
 
     def run(data: Any, seed: Any) -> tuple[Array, Array]:
-        bridge, omega = bridge_of(density, data), Key(jax.random.wrap_key_data(seed))
+        bridge, omega = bridge_of(density, data), Key(keys.wrap(seed))
         return sample(bridge, omega, settings)
 
     return Cuts(run)

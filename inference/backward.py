@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from ppl.inference.kernels.machine.program import Program, Selection
 from ppl.inference.population import Population
 from ppl.inference.smc import Progress, Smc, uniforms_of
 from ppl.semantics.machine.omega import Source
+
+if TYPE_CHECKING:
+    from ppl.inference.journal import Journal
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,29 +56,38 @@ class BackwardSimulation:
         n = self.settings.particles
         return Sweep(self.program, Selection(self.program), n, False, self.settings.threshold)
 
-    def filter(self, source: Source, *, progress: Progress | None = None) -> list[Stage]:
-        """The populations at every point, and in the end."""
+    def filter(
+        self, source: Source, *, journal: Journal | None = None, progress: Progress | None = None
+    ) -> list[Stage]:
+        """The populations at every point, and in the end; from where a `journal` says they were, if
+        they had begun."""
         n, sweep, policy = self.settings.particles, self.sweep, self.settings.policy
-        particles: Sequence[Particle] = [Particle(self.program.start(), None, 0.0)] * n
-        population, stages = Population.fresh(n), []
-        for t in count():
-            each = enumerate(particles)
+        fresh = [Particle(self.program.start(), None, 0.0)] * n
+        known = None if journal is None else journal.place
+        stages, particles, population = known or ([], fresh, Population.fresh(n))
+        while not stages or any(p.waits for p in stages[-1].particles):
+            t, each = len(stages), enumerate(particles)
             particles = [sweep.advance(p, {}, source.at(t, i)) for i, p in each]
             population = population.scored(np.array([p.increment for p in particles]))
             stages.append(Stage(particles, population))
             if progress is not None:
                 progress(n, n, t)
-            if not any(p.waits for p in particles):
-                return stages
-            ancestors, population = policy(population, uniforms_of(source, t))
-            particles = [particles[a] for a in ancestors.tolist()]
-        raise AssertionError("unreachable")
+            waits = any(p.waits for p in particles)
+            if waits:
+                ancestors, population = policy(population, uniforms_of(source, t))
+                particles = [particles[a] for a in ancestors.tolist()]
+            if journal is not None and journal.due(now=not waits):
+                journal.write((stages, particles, population))
+        return stages
 
-    def trajectories(self, stages: Sequence[Stage], n: int, source: Source) -> Iterator[Particle]:
-        """n of them, given the populations independent of each other. Without mass, any."""
+    def trajectories(
+        self, stages: Sequence[Stage], n: int, source: Source, *, first: int = 0
+    ) -> Iterator[Particle]:
+        """n of them, from the `first` on, given the populations independent of each other. Without
+        mass, any."""
         last = stages[-1]
         alive = float(last.population.log_mass) > -np.inf
-        for k in range(n):
+        for k in range(first, n):
             draw = alive and self.trajectory(stages, len(stages) + k, source)
             yield draw or last.particles[k % len(last.particles)]
 

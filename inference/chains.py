@@ -25,6 +25,7 @@ from ppl.inference.kernels.flat import Kernel, StepPrograms, step_programs
 from ppl.inference.lanes import Lanes, Report
 from ppl.inference.records import Records, position_of
 from ppl.inference.schedule import Progress, Schedule
+from ppl.semantics import keys
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.precision import Precision, precision
@@ -150,9 +151,8 @@ def run_chains(
         programs = step_programs(density, kernel, chosen)
         data = jax.device_put(data)
         lanes = list(range(schedule.chains)) if chosen == "loop" else [np.arange(schedule.chains)]
-        starter = _Starter(
-            density, programs, data, seed_words(seed), _vectors(density, start), init == "prior"
-        )
+        words, at = keys.seed_words(seed), _vectors(density, start)
+        starter = _Starter(density, programs, data, words, at, init == "prior")
         state_like, row_like, _ = starter.shapes(lanes[0])
         blank = _blank(row_like, density.size, axis=0 if chosen == "loop" else 1)
         saved = checkpoint and checkpoint.begin(mode=chosen, precision=scope)
@@ -207,11 +207,6 @@ def _rectangle(chains: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     cut = max(lengths, key=lambda n: n * sum(length >= n for length in lengths))
     kept = [chain for chain in chains if len(chain["z"]) >= cut]
     return {name: np.stack([chain[name][:cut] for chain in kept]) for name in kept[0]}
-
-
-def seed_words(seed: int) -> np.ndarray:
-    """A seed of up to 64 bits as a Threefry key; the same in both precisions."""
-    return np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
 
 
 def _blank(row: dict[str, Any], size: int, *, axis: int) -> dict[str, Any]:

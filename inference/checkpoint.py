@@ -23,6 +23,7 @@ import numpy as np
 
 from ppl.inference import folder
 from ppl.inference.folder import Folder, refused
+from ppl.semantics import keys
 
 
 class Place(NamedTuple):
@@ -102,13 +103,12 @@ class Checkpoint(Folder):
 
 def _plain(x: Any) -> np.ndarray:
     """An array, or the words of keys."""
-    return np.asarray(jax.random.key_data(x) if _is_key(x) else x)
+    return np.asarray(keys.words(x) if _is_key(x) else x)
 
 
 def _keyed(x: np.ndarray, like: Any) -> Any:
     if _is_key(like):
-        impl = jax.random.key_impl(jax.numpy.zeros(like.shape, like.dtype))
-        return jax.random.wrap_key_data(jax.numpy.asarray(x), impl=impl)
+        return keys.wrap(x)
     if x.dtype != like.dtype or x.shape != like.shape:
         raise ValueError("a state of another form")
     return x

@@ -15,6 +15,7 @@ import jax
 
 from ppl.inference.blocks import joined, padded
 from ppl.inference.recover import BLOCK, Observe
+from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.fixed import Fixed
@@ -52,7 +53,7 @@ def _compiled(bound: Bound, block: int, fixed: tuple[Fixed, ...], observe: Obser
 
     @jax.jit
     def run(data: Any, sites: Any, seed: Any, k: Any) -> Any:
-        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 0xCF), k)
+        key = jax.random.fold_in(jax.random.fold_in(keys.key(seed), 0xCF), k)
         given = {name: Arr(v, axes) for name, v in sites.items()}
         result, state = imagine(bound, data, given, Key(key), axes, fixed)
         return spread_value(observe(result, state), axes)

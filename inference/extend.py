@@ -20,6 +20,7 @@ import numpy as np
 
 from ppl.inference.particles import compiled_policy
 from ppl.inference.smc import Smc
+from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axis
 from ppl.semantics.xla.lineage import inherited
@@ -248,7 +249,7 @@ def _stepping(
         begins = From(log_weights, version)
         standing = Standing(policy, keep, cut.again_loop, inside, cut.keeps, begins)
         data = {**rows, **live, cut.state: state, cut.first: Arr(first)}
-        omega = Later(Key(jax.random.key(seed)), first)
+        omega = Later(Key(keys.key(seed)), first)
         _, end = again.execute(
             data, rule=draw, omega=omega, axes=(axis,), record=ALL, meeting=standing
         )
@@ -286,7 +287,7 @@ def _finishing(
         result, end = after.execute(
             {**data, **live, cut.value: value},
             rule=draw,
-            omega=Key(jax.random.key(seed)),
+            omega=Key(keys.key(seed)),
             axes=(axis,),
             record=ALL,
             meeting=standing,

@@ -6,6 +6,7 @@ each trace, so that data stay an argument of the compiled program; XLA drops wha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from numpyro.infer.util import ParamInfo
 
 from ppl.inference.initialise import Point
 from ppl.inference.kernels.flat import Kernel
+from ppl.semantics import keys
 from ppl.semantics.density import Density
 
 
@@ -35,7 +37,8 @@ class Hamiltonian:
 def hamiltonian_kernel(density: Density, settings: Hamiltonian) -> Kernel:
     """The kernel: invariant for the density once its warm-up of `settings.warmup` steps is over.
 
-    Warm-up adapts the step size by dual averaging and the mass matrix in Stan's windows.
+    Warm-up adapts the step size by dual averaging and the mass matrix in Stan's windows. Its state
+    is of plain arrays: the words of its keys.
     """
 
     def build(data: Any, point: Point, key: Any) -> tuple[Any, Any]:
@@ -57,11 +60,13 @@ def hamiltonian_kernel(density: Density, settings: Hamiltonian) -> Kernel:
 
     def begin(data: Any, point: Point, key: Any) -> Any:
         state, _ = build(data, point, key)
-        return state._replace(energy=state.potential_energy)  # no momentum has been drawn yet
+        state = state._replace(energy=state.potential_energy)  # no momentum has been drawn yet
+        return with_keys(state, keys.words)
 
     def step(data: Any, state: Any) -> Any:
         here = Point(state.z, -state.potential_energy, -state.z_grad)
-        return build(data, here, state.rng_key)[1](state)
+        state = with_keys(state, keys.wrap)
+        return with_keys(build(data, here, state.rng_key)[1](state), keys.words)
 
     def read(state: Any) -> tuple[Any, dict[str, Any]]:
         stats = {
@@ -80,3 +85,10 @@ def hamiltonian_kernel(density: Density, settings: Hamiltonian) -> Kernel:
         return state.z, stats
 
     return Kernel((density.key, settings), begin, step, read)
+
+
+def with_keys(state: Any, change: Callable[[Any], Any]) -> Any:
+    """NumPyro's state with its two keys changed."""
+    adapt = state.adapt_state
+    adapt = adapt._replace(rng_key=change(adapt.rng_key))
+    return state._replace(rng_key=change(state.rng_key), adapt_state=adapt)

@@ -22,6 +22,7 @@ from jax.sharding import Mesh, PartitionSpec
 from ppl.inference.blocks import joined
 from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.weighted import Importance
+from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.sharing import fetched
@@ -127,7 +128,7 @@ def _compiled(
     axes = (particles(block),)
 
     def one_block(data: Data, seed: Any, k: Any) -> tuple[RValue, Any]:
-        omega = Key(jax.random.fold_in(jax.random.key(seed), k))
+        omega = Key(jax.random.fold_in(keys.key(seed), k))
         result, log_weight, state = bound.forward(data, omega, axes)
         return spread_value(observe(result, state), axes), log_weight.data
 

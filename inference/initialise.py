@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.semantics import keys
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import DiagnosticError, Note, fail
 from ppl.semantics.mixed import MixedDensity
@@ -105,7 +106,8 @@ _PROBES = 64
 
 @lru_cache(maxsize=16)
 def _probe(density: Density) -> Callable[..., Any]:
-    def run(data: Any, key: Any) -> tuple[Any, Any, Any, Any]:
+    def run(data: Any, words: Any) -> tuple[Any, Any, Any, Any]:
+        key = keys.wrap(words)
         near, far = (
             jax.random.uniform(
                 jax.random.fold_in(key, i), (_PROBES, density.size), minval=-radius, maxval=radius
@@ -134,7 +136,7 @@ def _site_masks(density: Density) -> np.ndarray:
     return np.array([[path == s.path for path in owner] for s in density.sites])
 
 
-def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
+def explain_failure(density: Density, data: Any, words: Any) -> DiagnosticError:
     """Why no usable point was found, from probes around the origin, as an error to raise.
 
     At fault is, in this order: a site or observation whose own contribution is never finite; a site
@@ -142,11 +144,11 @@ def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
     the density finite. What goes wrong with the program at the origin comes before all of these.
     """
     if isinstance(density, MixedDensity):
-        density = _at_some_choices(density, data, key)
+        density = _at_some_choices(density, data, words)
     if density.faults is not None:
         origin = density.unflatten(np.zeros(density.size))
         raise_faults(jax.jit(density.faults)(data, origin))  # compiled: data are not known there
-    value, gradient, moved, terms = jax.device_get(_probe(density)(data, key))
+    value, gradient, moved, terms = jax.device_get(_probe(density)(data, words))
     finite = np.isfinite(value)
     spans = {s.path: s.span for s in density.sites}
     blamed: list[str] = []
@@ -196,7 +198,7 @@ def explain_failure(density: Density, data: Any, key: Any) -> DiagnosticError:
     )
 
 
-def _at_some_choices(density: MixedDensity, data: Any, key: Any) -> Density:
+def _at_some_choices(density: MixedDensity, data: Any, words: Any) -> Density:
     """A density with its discrete coordinates fixed, at a draw given the origin."""
     if density.size == 0:
         raise fail(
@@ -207,10 +209,10 @@ def _at_some_choices(density: MixedDensity, data: Any, key: Any) -> Density:
         )
     assert density.explain is not None and density.faults is not None
     origin = density.unflatten(jnp.zeros(density.size))
-    _, choices = density.begin(data, origin, Key(key))
+    _, choices = density.begin(data, origin, Key(keys.wrap(words)))
     log_density, explain, faults = density.log_density, density.explain, density.faults
     return Density(
-        (density.key, np.asarray(key).tobytes()),
+        (density.key, np.asarray(words).tobytes()),
         density.sites,
         lambda data, position: log_density(data, {**position, **choices}),
         density.constrain,

@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppl.inference.chains import seed_words
 from ppl.inference.map import Map, run_map
 from ppl.inference.settings import check_types
+from ppl.semantics import keys
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import Note, fail
 from ppl.semantics.precision import Precision, precision
@@ -100,7 +100,8 @@ def _program(density: Density) -> Callable[..., Any]:
 @lru_cache(maxsize=64)
 def _sampler(density: Density, draws: int) -> Callable[..., Any]:
     def run(data: Any, seed: Any, mode: Any, scale: Any, log_scale: Any) -> Any:
-        noise = jax.random.normal(jax.random.fold_in(seed, 2**31 - 1), (draws, density.size))
+        key = jax.random.fold_in(keys.wrap(seed), 2**31 - 1)
+        noise = jax.random.normal(key, (draws, density.size))
         z = mode + noise @ scale.T
         log_q = -0.5 * jnp.sum(noise**2, -1) - log_scale
         log_p = jax.vmap(lambda v: density.log_density(data, density.unflatten(v)))(z)
@@ -127,7 +128,7 @@ def run_laplace(
         scale = directions / np.sqrt(curvature)  # scale @ scale.T is the covariance
         log_scale = (density.size * np.log(2 * np.pi) - np.sum(np.log(curvature))) / 2
         draws, log_weights = jax.device_get(
-            _sampler(density, settings.draws)(data, seed_words(seed), z, scale, log_scale)
+            _sampler(density, settings.draws)(data, keys.seed_words(seed), z, scale, log_scale)
         )
     return LaplaceFit(
         mean=z,

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ppl.inference.chains import seed_words
 from ppl.inference.initialise import explain_failure, find_point
 from ppl.inference.settings import check_types
+from ppl.semantics import keys
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import Note, fail
 from ppl.semantics.precision import Precision, precision
@@ -124,7 +124,7 @@ def _program(density: Density, jacobian: bool) -> Callable[..., Any]:
     assert target is not None
 
     def run(data: Any, seed: Any, restart: Any, iterations: Any, tolerance: Any) -> Any:
-        point, ok = find_point(density, data, jax.random.fold_in(seed, restart))
+        point, ok = find_point(density, data, jax.random.fold_in(keys.wrap(seed), restart))
         optimum = maximise(
             lambda z: target(data, density.unflatten(z)),
             point.z,
@@ -162,7 +162,7 @@ def run_map(
     with precision(settings.precision):
         tolerance = settings.tolerance or float(jnp.finfo(jnp.result_type(float)).eps) ** 0.5
         program = _program(density, settings.jacobian)
-        words = seed_words(seed)
+        words = keys.seed_words(seed)
         data = jax.device_put(data)
         found = jax.device_get(
             [

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +23,7 @@ from ppl.inference.population import Population
 from ppl.inference.resample import SCHEMES, Resample
 from ppl.inference.schedule import Progress
 from ppl.inference.smc import Smc
+from ppl.semantics import keys
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.packed import Packed
@@ -153,7 +153,7 @@ def program(
     meeting = standing(bound, policy, keep) if stands else None
 
     def run(data: Data, seed: Any, known: Data | None = None) -> tuple[Any, ...]:
-        omega, guide = Key(jax.random.key(seed)), None if helper is None else (helper, known or {})
+        omega, guide = Key(keys.key(seed)), None if helper is None else (helper, known or {})
         result, front, state = bound.sequential(
             data, omega, axis, policy, history=keep, guide=guide, meeting=meeting
         )

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 from ppl.inference.blocks import joined, padded
+from ppl.semantics import keys
 from ppl.semantics.xla.program import CENTRED, Bound, Data, particles
 from ppl.semantics.xla.state import SiteRule
 from ppl.semantics.xla.values import RValue, spread_value
@@ -59,7 +60,7 @@ def _compiled(bound: Bound, block: int, observe: Observe, free: SiteRule) -> Cal
 
     @jax.jit
     def run(data: Any, position: Any, seed: Any, k: Any) -> Any:
-        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 0x5EED), k)
+        key = jax.random.fold_in(jax.random.fold_in(keys.key(seed), 0x5EED), k)
         result, state = bound.recover(data, position, key, axes, free=free)
         return spread_value(observe(result, state), axes)
 

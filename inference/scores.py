@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.semantics import keys
 from ppl.semantics.density import Density
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr
@@ -40,7 +41,7 @@ def _compiled(bound: Bound, density: Density, n: int) -> Callable[..., Any]:
     @jax.jit
     def run(data: Any, sites: Any, seed: Any) -> tuple[Array, Array]:
         given = {k: Arr(v, (axis,)) for k, v in sites.items()}
-        position = bound.located(data, Key(jax.random.key(seed)), axis, given)
+        position = bound.located(data, Key(keys.key(seed)), axis, given)
 
         def log_density(z: Array) -> Array:
             return density.log_density(data, density.unflatten(z))

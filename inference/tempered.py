@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.inference.annealing import Annealed, Annealing, Bridge, anneal, blank_plan
-from ppl.inference.chains import seed_words
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.movers import MoverName, mover_named
@@ -26,6 +25,7 @@ from ppl.inference.rejuvenate import Moves, resample_move, waste_free
 from ppl.inference.resample import SCHEMES, Resample, SchemeName
 from ppl.inference.schedule import Progress
 from ppl.inference.settings import check_types
+from ppl.semantics import keys
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import Diagnostic, fail
 from ppl.semantics.omega import Key
@@ -323,7 +323,7 @@ def run_tempered(
             hint="a finite program is solved exactly by the method `exact`",
         )
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
-    words, populations, plan = seed_words(seed), [], None
+    words, populations, plan = keys.seed_words(seed), [], None
     if settings.pilot:
         plan = jax.tree.map(
             lambda x: np.zeros(x.shape, x.dtype),
@@ -384,7 +384,7 @@ def bridge_of(density: Density, data: Any) -> Bridge:
 def _how(density: Density, data: Any, settings: Settings, words: Any) -> tuple[Annealing, Key]:
     """How populations are made, and their source of randomness."""
     how = settings.annealing(bridge_of(density, data), density.size)
-    return how, Key(jax.random.wrap_key_data(words))
+    return how, Key(keys.wrap(words))
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ppl.inference.particles import Observe, compiled_policy
 from ppl.inference.smc import Smc
+from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.backward import trajectories
 from ppl.semantics.xla.program import ALL, Bound, Data, particles
@@ -65,7 +66,7 @@ def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., An
 
     @jax.jit
     def run(data: Data, seed: Any) -> Any:
-        omega, found = trajectories(bound, data, Key(jax.random.key(seed)), axis, policy, m)
+        omega, found = trajectories(bound, data, Key(keys.key(seed)), axis, policy, m)
         given = {k: replace(v, axes=(lanes,)) for k, v in found.sites.items()}
         result, state = bound.execute(
             data, rule=replayed, omega=omega, axes=(lanes,), given=given, record=ALL

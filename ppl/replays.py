@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.holes import Holes
+from ppl.semantics import keys
 from ppl.semantics.holes import Leaf
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr
@@ -121,7 +122,7 @@ def _compiled(
         result, state = bound.execute(
             data,
             rule=replayed if given else draw,
-            omega=Key(jax.random.fold_in(jax.random.key(seed), salt)),
+            omega=Key(jax.random.fold_in(keys.key(seed), salt)),
             axes=axes,
             given=given,
             record=record,

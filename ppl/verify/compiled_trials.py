@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 from ppl.verify.columns import RESULT, Columns, identified
@@ -25,7 +26,7 @@ def weights_by_atom(
 
     @jax.jit
     def once(data: Any, seed: Any) -> Any:
-        out = checked(run(Lanes(target.bound, data), Key(jax.random.wrap_key_data(seed))))
+        out = checked(run(Lanes(target.bound, data), Key(keys.wrap(seed))))
         n = out.log_weights.shape[0]
         shapes.update({k: v.shape[1:] for k, v in out.values.items()})
         flat = [jnp.reshape(v, (n, -1)).astype(float) for v in out.values.values()]

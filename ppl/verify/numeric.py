@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl.semantics import keys
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.verify.contracts import Contract, Measure, Posterior
 from ppl.verify.quadrature import integral, located
@@ -112,7 +113,7 @@ def _run(density: Any, data: Any, z: Any) -> tuple[Any, dict[str, Any]]:
     @jax.vmap
     def run(z: Any) -> Any:
         position = density.unflatten(z)
-        drawn = [density.constrain(data, position, jax.random.key(seed)) for seed in (1, 2)]
+        drawn = [density.constrain(data, position, keys.key(seed)) for seed in (1, 2)]
         return density.log_density(data, position), *drawn
 
     with precision("double"):

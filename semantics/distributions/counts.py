@@ -11,6 +11,7 @@ import jax.scipy.special as jsp
 from jax import Array
 from jax.nn import softplus
 
+from ppl.semantics import keys
 from ppl.semantics.distributions.discrete import at, poisson
 from ppl.semantics.distributions.family import Family
 from ppl.semantics.functions.casts import real
@@ -22,7 +23,7 @@ from ppl.semantics.functions.special import betainc, lbeta, lgamma
 _poisson_log = Family(
     ("real",),
     lambda k, eta: k * eta - jnp.exp(eta) - lgamma(k + 1),
-    lambda key, shape, eta: jax.random.poisson(key, jnp.exp(eta), shape),
+    lambda key, shape, eta: keys.poisson(key, jnp.exp(eta), shape),
     log_cdf=lambda k, eta: poisson.log_cdf(k, jnp.exp(eta)),
     log_sf=lambda k, eta: poisson.log_sf(k, jnp.exp(eta)),
     legal=lambda eta: jnp.exp(eta) < jnp.inf,
@@ -47,7 +48,7 @@ def _neg_binomial_log_sf(k, eta, phi):
 def _neg_binomial_sample(key, shape, eta, phi):
     first, second = jax.random.split(key)
     rate = jnp.exp(eta) * jax.random.gamma(first, phi, shape, jnp.result_type(eta, phi)) / phi
-    return jax.random.poisson(second, rate, shape)
+    return keys.poisson(second, rate, shape)
 
 
 _neg_binomial_2_log = Family(

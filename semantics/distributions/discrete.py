@@ -15,6 +15,7 @@ from jax import Array
 from jax.nn import log_sigmoid
 from jax.scipy.special import xlog1py, xlogy
 
+from ppl.semantics import keys
 from ppl.semantics.distributions.family import Family
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.elementwise import log1m_exp, log_choose
@@ -123,7 +124,7 @@ def _poisson_log_density(k, rate):
 poisson = Family(
     ("nonneg",),
     _poisson_log_density,
-    lambda key, shape, rate: jax.random.poisson(key, rate, shape),
+    lambda key, shape, rate: keys.poisson(key, rate, shape),
     log_cdf=lambda k, rate: jnp.log(jsp.gammaincc(k + 1, rate)),
     log_sf=lambda k, rate: jnp.log(jsp.gammainc(k + 1, rate)),
 )
@@ -141,7 +142,7 @@ _geometric = Family(
 def _neg_binomial_sample(key, shape, alpha, beta):
     first, second = jax.random.split(key)
     rate = jax.random.gamma(first, alpha, shape, _dtype(alpha)) / beta
-    return jax.random.poisson(second, rate, shape)
+    return keys.poisson(second, rate, shape)
 
 
 def _neg_binomial_log_density(k, alpha, beta):
@@ -171,7 +172,7 @@ def _zero_inflated_log_density(k, gate, rate):
 def _zero_inflated_sample(key, shape, gate, rate):
     first, second = jax.random.split(key)
     zero = jax.random.bernoulli(first, gate, shape)
-    return jnp.where(zero, 0, jax.random.poisson(second, rate, shape))
+    return jnp.where(zero, 0, keys.poisson(second, rate, shape))
 
 
 _zero_inflated_poisson = Family(

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
+from ppl.semantics import keys
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.jax_compat import unread
 from ppl.semantics.omega import Key
@@ -175,7 +176,7 @@ def _first_choices(loop: Opened, state: RValue, inputs: Any) -> dict[str, Arr]:
     """Some values for the choices of a step, of their forms."""
 
     def one() -> Any:
-        source = Key(jax.random.key(0))
+        source = Key(keys.key(0))
         _, end = loop.step(state, [], inputs, None, source, None, {})
         return {k: spread(v, (loop.axis,)) for k, v in end.sites.items()}
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
-
+from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.sites import draw, holds
 from ppl.semantics.xla.state import Scope, Site, SiteRule, State
@@ -34,5 +33,5 @@ class Late:
         if state.omega is not None:
             return draw(site, scope, state)
         quiet = replace(scope, record=frozenset())
-        x, _ = draw(site, quiet, replace(state, omega=Key(jax.random.key(0))))
+        x, _ = draw(site, quiet, replace(state, omega=Key(keys.key(0))))
         return x, state

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ppl.semantics import keys
 from ppl.semantics.density import SiteInfo
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.mixed import DiscreteSite, MixedDensity, Whitened
@@ -163,7 +164,7 @@ def _given_rest(
     zeros = {s.path: jnp.zeros(s.unconstrained_shape) for s in sites}
     zeros |= {s.path: jnp.zeros(s.shape, int) for s in discrete}
     try:
-        jax.eval_shape(draw, dict(data), zeros, Key(jax.random.key(0)))
+        jax.eval_shape(draw, dict(data), zeros, Key(keys.key(0)))
     except DiagnosticError as error:
         if error.diagnostics[0].code not in UNSUMMABLE:
             raise

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
-from ppl.semantics import ir
+from ppl.semantics import ir, keys
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.omega import Key
@@ -69,7 +69,7 @@ def outline(bound: Bound, data: Data) -> dict[str, Named]:
 
     def probe(data: Data) -> Mapping[str, RValue]:
         # nothing is drawn from it, but loops without a bound may draw only where there is a source
-        omega = Key(jax.random.key(0))
+        omega = Key(keys.key(0))
         _, state = bound.execute(data, rule=look, omega=omega, record=record, outline=binders)
         return {**state.sites, **state.kept}
 

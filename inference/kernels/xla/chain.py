@@ -17,12 +17,14 @@ from ppl.inference.kernels.basic import HmcMove, Mala, NutsMove
 from ppl.inference.kernels.flat import Kernel as FlatKernel
 from ppl.inference.kernels.xla.compose import compose
 from ppl.inference.kernels.xla.move import Point, Target, rate_of, real
+from ppl.semantics import keys
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
 
 
 class ChainState(NamedTuple):
-    """stats: sums since the last draw that was kept, each with how often it was told."""
+    """stats: sums since the last draw that was kept, each with how often it was told. key: its
+    words."""
 
     point: Point
     tuned: Any
@@ -41,10 +43,10 @@ def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int, thin: int =
     def begin(data: Any, point: Point, key: Any) -> ChainState:
         tuned = move.begin(Target(density, data), point)
         nothing = {name: (jnp.zeros(()), jnp.zeros((), int)) for name in move.stats}
-        return ChainState(point, tuned, nothing, jnp.zeros((), int), key)
+        return ChainState(point, tuned, nothing, jnp.zeros((), int), keys.words(key))
 
     def step(data: Any, state: ChainState) -> ChainState:
-        omega = Key(jax.random.fold_in(state.key, state.t))
+        omega = Key(jax.random.fold_in(keys.wrap(state.key), state.t))
         target, adapting = Target(density, data), state.t < warmup
         point, tuned, _, stats = move.step(target, state.point, state.tuned, omega, adapting)
         anew = adapting | ((state.t - warmup) % thin == 0)

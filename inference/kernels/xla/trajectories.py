@@ -16,6 +16,7 @@ from numpyro.infer.util import ParamInfo
 
 from ppl.inference.kernels.basic import HmcMove, NutsMove
 from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target, rate_of, real
+from ppl.semantics import keys
 
 
 def trajectories(kernel: HmcMove | NutsMove, block: Block, path: Path, warmup: int) -> Move:
@@ -45,7 +46,7 @@ def trajectories(kernel: HmcMove | NutsMove, block: Block, path: Path, warmup: i
         return state, step
 
     def begin(target: Target, point: Point) -> Any:
-        state, _ = start(target, point, jax.random.PRNGKey(0))
+        state, _ = start(target, point, keys.key(0))
         return state.i, state.adapt_state._replace(rng_key=None)
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
