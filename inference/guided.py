@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.machine import Execution, Suspended
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.state import Dead, Draw, Omega, State
+
+if TYPE_CHECKING:
+    from ppl.inference.journal import Journal
 
 NEVER = -math.inf
 Sites = Mapping[int, Site]
@@ -213,14 +216,18 @@ def run_guided(
     policy: Resample,
     source: Source,
     *,
+    journal: Journal | None = None,
     progress: Progress | None = None,
 ) -> GuidedPopulation:
-    """n particles to their ends."""
-    at = spawn_guided(model, guide, n)
-    for t in count():
+    """n particles to their ends; from where a `journal` says they were, if they had begun."""
+    known = None if journal is None else journal.place
+    first, at = known or (0, spawn_guided(model, guide, n))
+    for t in count(first):
         at = step_guided(at, policy, source, t)
         if progress is not None:
             progress(n, t)
         if not at.waiting:
             return at
+        if journal is not None and journal.due():
+            journal.write((t + 1, at))
     raise AssertionError("unreachable")

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,9 @@ from ppl.inference.settings import check_types
 from ppl.inference.smc import uniforms_of
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.omega import Source
+
+if TYPE_CHECKING:
+    from ppl.inference.journal import Journal
 
 NEVER = -math.inf
 Sites = Mapping[int, Site]
@@ -307,25 +310,20 @@ class Smc2Steps:
 
     # ------------------------------------------------------------------------------------ the plan
 
-    def pilot(self, *, progress: Progress | None = None) -> Plan:
-        """What a population of its own makes of the points."""
-        at, plan, settings = self.begin(), dict[int, Rejuvenation](), self.settings
-        while at.waits:
-            at = self.weighted(at)
-            if progress is not None:
-                progress(settings.particles, settings.particles, at.t)
-            if not at.waits or not settings.policy.due(at.population):
-                continue
-            tuning = self.tuned(at)
-            at = self.resampled(at)
-            planned = Rejuvenation(tuning, at.states)
-            at, accepted = self.rejuvenated(at, planned)
-            if accepted < settings.acceptance and 2 * at.states <= settings.most_states:
-                planned = replace(planned, states=2 * at.states)
-                larger = [self.filtered(f.held, planned.states, at.t) for f in at.filters]
-                at = self._exchanged(at, larger, states=planned.states)
-            plan[at.t] = planned
-        return plan
+    def piloted(self, at: Filters) -> tuple[Filters, Rejuvenation | None]:
+        """A step of the pilot, which chooses what is to be done at the point that it comes to."""
+        at, settings = self.weighted(at), self.settings
+        if not at.waits or not settings.policy.due(at.population):
+            return at, None
+        tuning = self.tuned(at)
+        at = self.resampled(at)
+        planned = Rejuvenation(tuning, at.states)
+        at, accepted = self.rejuvenated(at, planned)
+        if accepted < settings.acceptance and 2 * at.states <= settings.most_states:
+            planned = replace(planned, states=2 * at.states)
+            larger = [self.filtered(f.held, planned.states, at.t) for f in at.filters]
+            at = self._exchanged(at, larger, states=planned.states)
+        return at, planned
 
     def tuned(self, at: Filters) -> Tuning:
         """Steps as long as the parameters' spread in a population, in free coordinates, times
@@ -350,22 +348,42 @@ class Smc2Steps:
 
 
 def run_smc2(
-    program: Program, settings: Smc2, source: Source, *, progress: Progress | None = None
+    program: Program,
+    settings: Smc2,
+    source: Source,
+    *,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[Particle], Population]:
-    """One particle of each filter, drawn by weight, and the weights of the filters.
+    """One particle of each filter, drawn by weight, and the weights of the filters; from where a
+    `journal` says they were, if they had begun.
 
     Raises:
         DiagnosticError: E877, the parameters are not drawn first; E818, there are none of these
             names.
     """
-    plan = Smc2Steps(program, settings, Turns(source, 0)).pilot(progress=progress)
-    steps = Smc2Steps(program, settings, Turns(source, 1))
-    at = steps.begin()
-    while at.waits:
-        at = steps.step(at, plan)
-        if progress is not None:
-            progress(settings.particles, settings.particles, at.t)
-    return [one_of(f, steps.turns.next()) for f in at.filters], at.population
+    pilot, run = (Smc2Steps(program, settings, Turns(source, k)) for k in (0, 1))
+    plan, first = dict[int, Rejuvenation](), pilot
+    if journal is None or journal.place is None:
+        at = pilot.begin()
+    else:
+        is_run, turn, at, plan = journal.place
+        first = run if is_run else pilot
+        first.turns.turn = turn
+    for steps in (pilot, run) if first is pilot else (run,):
+        if steps is not first:
+            at = steps.begin()
+        while at.waits:
+            if steps is run:
+                at = steps.step(at, plan)
+            else:
+                at, planned = steps.piloted(at)
+                plan |= {} if planned is None else {at.t: planned}
+            if progress is not None:
+                progress(settings.particles, settings.particles, at.t)
+            if journal is not None and journal.due():
+                journal.write((steps is run, steps.turns.turn, at, plan))
+    return [one_of(f, run.turns.next()) for f in at.filters], at.population
 
 
 def one_of(at: Filter, source: Source) -> Particle:

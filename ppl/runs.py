@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from ppl.inference.folder import Folder
     from ppl.inference.journal import Journal
     from ppl.inference.mcmc import Chain
+    from ppl.semantics.machine import Machine
+    from ppl.semantics.machine.machine import Arguments
     from ppl.semantics.machine.pickles import Pickles
 
+#: methods that go on where they were
+RESUMED = ("importance", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc", "smc2")
 #: methods that the machine has
-METHODS = ("importance", "exact", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc", "smc2")
-
-
-#: those of them that go on where they were
-RESUMED = ("importance", "smc", "mcmc", "pgibbs", "pmmh", "rmsmc")
+METHODS = ("exact", *RESUMED)
 #: kinds of moves whose acceptance is told one by one
 NAMED_MOVES = 50
 
@@ -98,18 +98,17 @@ def runs(
     target = target if name == "exact" else target.sampler
     if checkpoint is None:
         return run[name](method, target, seed, progress)
-    guided = getattr(method, "guide", None) is not None
-    if name not in RESUMED or guided or getattr(method, "trajectories", None) is not None:
+    if name not in RESUMED:
         raise fail(
             "E898",
-            f"`{name}` so set has no checkpoints on the machine",
-            hint=f"there {', '.join(RESUMED)} have, without guides and trajectories",
+            f"`{name}` has no checkpoints on the machine",
+            hint=f"there {', '.join(RESUMED)} have",
         )
     from ppl.semantics.machine.pickles import Pickles
 
     about = {"model": target.name, "method": name, "settings": settings_of(method), "seed": seed}
-    machine = target.machine
-    pickles = Pickles(machine, machine.bind(target.plain))
+    beside = [_helper(method, target)] if getattr(method, "guide", None) is not None else []
+    pickles = Pickles(target.machine, target.machine.bind(target.plain), *beside)
     held = Resumed(folder_of(checkpoint, about, target, method).begin(), pickles)
     return run[name](method, target, seed, progress, held)
 
@@ -204,9 +203,9 @@ def _smc(
     from ppl.inference.smc import spawn
 
     if method.guide is not None:
-        return _guided(method, target, seed, progress)
+        return _guided(method, target, seed, progress, held)
     if method.trajectories is not None:
-        return _backward(method, target, seed, progress)
+        return _backward(method, target, seed, progress, held)
     machine = target.machine
     data = machine.bind(_data(target, held))
     journal, begin = held and held.journal("runs"), machine.start(data, record=False, keyed=True)
@@ -260,24 +259,31 @@ def _filtered(
     )
 
 
-def _backward(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+def _backward(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     from ppl.inference.backward import BackwardSimulation
     from ppl.inference.kernels.machine.program import Program
     from ppl.inference.population import Population
 
-    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     backward, n = BackwardSimulation(program, method), method.trajectories
+    filtering, drawing = (held and held.journal(name) for name in ("filter", "trajectories"))
+    drawn: list[Any] = drawing.made if drawing else []
     with progress_bar(None if progress else False, title="particles") as report:
 
         def at(done: int, n: int, step: int) -> None:
             if report is not None:
                 report(done, n, {"step": step})
 
-        stages = backward.filter(key, progress=at)
-        drawn = list(backward.trajectories(stages, n, key))
+        stages = backward.filter(key, journal=filtering, progress=at)
+        for p in backward.trajectories(stages, n, key, first=len(drawn)):
+            drawn.append(p.trace())
+            if drawing and drawing.due(now=len(drawn) == n):
+                drawing.write(len(drawn), drawn)
     mass = float(stages[-1].population.log_mass)
     level = Population(np.full(n, mass - np.log(n)))
-    return _weighted(program, [p.trace() for p in drawn], level, key)
+    return _weighted(program, drawn, level, key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,28 +333,39 @@ def _rmsmc(
     return _weighted(program, [p.trace() for p in found.particles], found.population, key)
 
 
-def _smc2(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+def _smc2(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     from ppl.inference.kernels.machine.program import Program
     from ppl.inference.smc2 import run_smc2
 
-    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
+    key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     with progress_bar(None if progress else False, title="parameters") as report:
 
         def at(done: int, n: int, point: int) -> None:
             if report is not None:
                 report(done, n, {"point": point})
 
-        found, population = run_smc2(program, method, key, progress=at)
+        journal = held and held.journal("runs")
+        found, population = run_smc2(program, method, key, journal=journal, progress=at)
     return _weighted(program, [p.trace() for p in found], population, key)
 
 
-def _guided(method: Any, target: Target, seed: int, progress: bool) -> Runs:
+def _helper(method: Any, target: Target) -> tuple[Machine, Arguments]:
+    """What runs a guide, within the target's limits, and the guide's data."""
+    guide = method.guide.sampler
+    helper = guide.machine.under(target.budget)
+    return helper, helper.bind(guide.plain)
+
+
+def _guided(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
     from ppl.inference.guided import run_guided
     from ppl.inference.kernels.machine.program import Program
 
-    key, program = MachineKey(seed), Program.of(target.machine, target.plain)
-    guide = method.guide.sampler
-    helper = guide.machine.under(target.budget)
+    key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
+    helper, data = held.pickles.others[0] if held else _helper(method, target)
     with progress_bar(None if progress else False, title="particles") as report:
 
         def at(n: int, step: int) -> None:
@@ -357,10 +374,11 @@ def _guided(method: Any, target: Target, seed: int, progress: bool) -> Runs:
 
         found = run_guided(
             program.start(),
-            helper.start(helper.bind(guide.plain), record=False),
+            helper.start(data, record=False),
             method.particles,
             method.policy,
             key,
+            journal=held and held.journal("runs"),
             progress=at,
         )
     return _weighted(program, [p.trace() for p in found.particles], found.population, key)

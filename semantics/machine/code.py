@@ -40,7 +40,7 @@ class Code:
     """The compiled module. `named`: its runs record names. Stateless but for caches."""
 
     def __init__(self, program: ir.Program, options: Options):
-        self.options = options
+        self.program, self.options = program, options
         self.named, self.keyed = options.named, options.keyed
         self.generated: Generated = generate(program, options)
         namespace: dict[str, Any] = {"__builtins__": {}}

@@ -7,12 +7,13 @@ Reading them makes no object of a class, and calls no function, but of the machi
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,14 @@ OTHERS = frozenset(
 )
 #: values that are written as they are
 PLAIN = (int, float, bool, str, bytes, type(None))
+#: what nothing is inside of that would be written
+LEAVES = (*PLAIN, type, ModuleType, FunctionType, BuiltinFunctionType, np.ndarray)
+#: how deep a value is written at a time: Python's stack bounds it
+DEPTH = 40
+
+
+#: what reading other bytes comes to
+UNREADABLE = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError)
 
 
 class Unwritable(Exception):
@@ -44,48 +53,86 @@ class Unwritable(Exception):
 
 
 class Pickles:
-    """Bytes and runs of one machine on some data."""
+    """Bytes and runs of one machine on some data, and of `others` that run beside it."""
 
-    def __init__(self, machine: Machine, data: Arguments):
-        self.machine, self.data = machine, data
-        self._codes: dict[tuple[Any, ...], Code] = {}
+    def __init__(self, machine: Machine, data: Arguments, *others: tuple[Machine, Arguments]):
+        self.machine, self.data, self.others = machine, data, others
+        self._machines = [machine, *(m for m, _ in others)]
+        self._codes: dict[tuple[int, tuple[Any, ...]], Code] = {}
         #: by the identity of an object: it, and what it is called
         self._names: dict[int, tuple[Any, tuple[Any, ...]]] = {}
         self._named: dict[tuple[Any, ...], Any] = {}
-        self._call(machine.type, ("type",))
-        for i, value in enumerate(data.values):
-            self._call(value, ("data", i))
+        for k, (m, own) in enumerate(((machine, data), *others)):
+            self._call(m.type, ("type", k))
+            for i, value in enumerate(own.values):
+                self._call(value, ("data", k, i))
         for name, family in FAMILIES.items():
             self._call(family, ("family", name))
 
     def dumps(self, value: Any) -> bytes:
         """Raises Unwritable."""
-        out = io.BytesIO()
         try:
-            _Pickler(self, out).dump(value)
+            try:
+                return self._dumped((), value)
+            except RecursionError:  # in parts, each of which is near to those before it
+                return self._dumped(tuple(self._parts(value)), value)
         except RecursionError:
             raise Unwritable("values that are nested too deeply") from None
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise Unwritable(str(error)) from None
-        return out.getvalue()
 
     def loads(self, content: bytes) -> Any:
         """Raises ValueError if they are not such bytes."""
         try:
-            return _Unpickler(self, io.BytesIO(content)).load()
-        except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError) as error:
+            return _Unpickler(self, io.BytesIO(content)).load()[1]
+        except (*UNREADABLE, TypeError) as error:
             raise ValueError(str(error)) from None
 
-    def code(self, options: tuple[Any, ...]) -> Code:
-        """The program compiled in one way."""
-        if options not in self._codes:
-            self._code(options, self.machine.code(Options(*options)))
-        return self._codes[options]
+    def _dumped(self, parts: tuple[Any, ...], value: Any) -> bytes:
+        out = io.BytesIO()
+        _Pickler(self, out).dump((parts, value))
+        return out.getvalue()
 
-    def _code(self, options: tuple[Any, ...], code: Code) -> None:
-        self._codes[options] = code
+    def _parts(self, value: Any) -> Iterator[Any]:
+        """Values inside a value, such that what is between any and the next is not deep: from the
+        inside out, without recursion."""
+        depths: dict[int, int] = {}
+        held: list[Any] = []  # so that what is made on the way keeps its identity
+        pickler, stack = _Pickler(self, io.BytesIO()), [(value, None)]
+        while stack:
+            at, inside = stack.pop()
+            if inside is None:
+                if id(at) in depths:
+                    continue
+                depths[id(at)] = 0
+                inside = self._inside(at, pickler)
+                held.append(inside)
+                stack.append((at, inside))
+                stack += [(v, None) for v in inside if id(v) not in depths]
+                continue
+            depth = 1 + max((depths[id(v)] for v in inside), default=0)
+            if depth == DEPTH:
+                yield at
+                depth = 0
+            depths[id(at)] = depth
+
+    def _inside(self, value: Any, pickler: _Pickler) -> Sequence[Any]:
+        if isinstance(value, LEAVES) or self.name_of(value) is not None:
+            return ()
+        reduced = pickler.reducer_override(value)
+        inside = gc.get_referents(value) if reduced is NotImplemented else reduced[1]
+        return [v for v in inside if not isinstance(v, LEAVES)]
+
+    def code(self, options: tuple[Any, ...], k: int = 0) -> Code:
+        """A program compiled in one way."""
+        if (k, options) not in self._codes:
+            self._code(k, options, self._machines[k].code(Options(*options)))
+        return self._codes[k, options]
+
+    def _code(self, k: int, options: tuple[Any, ...], code: Code) -> None:
+        self._codes[k, options] = code
         for name, value in code.namespace.items():
-            self._call(value, ("bound", options, name))
+            self._call(value, ("bound", k, options, name))
 
     def _call(self, value: Any, name: tuple[Any, ...]) -> None:
         if not isinstance(value, PLAIN) and value != ():
@@ -95,10 +142,13 @@ class Pickles:
     def name_of(self, value: Any) -> tuple[Any, ...] | None:
         """What belongs to the program is called; None of other values."""
         if type(value) is Code:
+            own = (k for k, m in enumerate(self._machines) if m.program is value.program)
+            if (k := next(own, None)) is None:
+                raise Unwritable("code of another program")
             options = astuple(value.options)
-            if options not in self._codes:
-                self._code(options, value)
-            return "code", options
+            if (k, options) not in self._codes:
+                self._code(k, options, value)
+            return "code", k, options
         if type(value) is Budget:
             return ("budget",)
         known = self._names.get(id(value))
@@ -116,14 +166,14 @@ class Pickles:
     def named(self, name: tuple[Any, ...]) -> Any:
         """What is called so."""
         match name:
-            case ("code", options):
-                return self.code(options)
+            case ("code", k, options):
+                return self.code(options, k)
             case ("budget",):
                 return self.machine.budget
             case ("function", module, path):
                 return _resolved(module, path)
-            case ("bound", options, _):
-                self.code(options)
+            case ("bound", k, options, _):
+                self.code(options, k)
         if name not in self._named:
             raise ValueError(f"nothing is called {name}")
         return self._named[name]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 import ppl
-from ppl.inference import cut, folder, importance
+from ppl.inference import cut, importance
 from ppl.semantics.diagnostics import DiagnosticError
+from tests.inference.killed import finished, kill
 
 TEXT = """
 model one(y: [real]) {
@@ -37,13 +35,10 @@ model steps(ys: [real]) {
 """
 MODELS = ppl.compile(TEXT + STEPS)
 ONE = MODELS.one(y=[1.2, 0.4, 2.9, 1.8])
-PARTICLES = MODELS.steps(ys=[0.3, -1.1, 0.6, 1.4, -0.2, 2.1, 0.7, 0.4, 1.6])
+YS = [0.3, -1.1, 0.6, 1.4, -0.2, 2.1, 0.7, 0.4, 1.6]
+PARTICLES = MODELS.steps(ys=YS)
 COUNTS = MODELS.counts(y=[4, 7, 2])
 WALK = ppl.mcmc(kernel=ppl.kernels.random_walk(scale=0.7), chains=2, warmup=200, draws=150, thin=3)
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing that handles errors sees it."""
 
 
 def nuts(**settings):
@@ -86,62 +81,44 @@ def test_a_run_killed_at_any_writing_goes_on_as_if_it_had_not_been(
 ):
     monkeypatch.setattr(importance, "BLOCK", 100)
     whole = fit(target, method)
-    monkeypatch.setattr(folder, "EVERY", 0.0)
     monkeypatch.setattr(cut, "TICK", 0.0)  # a step at a time
     monkeypatch.setattr(cut, "FIRST", 1)
     monkeypatch.setattr(importance, "BLOCKS_A_CALL", 1)
-    rename, rng = os.replace, np.random.default_rng(7)
-    left, kills = 2, 0
-
-    def maybe_killed(a, b):
-        nonlocal left, kills
-        left -= 1
-        if left == 0:
-            kills, left = kills + 1, int(rng.integers(2, 8))
-            raise Killed  # what was written is not there under its name
-        rename(a, b)
-
-    monkeypatch.setattr(os, "replace", maybe_killed)
-    found = None
-    for _ in range(100):
-        try:
-            found = fit(target, method, tmp_path / "run")
-            break
-        except Killed:
-            continue
-    assert found is not None and kills >= 4
+    found = finished(lambda: fit(target, method, tmp_path / "run"), kills=4)
     assert same(found, whole)
     assert same(fit(target, method, tmp_path / "run"), whole)  # all of it is there
 
 
-SCRIPT = f"""
-import os, signal, sys, ppl
-from ppl.inference import folder
-folder.EVERY = 0.0
-replace = os.replace
-def dying(source, file):
-    replace(source, file)
-    if os.path.basename(file) == "lane-1-block-1.npz":
-        os.kill(os.getpid(), signal.SIGKILL)
-if "die" in sys.argv:
-    os.replace = dying
-target = ppl.compile('''{TEXT}''').one(y=[1.2, 0.4, 2.9, 1.8])
-method = ppl.nuts(chains=2, warmup=100, draws=2_000)
-p = ppl.infer(target, method, seed=4, progress=False, checkpoint=sys.argv[1])
-print(repr(float(p["mu"].sum())), repr(float(p["s"].std())), p.stats["n_steps"].sum())
-"""
+CHAINS, PARTICLES_IN_LOOPS = ppl.nuts(chains=2, warmup=100, draws=300), ppl.smc(particles=301)
+SCRIPTS = {
+    "chains": f"""
+import ppl
+target = ppl.compile('''{TEXT + STEPS}''').one(y=[1.2, 0.4, 2.9, 1.8])
+method = ppl.nuts(chains=2, warmup=100, draws=300)
+ppl.infer(target, method, seed=4, checkpoint=sys.argv[1])
+""",
+    "particles": f"""
+import ppl
+from ppl.inference import cut
+cut.TICK, cut.FIRST = 0.0, 1
+target = ppl.compile('''{TEXT + STEPS}''').steps(ys={YS})
+ppl.infer(target, ppl.smc(particles=301), seed=4, checkpoint=sys.argv[1])
+""",
+}
 
 
-def test_a_killed_process_is_taken_up_by_another(tmp_path):
-    folder = tmp_path / "run"
-    command = [sys.executable, "-c", SCRIPT, str(folder)]
-    killed = subprocess.run([*command, "die"], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL
-    resumed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    whole = fit(ONE, ppl.nuts(chains=2, warmup=100, draws=2_000))
-    expected = f"{float(whole['mu'].sum())!r} {float(whole['s'].std())!r}"
-    assert resumed.split()[:2] == expected.split()
-    assert int(resumed.split()[2]) == whole.stats["n_steps"].sum()
+@pytest.mark.parametrize(
+    ("name", "target", "method", "files"),
+    [("chains", ONE, CHAINS, (2, 8)), ("particles", PARTICLES, PARTICLES_IN_LOOPS, (3, 15))],
+    ids=["chains", "particles"],
+)
+def test_a_process_killed_at_a_random_point_is_taken_up_by_another(
+    tmp_path, name, target, method, files
+):
+    """Of particles, those killed amid the steps of either loop; this process goes on."""
+    rng = np.random.default_rng(len(name))
+    kill(SCRIPTS[name], tmp_path / "run", int(rng.integers(*files)), rng.uniform(0, 0.005))
+    assert same(fit(target, method, tmp_path / "run"), fit(target, method))
 
 
 def test_a_checkpoint_is_of_one_run(tmp_path):
@@ -177,9 +154,7 @@ def test_a_disk_that_takes_no_more_is_an_error_of_its_own(tmp_path, monkeypatch)
 def test_what_has_no_checkpoints_says_so(tmp_path):
     with pytest.raises(DiagnosticError, match="E898.*`map` has no checkpoints"):
         fit(ONE, ppl.map(), tmp_path / "a")
-    with pytest.raises(
-        DiagnosticError, match="E898.*`exact` so set has no checkpoints on the mach"
-    ):
+    with pytest.raises(DiagnosticError, match="E898.*`exact` has no checkpoints on the mach"):
         ppl.infer(ONE, ppl.exact(), engine="machine", progress=False, checkpoint=tmp_path / "b")
     with pytest.raises(DiagnosticError, match="E811.*path of a folder"):
         fit(ONE, nuts(), 3)

@@ -3,12 +3,6 @@ with values of every kind in it."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
 
@@ -17,6 +11,7 @@ from ppl.inference import folder
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey
 from ppl.semantics.machine.pickles import Pickles
+from tests.inference.killed import finished, kill
 
 TEXT = """
 type tree = Leaf(real) | Node(tree, tree)
@@ -40,21 +35,29 @@ model forest(ys: [real]) {
   return (f, total(t), xs)
 }
 """
+# proposes what it looks at; of the others it knows nothing
+GUIDE = """
+model near(ys: [real]) {
+  s ~ gamma(3, 2)
+  xs ~ scan x = 0.0 for y in ys { x ~ normal((x + y) / 2, 1.5); return x }
+  return xs
+}
+"""
 FOREST = ppl.compile(TEXT).forest
+NEAR = ppl.compile(GUIDE).near(ys=[0.3, -1.1, 0.6, 1.4, -0.2])
 TARGET = FOREST(ys=[0.3, -1.1, 0.6, 1.4, -0.2])
 WALK = ppl.kernels.random_walk(scale=0.7).on("s").then(ppl.kernels.prior())
 METHODS = {
-    "importance": ppl.importance(particles=700),
+    "importance": ppl.importance(particles=250),
     "smc": ppl.smc(particles=23),
+    "guided": ppl.smc(particles=13, guide=NEAR),
+    "trajectories": ppl.smc(particles=5, trajectories=4),
+    "smc2": ppl.smc2(parameters="s", particles=5, states=3, threshold=0.9, moves=1),
     "rmsmc": ppl.rmsmc(particles=7, moves=2),
-    "mcmc": ppl.mcmc(kernel=WALK, chains=2, warmup=40, draws=25, thin=2),
+    "mcmc": ppl.mcmc(kernel=WALK, chains=2, warmup=15, draws=9, thin=2),
     "pgibbs": ppl.pgibbs(particles=3, chains=2, warmup=3, draws=4),
     "pmmh": ppl.pmmh(parameters="s", particles=4, chains=2, warmup=8, draws=5, scale=0.5),
 }
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing that handles errors sees it."""
 
 
 def fit(method, where=None, seed=4, target=TARGET):
@@ -75,63 +78,25 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_runs_of_the_machine_killed_at_any_writing_go_on(tmp_path, monkeypatch, name):
+def test_runs_of_the_machine_killed_at_any_writing_go_on(tmp_path, name):
     method = METHODS[name]
-    whole = fit(method)
-    monkeypatch.setattr(folder, "EVERY", 0.0)
-    rename, rng = os.replace, np.random.default_rng(7)
-    left, kills = 2, 0
-
-    def maybe_killed(a, b):
-        nonlocal left, kills
-        left -= 1
-        if left == 0:
-            kills, left = kills + 1, int(rng.integers(2, 6))
-            raise Killed  # what was written is not there under its name
-        rename(a, b)
-
-    monkeypatch.setattr(os, "replace", maybe_killed)
-    found = None
-    for _ in range(200):
-        try:
-            found = fit(method, tmp_path / "run")
-            break
-        except Killed:
-            continue
-    assert found is not None and kills >= 2
-    same(found, whole)
+    found = finished(lambda: fit(method, tmp_path / "run"), kills=2, gaps=(2, 6))
+    same(found, fit(method))
 
 
 SCRIPT = f"""
-import sys, ppl
-from ppl.inference import folder
-folder.EVERY = 0.0
+import ppl
 target = ppl.compile('''{TEXT}''').forest(ys=[0.3, -1.1, 0.6, 1.4, -0.2])
-p = ppl.infer(target, ppl.mcmc(chains=2, warmup=20, draws=120), seed=4, progress=False,
-              checkpoint=sys.argv[1])
-print(repr(float(p["s"].sum())), repr(float(p.result[0](0.3).std())))
-assert "jax" not in sys.modules
+ppl.infer(target, ppl.mcmc(chains=2, warmup=20, draws=120), seed=4, checkpoint=sys.argv[1])
 """
 
 
-def test_a_process_killed_at_random_points_is_taken_up_by_another(tmp_path):
-    """Three of them, after more and more of its files are there."""
+def test_processes_killed_at_random_points_are_taken_up_by_others(tmp_path):
     place, rng = tmp_path / "run", np.random.default_rng(3)
-    command, killed = [sys.executable, "-c", SCRIPT, str(place)], 0
-    for _ in range(3):
-        before = len(list(place.glob("*"))) if place.exists() else 0
-        wanted = before + int(rng.integers(3, 40))
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            while process.poll() is None:
-                if place.exists() and len(list(place.glob("*"))) >= wanted:
-                    process.send_signal(signal.SIGKILL)
-                    killed += 1
-                    break
-                time.sleep(0.002)
-    assert killed == 3
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    whole = fit(ppl.mcmc(chains=2, warmup=20, draws=120))
-    assert out.split() == [repr(float(whole["s"].sum())), repr(float(whole.result[0](0.3).std()))]
+    for _ in range(2):
+        kill(SCRIPT, place, int(rng.integers(3, 60)), rng.uniform(0, 0.01))
+    method = ppl.mcmc(chains=2, warmup=20, draws=120)
+    same(fit(method, place), fit(method))
 
 
 def test_a_checkpoint_of_the_machine_is_of_one_run(tmp_path):
@@ -163,18 +128,23 @@ def test_a_checkpoint_of_the_machine_is_of_one_run(tmp_path):
         fit(method, tmp_path / "run")
 
 
-def test_what_no_file_can_hold_is_an_error_at_the_first_writing(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "EVERY", 0.0)
+def test_what_is_deep_is_written_in_parts(tmp_path, monkeypatch):
+    """Values and lineages that are nested more deeply than Python's stack reaches."""
     text = """
     type list = Nil | Cons(real, list)
-    model deep(n: nat) {
-      xs ~ fold xs = Nil for i in range(n) { x ~ normal(0, 1); return Cons(x, xs) }
+    model deep(ys: [real]) {
+      xs ~ fold xs = Nil for y in ys { x ~ normal(y, 1); observe y ~ normal(x, 1); return Cons(x, xs) }
       return xs
     }
     """
-    deep = ppl.compile(text).deep(n=3_000)
-    with pytest.raises(DiagnosticError, match="E898.*nested too deeply"):
-        fit(ppl.importance(particles=1), tmp_path / "run", target=deep)
+    deep = ppl.compile(text).deep(ys=np.sin(np.arange(700)).tolist())
+    method, place = ppl.smc(particles=2), tmp_path / "run"
+    whole = fit(method, target=deep)
+    monkeypatch.setattr(folder, "EVERY", 0.05)
+    fit(method, place, target=deep)
+    assert (place / "runs.pickle").stat().st_size > 20_000
+    found = fit(method, place, target=deep)
+    assert found.evidence == whole.evidence and np.array_equal(found["xs/x"], whole["xs/x"])
 
 
 def test_executions_as_bytes_are_what_they_were():

@@ -143,7 +143,10 @@ def test_the_pilot_plans_and_filters_grow():
     program = Program.of(target.machine, target.plain)
     settings = Smc2(parameters="m", particles=12, states=2, threshold=0.9, acceptance=1.0)
     steps = Smc2Steps(program, settings, Turns(MachineKey(3)))
-    plan = steps.pilot()
+    at, plan = steps.begin(), {}
+    while at.waits:
+        at, planned = steps.piloted(at)
+        plan |= {at.t: planned} if planned else {}
     sizes = [planned.states for _, planned in sorted(plan.items())]
     assert len(sizes) > 1 and sizes == [2 ** (2 + i) for i in range(len(sizes))]
     (spread,) = plan[min(plan)].tuning.spreads.values()
