@@ -98,7 +98,8 @@ class Pickles:
         inside out, without recursion."""
         depths: dict[int, int] = {}
         held: list[Any] = []  # so that what is made on the way keeps its identity
-        pickler, stack = _Pickler(self, io.BytesIO()), [(value, None)]
+        pickler = _Pickler(self, io.BytesIO())
+        stack: list[tuple[Any, Sequence[Any] | None]] = [(value, None)]
         while stack:
             at, inside = stack.pop()
             if inside is None:
