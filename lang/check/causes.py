@@ -1,10 +1,11 @@
-"""Why a number may be negative, or real, or above 1: the way it came, in at most four lines."""
+"""Why a number may be negative, or real, or above 1, or a measure has no density: the way it came,
+in at most four lines."""
 
 from __future__ import annotations
 
 from ppl.lang import syntax as s
 from ppl.lang.check import atoms
-from ppl.lang.check.graph import Apply, Edge, Graph
+from ppl.lang.check.graph import Apply, Edge, Graph, Turn
 from ppl.lang.check.report import quote
 from ppl.lang.check.scope import Local
 from ppl.lang.check.summaries import Compiled
@@ -23,9 +24,13 @@ def causes(
     notes: list[Note] = []
     name = _local(c, node)
     if name is not None:
-        notes.append(Note(f"`{name.name}` is {atoms.name(values[var])}, bound here", name.span))
+        notes.append(Note(f"`{name.name}` is {_kind(g, values, var)}, bound here", name.span))
     seen = {var}
     while True:
+        image = turned(c, values, var)
+        if image is not None:
+            notes += _both(image, values, edges)
+            break
         step = next(
             (e for e in edges.get(var, ()) if values[e.src] & bits and e.src not in seen), None
         )
@@ -33,7 +38,7 @@ def causes(
             var = step.src
             seen.add(var)
             if step.node.span != node.span:
-                text = f"{step.why}, `{quote(step.node)}`, is {atoms.name(values[var])}"
+                text = f"{step.why}, `{quote(step.node)}`, is {_kind(g, values, var)}"
                 notes.append(Note(text, step.node.span))
             continue
         made = applies.get(var)
@@ -60,6 +65,28 @@ def causes(
     if len(unique) > LINES:
         unique = [*unique[: LINES - 1], unique[-1]]
     return unique, var
+
+
+def turned(c: Compiled, values: list[int], var: int) -> Turn | None:
+    """Where whole numbers that are drawn become real, so that a measure has no density."""
+    g = c.flows.graph
+    if var in g.fixed or not g.is_measure[var]:
+        return None
+    return next((t for t in g.turns if t.dst == var and t.changes(values)), None)
+
+
+def _both(image: Turn, values: list[int], edges: dict[int, list[Edge]]) -> list[Note]:
+    """Who draws whole numbers, and who real ones."""
+    notes = [Note(f"{image.why}, `{quote(image.node)}`, draws whole numbers", image.node.span)]
+    ends = [e for _, b in image.pairs for e in edges.get(b, ()) if values[e.src] & atoms.IS_REAL]
+    for e in ends[:1]:
+        text = f"{e.why}, `{quote(e.node)}`, draws real ones: these have no density in common"
+        notes.append(Note(text, e.node.span))
+    return notes
+
+
+def _kind(g: Graph, values: list[int], var: int) -> str:
+    return atoms.name(values[var], g.is_measure[var])
 
 
 def _local(c: Compiled, node: s.Node | None) -> Local | None:

@@ -49,8 +49,13 @@ def iterate(flows: Flows, e: s.Iterate) -> A:
 
 def _loop(flows: Flows, block: s.Block, carry: A, word: str, keep_all: bool) -> A:
     body = flows.expr(block)
-    run = body.head == "measure" and not (carry.head == "measure")
+    run = _depth(body) > _depth(carry)  # the carry may be a measure itself
     step = body.args[0] if run else body
     flows.flow(step, carry, f"the next carry of `{word}`", tail(block))
     out = A("array", (carry,)) if keep_all else carry
     return flows.measure(out) if run else out
+
+
+def _depth(a: A) -> int:
+    """How many measures stand one in another."""
+    return 1 + _depth(a.args[0]) if a.head == "measure" else 0

@@ -45,6 +45,24 @@ class Check:
 
 
 @dataclass(slots=True)
+class Turn:
+    """A measure `src` flows into `dst`; `pairs`: the numbers that it draws, and what they become.
+    What is drawn keeps its density only if no whole number becomes real: counting measure and
+    Lebesgue measure have none in common."""
+
+    src: int
+    dst: int
+    pairs: tuple[tuple[int, int], ...]
+    why: str
+    node: s.Node
+
+    def changes(self, values: Sequence[int]) -> bool:
+        """Whether some whole number becomes real."""
+        wholes = [b for a, b in self.pairs if values[a] & atoms.KIND == atoms.BIT]
+        return any([values[b] & atoms.IS_REAL for b in wholes])
+
+
+@dataclass(slots=True)
 class Apply:
     """A row of the table at `ins`, giving `outs`. `nodes`: the arguments, None if not written."""
 
@@ -88,6 +106,7 @@ class Graph:
     #: numbers inside values that may have none, such as `[]` and `Nil`
     empty: list[int] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     applies: list[Apply] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -177,6 +196,9 @@ class Graph:
         elif head == "measure":
             self.link(src.var, dst.var, why, node, False)
             self.flow(src.args[0], dst.args[0], why, node, False)
+            pairs = tuple(_numbers(src.args[0], dst.args[0]))
+            if pairs:
+                self.turns.append(Turn(src.var, dst.var, pairs, why, node))
         elif head == "fun":
             for x, y in zip(src.args[:-1], dst.args[:-1], strict=True):
                 self.flow(y, x, why, node, False)
@@ -280,6 +302,25 @@ def positions(
     else:
         for x in a.args:
             yield from positions(x, positive, variance)
+
+
+def _numbers(a: A, b: A) -> Iterator[tuple[int, int]]:
+    """Where `a` flows into `b`: numbers that may change their kind, and what each becomes."""
+    if a is b or a.head == "error" or b.head == "error":
+        return
+    pairs = list(zip(a.args, b.args, strict=False))
+    if b.head == "num":
+        if a.var != b.var:
+            yield a.var, b.var
+    elif b.head == "fun":
+        pairs = [*((y, x) for x, y in pairs[:-1]), pairs[-1]]
+    elif isinstance(b.head, tuple) and b.head[0] == "record":
+        of = dict(zip(a.head[1], a.args, strict=True))
+        pairs = [(of[k], y) for k, y in zip(b.head[1], b.args, strict=True)]
+    elif isinstance(b.head, tuple) and b.head[1] != ty.MAP:
+        return  # see `Graph.same_kinds`
+    for x, y in pairs:
+        yield from _numbers(x, y)
 
 
 def to_type(a: A, value: Callable[[int], int]) -> ty.Type:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ppl.lang import syntax as s
 from ppl.lang.check import atoms
-from ppl.lang.check.causes import causes
+from ppl.lang.check.causes import LINES, causes, turned
 from ppl.lang.check.graph import Apply, Check, leaf, to_type
 from ppl.lang.check.infer import Body
 from ppl.lang.check.report import quote
@@ -27,6 +27,15 @@ _HINTS = {
     atoms.NAT: "to make it a whole number: `floor(x)` or `round(x)`; `x as nat` checks when run",
     atoms.INT: "to make it a whole number: `floor(x)` or `round(x)`; `x as int` checks when run",
 }
+
+
+_EFFECTS = (
+    "a block or a function with effects has no density: `normalize(m, exact)` has, "
+    "or draw from it with `~`"
+)
+_IMAGE = "observe each in a branch of its own, or draw with `~`, which has no need of a density"
+
+_WHOLE = "draw with `~`, which has no need of a density; what only draws takes `measure[real]`"
 
 
 @dataclass(eq=False)
@@ -60,8 +69,25 @@ class Numbers:
 
     def entry(self, body: Body) -> InstanceKey:
         """Settle a body that is called from outside, and all it reaches."""
+        new: list[tuple[Settled, _Job]] = []
+        try:
+            key = self._solve(body, new)
+            if not self.summaries.twice and any([_turns(settled) for settled, _ in new]):
+                self.summaries.twice = True
+                for settled, _ in new:
+                    self.settled.pop(settled.key, None)
+                self._by_use = {k: v for k, v in self._by_use.items() if v in self.settled}
+                new.clear()
+                key = self._solve(body, new)
+        finally:  # what was found before an error is worth telling
+            for settled, job in new:
+                self._check(settled, job)
+        return key
+
+    def _solve(self, body: Body, new: list[tuple[Settled, _Job]]) -> InstanceKey:
+        """`entry`, unchecked; `new`: what had not been settled before."""
         c = self.summaries.of(body)
-        first = self._settle(_Job(body, (0,) * len(c.flows.ins), None, None))
+        first = self._settle(_Job(body, (0,) * len(c.flows.ins), None, None), new)
         work = [first]
         while work:
             caller = work.pop()
@@ -70,7 +96,7 @@ class Numbers:
                 outs = tuple([caller.values[v] for v in use.outs])
                 known = self._by_use.get((use.target, ins, outs))
                 if known is None:
-                    inner = self._settle(_Job(use.target, ins, outs, (caller, i)))
+                    inner = self._settle(_Job(use.target, ins, outs, (caller, i)), new)
                     known = self._by_use[use.target, ins, outs] = inner.key
                     if not inner.calls:
                         work.append(inner)
@@ -79,7 +105,7 @@ class Numbers:
 
     # ---------------------------------------------------------------------- one instance
 
-    def _settle(self, job: _Job) -> Settled:
+    def _settle(self, job: _Job, new: list[tuple[Settled, _Job]]) -> Settled:
         c = self.summaries.of(job.body)
         flows, g = c.flows, c.flows.graph
         values = self.summaries.start(c)
@@ -100,6 +126,8 @@ class Numbers:
             if values[var] == 0:
                 values[var] = _largest(self.summaries, c, values, var)
                 self.summaries.drive(self.summaries.grow(c, values, [var], []))
+        if self.summaries.twice:
+            self.summaries.drive(self.summaries.measures(c, values))
         whole = to_type(flows.interface, values.__getitem__)
         assert isinstance(whole, ty.Fun)
         key = InstanceKey(job.body.item.name, _declared(job.body, whole), whole.result)
@@ -107,13 +135,18 @@ class Numbers:
         if known is not None and known.compiled is c:
             return known
         settled = self.settled[key] = Settled(key, c, values)
-        self._check(settled, job)
+        new.append((settled, job))
         return settled
 
     def _check(self, at: Settled, job: _Job) -> None:
         g, values = at.compiled.flows.graph, at.values
         for check in g.checks:
             self._bound(at, job, check, g.fixed[check.bound])
+        for turn in g.turns:
+            if g.fixed.get(turn.dst) == values[turn.src] == atoms.DIST and turn.changes(values):
+                text = f"{turn.why} must be a distribution of real numbers"
+                text += f", and `{quote(turn.node)}` draws whole ones"
+                self._emit(at, job, turn.src, 0, turn.node, "E406", text, _WHOLE)
         for a in g.applies:
             self._arguments(at, job, a)
         for node, var, target in at.compiled.flows.conversions:
@@ -130,17 +163,7 @@ class Numbers:
             return
         g = at.compiled.flows.graph
         if g.is_measure[check.src]:
-            self._emit(
-                at,
-                job,
-                check.src,
-                0,
-                check.node,
-                "E406",
-                f"{check.why} must be a distribution, and `{quote(check.node)}` is only a measure",
-                "a block or a function with effects has no density: `normalize(m, exact)` has, "
-                "or draw from it with `~`",
-            )
+            self._too_large(at, job, check.src, bound, check.node, check.why)
             return
         cast = atoms.cast(value, bound) if check.castable else None
         if cast is not None:
@@ -166,9 +189,9 @@ class Numbers:
         self, at: Settled, job: _Job, var: int, bound: int, node: s.Node, why: str
     ) -> None:
         value = at.values[var]
-        if at.compiled.flows.graph.is_measure[var]:
+        if _is_measure(at, var):
             text = f"{why} must be a distribution, and `{quote(node)}` is only a measure"
-            self._emit(at, job, var, 0, node, "E406", text, None)
+            self._emit(at, job, var, value & ~bound, node, "E406", text, _EFFECTS)
             return
         code = "E402" if value & ~bound & atoms.IS_REAL else "E401"
         text = f"{why} must be {atoms.name(bound)}, and `{quote(node)}` is {atoms.name(value)}"
@@ -209,16 +232,52 @@ class Numbers:
         notes, end = causes(at.compiled, at.values, var, bits, node)
         flows = at.compiled.flows
         if job.site is None or end not in flows.ins:
-            self.report(Diagnostic(code, text, node.span, tuple(notes), hint))
+            inside, image = self._inside(at, end)
+            hint = _IMAGE if image else hint
+            self.report(Diagnostic(code, text, node.span, tuple([*notes, *inside][:LINES]), hint))
             return
         caller, i = job.site
         use = caller.compiled.flows.graph.uses[i]
         call = _call_of(caller, use.node)
         inner = Note(f"in `{use.name}`, as it is used here: {text}", node.span)
-        outer, _ = causes(
+        outer, end = causes(
             caller.compiled, caller.values, use.ins[flows.ins.index(end)], bits, use.node
         )
-        self.report(Diagnostic(code, text, call.span, tuple([inner, *outer][:4]), hint))
+        inside, image = self._inside(caller, end)
+        notes, hint = [inner, *outer, *inside][:LINES], _IMAGE if image else hint
+        self.report(Diagnostic(code, text, call.span, tuple(notes), hint))
+
+    def _inside(self, at: Settled, var: int) -> tuple[list[Note], bool]:
+        """Of a measure: how it came about in the functions that gave it, and whether it is the
+        image of one."""
+        met: list[tuple[Settled, int]] = []
+        while (at, var) not in met and not turned(at.compiled, at.values, var):
+            met.append((at, var))
+            for use in at.compiled.flows.graph.uses if _is_measure(at, var) else ():
+                if var in use.outs:
+                    at = self.settled[at.calls[use.node]]
+                    start = at.compiled.flows.outs[use.outs.index(var)]
+                    item = at.compiled.flows.body.item
+                    notes, var = causes(at.compiled, at.values, start, atoms.IS_REAL, item)
+                    if turned(at.compiled, at.values, var):
+                        return notes, True
+                    break
+        return [], turned(at.compiled, at.values, var) is not None
+
+
+def _turns(at: Settled) -> bool:
+    """Whether something that counts as a distribution is the image of one."""
+    g, values = at.compiled.flows.graph, at.values
+    return any(
+        [
+            values[t.dst] == atoms.DIST and t.dst not in g.fixed and t.changes(values)
+            for t in g.turns
+        ]
+    )
+
+
+def _is_measure(at: Settled, var: int) -> bool:
+    return at.compiled.flows.graph.is_measure[var]
 
 
 def _stands_at(at: Settled, node: s.Node, var: int) -> bool:

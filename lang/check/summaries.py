@@ -3,11 +3,15 @@
 A body's graph is evaluated at atoms for its inputs; calls look up the summaries of their callees,
 memoised by inputs. Recursive calls start from bottom and are repeated until nothing grows; the
 lattice is finite and all functions are monotone. Calls are a stack of our own, not Python's.
+
+What loses its density because whole numbers that it draws become real (`Turn`) is no monotone
+function of these numbers, which may become real later. So there are two rounds: numbers first, then
+measures given the numbers. Few programs need the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
 from ppl.lang.check import atoms
@@ -15,7 +19,8 @@ from ppl.lang.check.flows import Flows
 from ppl.lang.check.graph import Graph
 from ppl.lang.check.infer import Body
 
-Key = tuple[Body, tuple[int, ...]]
+#: a body, its inputs, and whether it is the second round
+Key = tuple[Body, tuple[int, ...], bool]
 #: a request for a summary; the answer is sent back
 Request = Generator[Key, tuple[int, ...], tuple[int, ...]]
 
@@ -76,6 +81,8 @@ class Summaries:
         self.variance = variance
         self.compiled: dict[Body, Compiled] = {}
         self.memo: dict[Key, _State] = {}
+        #: whether there is a second round
+        self.twice = False
 
     def of(self, body: Body) -> Compiled:
         """The graph of a body, built when first asked for."""
@@ -95,7 +102,12 @@ class Summaries:
         return values
 
     def grow(
-        self, c: Compiled, values: list[int], seeds: list[int], pending: list[int]
+        self,
+        c: Compiled,
+        values: list[int],
+        seeds: list[int],
+        pending: Iterable[int],
+        second: bool = False,
     ) -> Generator[Key, tuple[int, ...], None]:
         """Propagate from `seeds` and `pending` computations to the least fixed point above."""
         g, targets, readers, kinds = c.flows.graph, c.targets, c.readers, c.kinds
@@ -131,7 +143,7 @@ class Summaries:
                     if hold and 0 in ins:
                         held[r] = None
                         continue
-                    result = yield (u.target, ins)
+                    result = yield (u.target, ins, second)
                     outs = u.outs
                 for w, x in zip(outs, result, strict=True):
                     if values[w] | x != values[w]:
@@ -142,8 +154,18 @@ class Summaries:
             else:
                 return
 
+    def measures(self, c: Compiled, values: list[int]) -> Generator[Key, tuple[int, ...], None]:
+        """The second round, above the least fixed point for numbers: images are only measures."""
+        g, raised = c.flows.graph, []
+        for turn in g.turns:
+            if turn.dst not in g.fixed and turn.changes(values):
+                values[turn.dst] = atoms.MEASURE
+                raised.append(turn.dst)
+        n = len(g.applies)
+        yield from self.grow(c, values, raised, range(n, n + len(g.uses)), second=True)
+
     def _evaluate(self, key: Key) -> Request:
-        body, ins = key
+        body, ins, second = key
         c = self.of(body)
         values = self.start(c)
         seeds = list(c.flows.graph.fixed)
@@ -151,6 +173,8 @@ class Summaries:
             values[var] |= x
             seeds.append(var)
         yield from self.grow(c, values, seeds, _independent(c.flows.graph))
+        if second:
+            yield from self.measures(c, values)
         return tuple([values[v] for v in c.flows.outs])
 
     # ----------------------------------------------------------------------- all bodies

@@ -55,6 +55,13 @@ measures, whose density is not known in general; primitives such as `normal` are
     observe y ~ some_model(1)
     mu ~ some_model(1)
     observe y ~ normal(mu, 1)
+
+A law of whole numbers and one of real numbers have no density in common: one counts, the other
+measures lengths. Together they are a measure of real numbers, from which one can draw.
+
+    let d = if late { normal(0, 1) } else { poisson(3) }
+    observe y ~ d
+    if late { observe y ~ normal(0, 1) } else { observe n ~ poisson(3) }
 """,
     ),
 }
