@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ppl.semantics.distributions.family import Family
+from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.special import lgamma
 
@@ -67,7 +68,7 @@ def _standard_factor(key: Array, shape: tuple[int, ...], nu: Array, n: int) -> A
     first, second = jax.random.split(key)
     nu = jnp.broadcast_to(nu, shape)[..., None] - jnp.arange(n, dtype=nu.dtype)
     chi = jnp.sqrt(2 * jax.random.gamma(first, 0.5 * nu, dtype=nu.dtype))
-    below = jnp.tril(jax.random.normal(second, (*shape, n, n), nu.dtype), -1)
+    below = jnp.tril(standard_normals(second, (*shape, n, n), nu.dtype), -1)
     return below + chi[..., None] * jnp.eye(n, dtype=nu.dtype)
 
 
@@ -101,7 +102,7 @@ def _zero_sum_log_density(x, n, sigma):
 
 
 def _zero_sum_sample(key, shape, n, sigma):
-    z = jax.random.normal(key, (*shape, n), sigma.dtype)
+    z = standard_normals(key, (*shape, n), sigma.dtype)
     return sigma[..., None] * (z - jnp.mean(z, -1, keepdims=True))
 
 

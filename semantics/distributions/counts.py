@@ -14,6 +14,7 @@ from jax.nn import softplus
 from ppl.semantics import keys
 from ppl.semantics.distributions.discrete import at, poisson
 from ppl.semantics.distributions.family import Family
+from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.elementwise import log1m_exp, log_choose
 from ppl.semantics.functions.special import betainc, lbeta, lgamma
@@ -150,7 +151,7 @@ def _ordered_probit_log_density(k, eta, cuts):
 
 
 def _ordered_probit_sample(key, shape, eta, cuts):
-    latent = eta + jax.random.normal(key, shape, jnp.result_type(eta, cuts))
+    latent = eta + standard_normals(key, shape, jnp.result_type(eta, cuts))
     return jnp.sum(latent[..., None] > cuts, axis=-1, dtype=int)
 
 

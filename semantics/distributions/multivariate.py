@@ -16,6 +16,7 @@ from jax.scipy.special import xlogy
 from numpyro.distributions import LKJCholesky
 
 from ppl.semantics.distributions.family import Family
+from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.functions.arrays import solve_triangular
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.special import lbeta, lgamma
@@ -43,7 +44,7 @@ def _vector(mu: Array, *_: Array) -> tuple[int, ...]:
 
 
 def _standard_normals(key: Array, shape: tuple[int, ...], mu: Array, factor: Array) -> Array:
-    return jax.random.normal(key, (*shape, mu.shape[-1]), jnp.result_type(mu, factor))
+    return standard_normals(key, (*shape, mu.shape[-1]), jnp.result_type(mu, factor))
 
 
 _by_factor = Family(

@@ -17,6 +17,7 @@ from jax.scipy.special import xlogy
 
 from ppl.semantics.distributions.family import Family
 from ppl.semantics.distributions.half_line import HALF_LINE
+from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.distributions.standard import location_scale
 from ppl.semantics.functions.elementwise import log1m_exp
 
@@ -26,7 +27,7 @@ _HALF_LOG_2PI = 0.5 * log(2 * pi)
 def _normals(key: Array, shape: tuple[int, ...], like: Array) -> tuple[Array, Array]:
     first, second = jax.random.split(key)
     dtype = jnp.result_type(like)
-    return jax.random.normal(first, shape, dtype), jax.random.normal(second, shape, dtype)
+    return standard_normals(first, shape, dtype), standard_normals(second, shape, dtype)
 
 
 # ----------------------------------------------------------------------------- the skew normal
@@ -85,7 +86,7 @@ def _exp_mod_tails(z, k):
 def _exp_mod_sample(key, shape, k):
     first, second = jax.random.split(key)
     dtype = jnp.result_type(k)
-    return jax.random.normal(first, shape, dtype) + jax.random.exponential(second, shape, dtype) / k
+    return standard_normals(first, shape, dtype) + jax.random.exponential(second, shape, dtype) / k
 
 
 #: in units of the normal, of which k is the rate
