@@ -32,7 +32,7 @@ from ppl.semantics import keys
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
-from ppl.semantics.xla.sharing import fetched
+from ppl.semantics.processes import fetched
 
 Array = Any
 Omega = Any

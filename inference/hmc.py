@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ppl.inference.chains import Draws, Mode, run_chains
-from ppl.inference.checkpoint import Checkpoint
-from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
-from ppl.inference.initialise import Init
 from ppl.inference.nuts import check_hamiltonian
-from ppl.inference.schedule import Progress, Schedule
+from ppl.inference.schedule import Init, Mode, Progress, Schedule
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
+
+if TYPE_CHECKING:
+    from ppl.inference.checkpoint import Checkpoint
+    from ppl.inference.kernels.flat import Kernel
+    from ppl.inference.sampling import Draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,23 @@ class Hmc:
         return Schedule(self.warmup, self.draws, self.chains, self.thin)
 
 
+def hmc_kernel(density: Density, settings: Hmc) -> Kernel:
+    """The kernel, with its warm-up. Apart from the settings, because it imports NumPyro."""
+    from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+
+    return hamiltonian_kernel(
+        density,
+        Hamiltonian(
+            algorithm="HMC",
+            warmup=settings.warmup,
+            target_accept=settings.target_accept,
+            dense_mass=settings.dense_mass,
+            step_size=settings.step_size,
+            trajectory_length=settings.trajectory_length,
+        ),
+    )
+
+
 def run_hmc(
     density: Density,
     data: Any,
@@ -65,21 +83,12 @@ def run_hmc(
 
     Stats: lp, energy, acceptance_rate, diverging, n_steps, step_size.
     """
+    from ppl.inference.chains import run_chains
+
     settings = settings or Hmc()
-    kernel = hamiltonian_kernel(
-        density,
-        Hamiltonian(
-            algorithm="HMC",
-            warmup=settings.warmup,
-            target_accept=settings.target_accept,
-            dense_mass=settings.dense_mass,
-            step_size=settings.step_size,
-            trajectory_length=settings.trajectory_length,
-        ),
-    )
     return run_chains(
         density,
-        kernel,
+        hmc_kernel(density, settings),
         data,
         settings.schedule,
         seed=seed,

@@ -24,8 +24,8 @@ from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.weighted import Importance
 from ppl.semantics import keys
 from ppl.semantics.omega import Key
+from ppl.semantics.processes import fetched
 from ppl.semantics.xla.program import Bound, Data, particles
-from ppl.semantics.xla.sharing import fetched
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
 

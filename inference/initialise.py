@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +23,6 @@ from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.faults import raise_faults
 
-Init = Literal["uniform", "prior"]
-"""Where a chain looks for its start: uniformly about the origin of the free coordinates, or among
-draws from the prior, which is better where far from it the density is hard to compute or rugged
-(differential equations)."""
 ATTEMPTS = 100
 """Candidates tried from a source before giving up."""
 RADIUS = 2.0

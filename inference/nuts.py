@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ppl.inference.chains import Draws, Mode, run_chains
-from ppl.inference.checkpoint import Checkpoint
-from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
-from ppl.inference.initialise import Init
-from ppl.inference.schedule import Progress, Schedule
+from ppl.inference.schedule import Init, Mode, Progress, Schedule
 from ppl.inference.settings import check_types
 from ppl.semantics.density import Density, Position
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
+
+if TYPE_CHECKING:
+    from ppl.inference.checkpoint import Checkpoint
+    from ppl.inference.kernels.flat import Kernel
+    from ppl.inference.sampling import Draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,23 @@ def check_hamiltonian(target_accept: float, step_size: float) -> None:
         raise fail("E811", f"step_size = {step_size}: it must be positive")
 
 
+def nuts_kernel(density: Density, settings: Nuts) -> Kernel:
+    """The kernel, with its warm-up. Apart from the settings, because it imports NumPyro."""
+    from ppl.inference.hamiltonian import Hamiltonian, hamiltonian_kernel
+
+    return hamiltonian_kernel(
+        density,
+        Hamiltonian(
+            algorithm="NUTS",
+            warmup=settings.warmup,
+            target_accept=settings.target_accept,
+            dense_mass=settings.dense_mass,
+            step_size=settings.step_size,
+            max_tree_depth=settings.max_tree_depth,
+        ),
+    )
+
+
 def run_nuts(
     density: Density,
     data: Any,
@@ -77,21 +95,12 @@ def run_nuts(
     Stats: lp, energy, acceptance_rate, diverging, n_steps, step_size, tree_depth,
     reached_max_treedepth.
     """
+    from ppl.inference.chains import run_chains
+
     settings = settings or Nuts()
-    kernel = hamiltonian_kernel(
-        density,
-        Hamiltonian(
-            algorithm="NUTS",
-            warmup=settings.warmup,
-            target_accept=settings.target_accept,
-            dense_mass=settings.dense_mass,
-            step_size=settings.step_size,
-            max_tree_depth=settings.max_tree_depth,
-        ),
-    )
     return run_chains(
         density,
-        kernel,
+        nuts_kernel(density, settings),
         data,
         settings.schedule,
         seed=seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,10 +25,11 @@ def position_of(density: Density, record: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The records of finished chains. tails: the blocks of each lane, None if they are on disk.
-    together: one lane is all chains; else each is one."""
+    """The records of finished chains. position: what `position_of` is for their density. tails: the
+    blocks of each lane, None if they are on disk. together: one lane is all chains; else each is
+    one."""
 
-    density: Density
+    position: Callable[[dict[str, Any]], dict[str, Any]]
     checkpoint: Checkpoint
     tails: Sequence[Sequence[Any]]
     schedule: Schedule
@@ -50,7 +51,7 @@ class Records:
             parts.append({name: np.asarray(x)[at] for name, x in here.items()})
             row += left
         record = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-        return position_of(self.density, record), record
+        return self.position(record), record
 
     @cached_property
     def _capacity(self) -> int:

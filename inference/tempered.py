@@ -30,7 +30,8 @@ from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import Diagnostic, fail
 from ppl.semantics.omega import Key
 from ppl.semantics.precision import Precision
-from ppl.semantics.xla.sharing import fetched, mesh_for, share, whole
+from ppl.semantics.processes import fetched
+from ppl.semantics.xla.sharing import mesh_for, share, whole
 
 #: temperatures of a run that chooses them itself, at most
 ROOM = 250

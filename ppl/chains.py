@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ppl.executions import from_positions, stream_positions
-from ppl.inference import chains
-from ppl.inference.chains import Draws
+from ppl.inference.chains import run_chains
 from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.hmc import run_hmc
+from ppl.inference.nuts import run_nuts
+from ppl.inference.sampling import Draws
 from ppl.inference.schedule import Schedule
 from ppl.methods import about_run, name_of, noncentred
-from ppl.posterior import Interrupted, Posterior
-from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import Diagnostic
+from ppl.posterior import Posterior
+from ppl.sampling import sampled
 from ppl.semantics.xla.sites import Free
-from ppl.semantics.xla.state import SiteRule
 from ppl.target import Target
 
 
@@ -29,25 +28,18 @@ def by_gradients(
     checkpoint: Checkpoint | None = None,
     stream: Path | None = None,
 ) -> Posterior:
-    if name_of(method) == "nuts":
-        from ppl.inference.nuts import run_nuts as run
-    else:
-        from ppl.inference.hmc import run_hmc as run
-    about = about_run(method, target.name, seed)
+    run_method = run_nuts if name_of(method) == "nuts" else run_hmc
     free = Free(noncentred=noncentred(method))
     density = target.density
     if free.noncentred:
         density = target.bound.density(target.data, free.noncentred)
-    return _sampled(
-        lambda report: run(
+
+    def run(report: Any) -> Draws:
+        return run_method(
             density, target.data, method, seed=seed, checkpoint=checkpoint, progress=report
-        ),
-        target,
-        progress,
-        free=free,
-        stream=stream,
-        **about,
-    )
+        )
+
+    return sampled(run, _finish(method, target, seed, stream, free=free), progress, method)
 
 
 def by_kernels(
@@ -67,7 +59,7 @@ def by_kernels(
     plan = Schedule(method.warmup, method.draws, method.chains, method.thin)
 
     def run(report: Any) -> Draws:
-        return chains.run_chains(
+        return run_chains(
             density,
             kernel,
             target.data,
@@ -77,38 +69,16 @@ def by_kernels(
             progress=report,
         )
 
+    finish = _finish(method, target, seed, stream, free=rule_of(density))
+    return sampled(run, finish, progress, method)
+
+
+def _finish(method: Any, target: Target, seed: int, stream: Path | None, *, free: Any) -> Any:
+    """From draws, which go to a file if there is one to stream to, to the posterior."""
     about = about_run(method, target.name, seed)
-    return _sampled(run, target, progress, free=rule_of(density), stream=stream, **about)
-
-
-def _sampled(
-    run: Callable[[Any], Draws],
-    target: Target,
-    progress: bool,
-    *,
-    free: SiteRule,
-    settings: Mapping[str, Any],
-    stream: Path | None = None,
-    **about: Any,
-) -> Posterior:
-    """What chains draw; what they had drawn when the user stops them, unless it is in a file."""
-    about |= {"settings": settings}
-    try:
-        with progress_bar(None if progress else False, title="sampling") as report:
-            draws = run(report)
-    except chains.Interrupted as stop:
-        if stop.draws is None:
-            raise Interrupted(None) from None
-        posterior = from_positions(target, stop.draws, free=free, **about)
-        made = "{} x {}".format(*posterior.shape)
-        remark = Diagnostic(
-            "W896",
-            f"stopped by the user with {made} of {settings['chains']} x {settings['draws']} draws",
-        )
-        raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
     if stream is not None:
-        return stream_positions(target, draws, stream, free=free, **about)
-    return from_positions(target, draws, free=free, **about)
+        return partial(stream_positions, target, path=stream, free=free, **about)
+    return partial(from_positions, target, free=free, **about)
 
 
 def by_map(method: Any, target: Target, seed: int, progress: bool) -> Posterior:

@@ -12,8 +12,8 @@ import numpy as np
 
 from ppl.holes import drawn
 from ppl.inference.blocks import joined, padded
-from ppl.inference.chains import Draws
 from ppl.inference.recover import BLOCK, recover, recovering
+from ppl.inference.sampling import Draws
 from ppl.posterior import Posterior
 from ppl.semantics.jax_compat import is_concrete
 from ppl.semantics.precision import default_precision

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from ppl.cache import use_compilation_cache
-from ppl.chains import by_gradients, by_kernels, by_laplace, by_map
 from ppl.checkpoints import checkpoint_of
 from ppl.methods import about_run, name_of
-from ppl.populations import by_exact, by_importance, by_smc, by_tempered
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import precision
-from ppl.semantics.xla.sharing import in_step
+from ppl.semantics.processes import in_step
 from ppl.target import Target
 
 
@@ -47,54 +46,64 @@ def infer_on_xla(
             "runs that several processes share have no checkpoints, and do not stream",
             hint="leave it out, or run in one process",
         )
-    run = _RUNNERS[name_of(method)]
+    name = name_of(method)
     with precision(getattr(method, "precision", None)):
         if stream is not None:
             return _streaming(method, target, seed, progress, checkpoint, stream)
         if checkpoint is None:
-            return run(method, target, seed, progress)
-        if run not in (by_gradients, by_kernels, by_importance, by_smc, by_tempered):
+            return _runner(name)(method, target, seed, progress)
+        if _RUNNERS[name] not in (*STREAMED, *RESUMED):
             raise fail(
                 "E898",
-                f"`{name_of(method)}` has no checkpoints",
+                f"`{name}` has no checkpoints",
                 hint="chains have, and populations of particles: nuts, mcmc, pgibbs, smc, …",
             )
         kept = checkpoint_of(checkpoint, about_run(method, target.name, seed), target, method)
-        return run(method, target, seed, progress, kept)
+        return _runner(name)(method, target, seed, progress, kept)
 
 
 def _streaming(
     method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None, file: Path
 ) -> Posterior:
     """The posterior of chains whose draws go to a file, by way of a checkpoint."""
-    run = _RUNNERS[name_of(method)]
-    if run not in (by_gradients, by_kernels):
+    name = name_of(method)
+    if _RUNNERS[name] not in STREAMED:
         raise fail(
             "E811",
-            f"stream = {str(file)!r}: `{name_of(method)}` draws all at once, and chains stream",
+            f"stream = {str(file)!r}: `{name}` draws all at once, and chains stream",
             hint="leave it out, and save the posterior: posterior.save(path)",
         )
     folder = checkpoint or file.with_name(f"{file.name}.parts")
     kept = checkpoint_of(folder, about_run(method, target.name, seed), target, method)
     kept = replace(kept, holds=False)
-    posterior = run(method, target, seed, progress, kept, file)
+    posterior = _runner(name)(method, target, seed, progress, kept, file)
     if checkpoint is None:
         kept.remove()
     return posterior
 
 
-_RUNNERS: dict[str, Callable[..., Posterior]] = {
-    "nuts": by_gradients,
-    "hmc": by_gradients,
-    "mcmc": by_kernels,
-    "pgibbs": by_kernels,
-    "pmmh": by_kernels,
-    "importance": by_importance,
-    "smc": by_smc,
-    "exact": by_exact,
-    "map": by_map,
-    "laplace": by_laplace,
-    "tempered_smc": by_tempered,
-    "waste_free": by_tempered,
-    "ais": by_tempered,
+def _runner(name: str) -> Callable[..., Posterior]:
+    """What runs a method; its module is imported when it is first asked for."""
+    module, function = _RUNNERS[name].split(".")
+    return getattr(import_module(f"ppl.{module}"), function)
+
+
+#: where each method is run: a module, and its function
+_RUNNERS = {
+    "nuts": "chains.by_gradients",
+    "hmc": "chains.by_gradients",
+    "mcmc": "chains.by_kernels",
+    "pgibbs": "chains.by_kernels",
+    "pmmh": "chains.by_kernels",
+    "importance": "populations.by_importance",
+    "smc": "populations.by_smc",
+    "exact": "populations.by_exact",
+    "map": "chains.by_map",
+    "laplace": "chains.by_laplace",
+    "tempered_smc": "populations.by_tempered",
+    "waste_free": "populations.by_tempered",
+    "ais": "populations.by_tempered",
 }
+#: those that go on from checkpoints and can stream, and those that only go on
+STREAMED = ("chains.by_gradients", "chains.by_kernels")
+RESUMED = ("populations.by_importance", "populations.by_smc", "populations.by_tempered")

@@ -109,13 +109,7 @@ class Density:
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """Vectors (…, size) as positions with the same leading axes; NumPy or JAX arrays."""
-        position, start = {}, 0
-        for site in self.sites:
-            stop = start + prod(site.unconstrained_shape)
-            part = vector[..., start:stop]
-            position[site.path] = part.reshape((*vector.shape[:-1], *site.unconstrained_shape))
-            start = stop
-        return position
+        return unflatten({s.path: s.unconstrained_shape for s in self.sites}, vector)
 
     def flatten(self, position: Position) -> Any:
         """Positions with leading axes as vectors (…, size), the sites in order."""
@@ -135,3 +129,13 @@ class Density:
             if coordinate < 0:
                 return site
         raise IndexError("beyond the last coordinate")
+
+
+def unflatten(shapes: Mapping[str, tuple[int, ...]], vector: Any) -> dict[str, Any]:
+    """Vectors (…, size) as arrays of these shapes, in their order, with the same leading axes."""
+    out, start = {}, 0
+    for path, shape in shapes.items():
+        stop = start + prod(shape)
+        out[path] = vector[..., start:stop].reshape((*vector.shape[:-1], *shape))
+        start = stop
+    return out

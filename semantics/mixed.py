@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
-from ppl.semantics.density import Density, Position
+from ppl.semantics.density import Density, Position, unflatten
 from ppl.semantics.diagnostics import Span
 
 
@@ -88,13 +88,7 @@ class MixedDensity(Density):
 
     def unflatten_discrete(self, vector: Any) -> dict[str, Any]:
         """Vectors (…, count) of integers as coordinates with the same leading axes."""
-        out, start = {}, 0
-        for site in self.discrete:
-            stop = start + prod(site.shape)
-            part = vector[..., start:stop]
-            out[site.path] = part.reshape((*vector.shape[:-1], *site.shape))
-            start = stop
-        return out
+        return unflatten({s.path: s.shape for s in self.discrete}, vector)
 
     def flatten_discrete(self, position: Position) -> Any:
         """Coordinates as one vector (count,), the sites in order."""

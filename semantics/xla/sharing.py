@@ -14,6 +14,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ppl.semantics.processes import fetched as fetched
+
 Array = Any
 
 
@@ -41,25 +43,3 @@ def whole(x: Array, mesh: Mesh | None) -> Array:
 
 def _placed(x: Array, mesh: Mesh, parts: tuple[str | None, ...]) -> Array:
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(*parts)))
-
-
-def in_step() -> None:
-    """Wait for the other processes, if there are any: connections that one opens alone time out."""
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices("quasiborel")
-
-
-def fetched(tree: Any) -> Any:
-    """Arrays whose parts are with several processes, whole and on every host."""
-    if jax.process_count() == 1:
-        return tree
-    from jax.experimental import multihost_utils
-
-    def one(x: Any) -> Any:
-        if not isinstance(x, jax.Array) or x.is_fully_addressable:
-            return x
-        return np.asarray(multihost_utils.process_allgather(x, tiled=True))
-
-    return jax.tree.map(one, tree)

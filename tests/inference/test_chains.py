@@ -12,10 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-from ppl.inference import chains as chains_module
-from ppl.inference.chains import Interrupted, choose_mode
+from ppl.inference import sampling
 from ppl.inference.hmc import Hmc, run_hmc
 from ppl.inference.nuts import Nuts, run_nuts
+from ppl.inference.sampling import Interrupted, choose_mode
 from ppl.inference.schedule import Schedule
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import MEAN, NORMAL, gaussian, vectors
@@ -62,7 +62,7 @@ def test_a_chain_does_not_depend_on_how_many_run_beside_it():
 
 def test_one_thread_draws_what_many_do(monkeypatch):
     many = run()
-    monkeypatch.setattr(chains_module, "_cores", lambda: 1)
+    monkeypatch.setattr(sampling, "_cores", lambda: 1)
     assert same(run(dataclasses.replace(SETTINGS, mode="loop")), many)
 
 
@@ -144,12 +144,12 @@ def test_an_exception_in_progress_stops_the_run():
 
 def test_the_rule_for_auto():
     """Few chains a core, or much arithmetic: threads. Many short steps a core: together."""
-    density, data = NORMAL.density, NORMAL.data
-    crowd = Schedule(chains=100 * chains_module._cores())
-    assert choose_mode(density, data, Schedule(chains=1)) == "loop"
-    assert choose_mode(density, data, crowd) == "vectorised"
-    assert choose_mode(density, {**data, "x": np.zeros((1000, 25))}, crowd) == "loop"
-    assert choose_mode(density, data, crowd, "loop") == "loop"
+    size, data = NORMAL.density.size, NORMAL.data
+    crowd = Schedule(chains=100 * sampling._cores())
+    assert choose_mode(size, data, Schedule(chains=1)) == "loop"
+    assert choose_mode(size, data, crowd) == "vectorised"
+    assert choose_mode(size, {**data, "x": np.zeros((1000, 25))}, crowd) == "loop"
+    assert choose_mode(size, data, crowd, "loop") == "loop"
 
 
 def test_a_density_without_coordinates_is_refused():
@@ -161,6 +161,7 @@ def test_a_density_without_coordinates_is_refused():
 DEVICES = """
 import sys
 import numpy as np
+from ppl.inference import sampling
 from ppl.inference.hmc import Hmc, run_hmc
 from ppl.semantics.diagnostics import DiagnosticError
 from tests.oracles.gaussians import NORMAL, vectors
@@ -239,7 +240,7 @@ def test_an_interrupt_in_warmup_has_no_draws():
 def test_chains_of_unequal_lengths_keep_the_most_draws():
     def kept(*lengths: int) -> list[tuple[int, int]]:
         chains = [{"z": np.full((n, 2), float(c))} for c, n in enumerate(lengths)]
-        z = chains_module._rectangle(chains)["z"]
+        z = sampling._rectangle(chains)["z"]
         assert len({*z[:, 0, 0]}) == len(z)
         return [(int(chain[0, 0]), len(chain)) for chain in z]
 

@@ -319,8 +319,8 @@ TELLS_WHEN_IT_SAMPLES = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
 from contextlib import contextmanager
-import ppl.chains
-infer = sys.modules["ppl.chains"]
+import ppl.sampling
+infer = sys.modules["ppl.sampling"]
 
 @contextmanager
 def told(*_, **__):

@@ -69,7 +69,7 @@ def refusal(target, kernel, **more) -> ppl.Diagnostic:
 def test_draws_settings_and_statistics(monkeypatch):
     steps = []
     told = nullcontext(lambda done, total, info: steps.append((done, total)))
-    monkeypatch.setattr("ppl.chains.progress_bar", lambda *_, **__: told)
+    monkeypatch.setattr("ppl.sampling.progress_bar", lambda *_, **__: told)
     kernel = WALK.on("rate", "n").then(GIBBS.on("ks[1:]")).then(WALK.on("ks[0]"))
     method = ppl.mcmc(kernel=kernel, chains=2, draws=60, warmup=40, thin=2)
     posterior = ppl.infer(COUNTS, method, seed=2, progress=False)
