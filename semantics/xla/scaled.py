@@ -1,17 +1,22 @@
-"""The forward and backward recursions of a chain in linear space, with no exponential in the loop.
+"""The forward and backward recursions of a chain in linear space, with no exponential in the loop,
+and both in one loop.
 
-For a coupling that is the same at every step. What enters a step is divided by its sum, the *mass*,
-one step late, and the backward recursion by the same masses, so that a step is a matrix product
-and a product; everything else is computed for all instants at once. Instants are the times
-between steps: one more than there are steps.
+For a coupling that is the same at every step. Instants are the times between steps, 0 … T; what
+arrives at the first is one. Either recursion multiplies by what arrives, divides by the sum (the
+*mass*) and goes through the coupling:
 
-    filtered_0 ∝ start,  filtered_t(o) = arrival_t(o) Σ_i filtered_{t-1}(i) coupling(i, o) / mass_t
-    beta_T ∝ final,      beta_{t-1}(i) = Σ_o coupling(i, o) arrival_t(o) beta_t(o) / mass_t
+    alpha_t(i) = arrival_t(i) predicted_t(i),       predicted_0 = start,
+    predicted_{t+1}(o) = Σ_i alpha_t(i) coupling(i, o) / Σ alpha_t
+    gamma_t(o) = arrival_t(o) beta_t(o),            beta_T = final,
+    beta_{t-1}(i) = Σ_o coupling(i, o) gamma_t(o) / Σ gamma_t
 
-Then filtered_t beta_t is the posterior law of the state at t. Where no number that is not zero is
-below `_small` or above its inverse, products of up to four do not underflow: zeros are paths that
-are impossible, and everything else is right to rounding. Where one is, the range of the scores may
-have been too wide, and the caller runs the recursions in logarithms instead.
+so that they are one recursion, the second with the coupling turned round and from the other end:
+what a turn of a loop costs over few states is paid once for both. Everything else is computed for
+all instants at once. With the filtered law alpha_t / Σ alpha_t, the posterior law of the state at t
+is filtered_t beta_t over its sum. Where no number that is not zero is below `_small` or above its
+inverse, products of up to four do not underflow: zeros are paths that are impossible, and
+everything else is right to rounding. Where one is, the range of the scores may have been too wide,
+and the caller runs the recursions in logarithms instead.
 
 Rabiner, A tutorial on hidden Markov models, Proc. IEEE 77(2), 1989, section V.A.
 """
@@ -29,63 +34,63 @@ import jax.numpy as jnp
 from ppl.semantics.xla.axes import Arr, Axes, Axis, contract, elementwise, rename, spread, union
 from ppl.semantics.xla.forward import Moments, Scores, add, at_all_times, sum_out, time_first
 
-#: steps a turn of the loop. Its own cost is that of a step over few states; measured on CPU with
-#: three states, two steps take 0.8 of the time of one, but four (no longer fused) four times it.
-UNROLL = 2
-#: pairs of states up to which their counts are sums of products, and not a matrix product
-FEW = 32
+#: pairs of states up to which a matrix product costs less written out as products and a sum
+FEW = 100
+
+#: the two recursions, where they are one array
+_WAYS = Axis(-(2**31), "way", 2)
 
 
 def in_linear_space(s: Scores) -> tuple[Arr, Any]:
     """(the log-sum, whether it can be relied on)."""
-    ahead = _forward(s)
+    p = _parts(s)
+    (predicted,) = _recursions(s, [_forward(p, s.state_axes)])
+    ahead = _ahead(s, p, predicted)
     return ahead.total, ahead.fine
 
 
 def moments_in_linear_space(s: Scores) -> tuple[Moments, Any]:
     """(the log-sum and its derivatives, whether they can be relied on)."""
-    ahead = _forward(s)
+    p = _parts(s)
     axes = union(s.state_axes, s.final.axes)
-    instants, spare = _instants(s), _spare(s)
-    ratio = _times(ahead.arrival, _inverted(_part(ahead.mass, instants, s.time, 1)))
-
-    def step(beta: Arr, ratio: Arr) -> tuple[Arr, Arr]:
-        weighted = _times(rename(beta, s.left), ratio)
-        return spread(contract(weighted, ahead.coupling, s.out), axes), beta
-
-    end = _times(ahead.final, _inverted(ahead.ended))
-    ratios = _padded(time_first(ratio, s.time), before=spare)
-    _, betas = jax.lax.scan(step, spread(end, axes), ratios, reverse=True, unroll=UNROLL)
-    beta = at_all_times(Arr(betas.data[spare - 1 :], betas.axes), instants)
+    predicted, behind = _recursions(s, [_forward(p, axes), _backward(s, p, axes)])
+    ahead, beta = _ahead(s, p, predicted), _flipped(behind, p.instants)
+    gamma = _times(beta, p.arrival)
     visits = _times(ahead.filtered, beta)
-    entering = _part(ahead.filtered, instants, s.time, 0)
-    leaving = _times(ratio, rename(_part(beta, instants, s.time, 1), s.left))
+    norm = sum_out(visits, s.into)
+    visits = _times(visits, _inverted(norm))
+    entering = _times(ahead.filtered, _inverted(norm))
+    leaving = _times(gamma, _inverted(sum_out(gamma, s.into)))
+    pairs = _counts(
+        _part(entering, p.instants, s.time, 0),
+        rename(_part(leaving, p.instants, s.time, 1), s.left),
+        s.time,
+    )
     moments = Moments(
         ahead.total,
-        _at(visits, instants, 0),
-        _at(visits, instants, s.time.size),
-        rename(_part(visits, instants, s.time, 1), s.left),
-        _times(_counts(entering, leaving, s.time), ahead.coupling),
+        _at(visits, p.instants, 0),
+        _at(visits, p.instants, s.time.size),
+        rename(_part(visits, p.instants, s.time, 1), s.left),
+        _times(pairs, p.coupling),
     )
     return moments, ahead.fine & _none(_strays(beta, s.into))
 
 
-class _Forward(NamedTuple):
-    """`filtered`: the law of the state at each instant given what came before, and `mass`: what it
-    was divided by."""
+class _Parts(NamedTuple):
+    """The scores of a chain, each over its largest, which `gains` adds up; arrivals over `into` and
+    the instants. `wide`: what in them is too small to be multiplied."""
 
-    total: Arr
-    filtered: Arr
-    mass: Arr
-    ended: Arr
+    start: Arr
     coupling: Arr
     arrival: Arr
     final: Arr
-    fine: Any
+    instants: Axis
+    gains: tuple[Arr, ...]
+    wide: tuple[Arr, ...]
 
 
-def _forward(s: Scores) -> _Forward:
-    instants, spare = _instants(s), _spare(s)
+def _parts(s: Scores) -> _Parts:
+    instants = replace(s.time, size=s.time.size + 1)
     table = spread(add([*s.fixed, Arr(jnp.zeros(()))]), union(s.into, s.out))
     coupling, top, wide_coupling = _scaled(table, table.axes)
     scores = add([at_all_times(m, s.time) for m in s.moving] or [Arr(jnp.zeros(()))])
@@ -93,30 +98,86 @@ def _forward(s: Scores) -> _Forward:
     arrival, most, wide = _scaled(spread(scores, (*s.out, *others, s.time)), s.out)
     start, first, wide_start = _scaled(s.start, s.into)
     final, end, wide_final = _scaled(s.final, s.into)
+    return _Parts(
+        start,
+        coupling,
+        _after_one(rename(arrival, s.entered), s.time, instants),
+        final,
+        instants,
+        (first, sum_out(elementwise(jnp.add, most, top), (s.time,)), end),
+        (wide, wide_coupling, wide_start, wide_final),
+    )
 
-    def step(alpha: Arr, arrived: Arr) -> tuple[Arr, Arr]:
-        scale = _inverted(sum_out(alpha, s.into))
-        reached = _times(contract(alpha, coupling, s.into), _times(arrived, scale))
-        return spread(rename(reached, s.entered), s.state_axes), alpha
 
-    arrivals = _padded(time_first(arrival, s.time), behind=spare)
-    _, alphas = jax.lax.scan(step, spread(start, s.state_axes), arrivals, unroll=UNROLL)
-    visited = at_all_times(Arr(alphas.data[: instants.size], alphas.axes), instants)
-    mass = sum_out(visited, s.into)
-    filtered = _times(visited, _inverted(mass))
-    ended = sum_out(_times(_at(filtered, instants, s.time.size), final), s.into)
-    gains = [
-        first,
-        _sum_of_logs(mass, instants),
-        sum_out(elementwise(jnp.add, most, top), (s.time,)),
-        end,
-        elementwise(jnp.log, ended),
-    ]
+class _Recursion(NamedTuple):
+    """Where it starts, what arrives at every instant, and what it goes through."""
+
+    start: Arr
+    arrival: Arr
+    coupling: Arr
+
+
+def _forward(p: _Parts, axes: Axes) -> _Recursion:
+    return _Recursion(spread(p.start, axes), p.arrival, p.coupling)
+
+
+def _backward(s: Scores, p: _Parts, axes: Axes) -> _Recursion:
+    turned = rename(p.coupling, {**s.left, **s.entered})
+    return _Recursion(spread(p.final, axes), _flipped(p.arrival, p.instants), turned)
+
+
+def _recursions(s: Scores, ways: list[_Recursion]) -> list[Arr]:
+    """What each predicts at all instants, in the order in which it comes to them."""
+    few = prod(a.size for a in (*s.into, *s.out)) <= FEW
+    multiplied = _sum_of_products if few else contract
+    stacked = few and len(ways) == 2
+    run = [_Recursion(*map(_stacked, *ways))] if stacked else ways
+    instants = replace(s.time, size=s.time.size + 1)
+
+    def step(now: list[Arr], arrived: list[Arr]) -> tuple[list[Arr], list[Arr]]:
+        return [one(*x) for x in zip(now, arrived, run, strict=True)], now
+
+    def one(predicted: Arr, arrived: Arr, way: _Recursion) -> Arr:
+        weighted = _times(predicted, arrived)
+        ahead = multiplied(weighted, way.coupling, s.into)
+        scale = _inverted(sum_out(weighted, s.into))
+        return spread(_times(rename(ahead, s.entered), scale), predicted.axes)
+
+    arrivals = [time_first(way.arrival, instants) for way in run]
+    _, seen = jax.lax.scan(step, [way.start for way in run], arrivals)
+    found = [at_all_times(x, instants) for x in seen]
+    return [_at(found[0], _WAYS, k) for k in (0, 1)] if stacked else found
+
+
+def _stacked(a: Arr, b: Arr) -> Arr:
+    axes = union(a.axes, b.axes)
+    return Arr(jnp.stack([spread(a, axes).data, spread(b, axes).data]), (_WAYS, *axes))
+
+
+def _sum_of_products(a: Arr, b: Arr, axes: Axes) -> Arr:
+    return sum_out(_times(a, b), axes)
+
+
+class _Ahead(NamedTuple):
+    """The log-sum, the law of the state at each instant given what came before, and whether they
+    can be relied on."""
+
+    total: Arr
+    filtered: Arr
+    fine: Any
+
+
+def _ahead(s: Scores, p: _Parts, predicted: Arr) -> _Ahead:
+    alpha = _times(predicted, p.arrival)
+    mass = sum_out(alpha, s.into)
+    filtered = _times(alpha, _inverted(mass))
+    ended = sum_out(_times(_at(filtered, p.instants, s.time.size), p.final), s.into)
+    gains = [*p.gains, _sum_of_logs(mass, p.instants), elementwise(jnp.log, ended)]
     # the checks of a step are joined before they are reduced along time, which is what costs
-    steps = [wide, *(_part(_strays(x, s.into), instants, s.time, 1) for x in (filtered, mass))]
+    at_instants = (_strays(x, s.into) for x in (filtered, mass))
+    steps = [p.wide[0], *(_part(x, p.instants, s.time, 1) for x in at_instants)]
     wide = reduce(partial(elementwise, jnp.logical_or), steps)
-    fine = _none(wide, wide_coupling, wide_start, wide_final, _strays(ended, ()))
-    return _Forward(add(gains), filtered, mass, ended, coupling, arrival, final, fine)
+    return _Ahead(add(gains), filtered, _none(wide, *p.wide[1:], _strays(ended, ())))
 
 
 def _sum_of_logs(a: Arr, axis: Axis) -> Arr:
@@ -137,20 +198,15 @@ def _counts(entering: Arr, leaving: Arr, time: Axis) -> Arr:
     return sum_out(_times(entering, leaving), (time,))
 
 
-def _instants(s: Scores) -> Axis:
-    return replace(s.time, size=s.time.size + 1)
+def _after_one(a: Arr, time: Axis, instants: Axis) -> Arr:
+    """What arrives at every instant: at the first, one."""
+    ahead = [(int(x == time), 0) for x in a.axes]
+    axes = tuple(instants if x == time else x for x in a.axes)
+    return Arr(jnp.pad(a.data, ahead, constant_values=1), axes)
 
 
-def _spare(s: Scores) -> int:
-    """Steps to add, so that a state enters a step at every instant, and turns of the loop are full:
-    what those steps compute is not read."""
-    return 1 + (s.time.size + 1) % UNROLL
-
-
-def _padded(steps: Arr, *, before: int = 0, behind: int = 0) -> Arr:
-    """More steps, which score nothing; time leads."""
-    ends = [(before, behind)] + [(0, 0)] * (jnp.ndim(steps.data) - 1)
-    return Arr(jnp.pad(steps.data, ends, constant_values=1), steps.axes)
+def _flipped(a: Arr, axis: Axis) -> Arr:
+    return Arr(jnp.flip(a.data, a.axes.index(axis)), a.axes)
 
 
 def _part(a: Arr, instants: Axis, time: Axis, start: int) -> Arr:
