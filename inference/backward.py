@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ppl.inference import ancestry
 from ppl.inference.choices import ANCESTOR, CATEGORICAL
 from ppl.inference.kernels.machine.conditional import Future, Particle, Sweep
 from ppl.inference.kernels.machine.program import Program, Selection
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Particles at a point, and their weights there before they are resampled."""
+    """Particles at a point, and their weights there before they are resampled. told: of the points
+    before it."""
 
     particles: Sequence[Particle]
     population: Population
+    told: ancestry.Told = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +67,22 @@ class BackwardSimulation:
         n, sweep, policy = self.settings.particles, self.sweep, self.settings.policy
         fresh = [Particle(self.program.start(), None, 0.0)] * n
         known = None if journal is None else journal.place
-        stages, particles, population = known or ([], fresh, Population.fresh(n))
+        stages, particles, population, told = known or ([], fresh, Population.fresh(n), None)
         while not stages or any(p.waits for p in stages[-1].particles):
             t, each = len(stages), enumerate(particles)
             particles = [sweep.advance(p, {}, source.at(t, i)) for i, p in each]
             population = population.scored(np.array([p.increment for p in particles]))
-            stages.append(Stage(particles, population))
+            stages.append(Stage(particles, population, told))
             if progress is not None:
                 progress(n, n, t)
             waits = any(p.waits for p in particles)
             if waits:
-                ancestors, population = policy(population, uniforms_of(source, t))
+                seen = population
+                ancestors, population = policy(seen, uniforms_of(source, t))
+                told = ancestry.told(told, seen, policy, ancestors)
                 particles = [particles[a] for a in ancestors.tolist()]
             if journal is not None and journal.due(now=not waits):
-                journal.write((stages, particles, population))
+                journal.write((stages, particles, population, told))
         return stages
 
     def trajectories(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ppl.inference import ancestry
 from ppl.inference.kernels.machine.traces import Site, Trace, named_twice
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample
@@ -70,10 +71,11 @@ class Guided:
 
 @dataclass(frozen=True, eq=False)
 class GuidedPopulation:
-    """Particles and the population of their weights."""
+    """Particles and the population of their weights. told: of the points so far."""
 
     particles: Sequence[Guided]
     population: Population
+    told: ancestry.Told = None
 
     @property
     def runs(self) -> Sequence[Suspended | Execution]:
@@ -165,13 +167,15 @@ def step_guided(at: GuidedPopulation, policy: Resample, source: Source, t: int) 
     each = enumerate(at.particles)
     particles = [advance_guided(p, source.at(t, i), source.at(t, n + i)) for i, p in each]
     population = at.population.scored(np.array([p.increment for p in particles]))
-    after = GuidedPopulation(particles, population)
+    after = GuidedPopulation(particles, population, at.told)
     if not after.waiting:
         return after
     ahead = np.array([p.ahead for p in particles])
-    ancestors, population = policy(population.scored(ahead), uniforms_of(source, t))
+    seen, mass = population.scored(ahead), population.log_mass
+    ancestors, population = policy(seen, uniforms_of(source, t))
     chosen = [particles[a] for a in ancestors.tolist()]
-    return GuidedPopulation(chosen, population.scored(-ahead[ancestors]))
+    told = ancestry.told(at.told, seen, policy, ancestors, mass)
+    return GuidedPopulation(chosen, population.scored(-ahead[ancestors]), told)
 
 
 def advance_guided(particle: Guided, source: Source, helping: Source) -> Guided:

@@ -8,7 +8,7 @@ outside the condition that says whether they are used, and all of it through Ω:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.inference.ancestry import genealogy
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.guided import gives_up
@@ -43,14 +44,15 @@ class Particles:
     """`values` (a tree whose leaves vary along the particle axis, each particle's from one
     lineage), `log_weights` (N,), whose mass is the evidence. At every suspension point, in order:
     `effective_sizes` before it, whether the population was `resampled`, and the log evidence of
-    what was scored `so_far` (points,). How they `stood` at the end of a loop over data, if that
-    was asked for."""
+    what was scored `so_far` (points,); the `genealogy`, where it is kept. How they `stood` at the
+    end of a loop over data, if that was asked for."""
 
     values: RValue
     log_weights: np.ndarray
     effective_sizes: np.ndarray
     resampled: np.ndarray
     so_far: np.ndarray
+    genealogy: Mapping[str, np.ndarray]
     stood: Stood | None = None
 
     @property
@@ -102,7 +104,7 @@ def _run(
     run = compiled(bound, settings, observe, helper, stands)(*arguments)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     watch = None if progress is None else partial(_tell, progress, settings.particles)
-    values, weights, history, lost, *stood = fetched(
+    values, weights, history, lost, ancestors, *stood = fetched(
         run(*arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch)
     )
     if any(np.any(x) for x in lost):
@@ -113,7 +115,10 @@ def _run(
         for i in range(3)
     )
     kept = stood[0].tree(beside=values) if stood else None
-    return Particles(values, np.asarray(weights), sizes, due.astype(bool), masses, kept)
+    known = not any(a is None for a in ancestors)
+    links = [row for a in ancestors for row in np.atleast_2d(a)] if known else []
+    told = sizes, due.astype(bool), masses, genealogy(links)
+    return Particles(values, np.asarray(weights), *told, kept)
 
 
 def _tell(progress: Progress, n: int, done: int, total: int | None, last: Any) -> None:
@@ -144,9 +149,9 @@ def program(
     stands: bool = False,
 ) -> Callable[..., Any]:
     """(data, seed), and the data of a guide, to what is observed, the log weights, (effective size,
-    whether it resampled, log mass) of each point or the steps of each loop, and whether a guide
-    gave a particle up. And, if it `stands`, how the population stood at the end of a loop over
-    data, as far as what is observed has it not."""
+    whether it resampled, log mass) of each point or the steps of each loop, whether a guide gave a
+    particle up, and the ancestors there, if they are few. And, if it `stands`, how the population
+    stood at the end of a loop over data, as far as what is observed has it not."""
     mesh = mesh_for(settings.particles)
     axis, policy = particles(settings.particles, mesh), compiled_policy(settings.policy, mesh)
     keep = settings.keep_history
@@ -158,7 +163,7 @@ def program(
             data, omega, axis, policy, history=keep, guide=guide, meeting=meeting
         )
         values = spread_value(observe(result, state), (axis,))
-        out = values, front.log_weights, front.history, front.lost
+        out = values, front.log_weights, front.history, front.lost, front.ancestors
         return (*out, Packed.of(front.stood, beside=values)) if stands else out
 
     return run

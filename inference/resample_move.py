@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ppl.inference import ancestry
 from ppl.inference.kernels.algebra import Kernel, basic_kernels, check_kernel
 from ppl.inference.kernels.basic import Prior
 from ppl.inference.kernels.machine.conditional import Particle, Segment, merged
@@ -116,11 +117,13 @@ def prefix_of(program: Program, points: int) -> Program:
 
 @dataclass(frozen=True, eq=False)
 class Moving:
-    """Particles and the population of their weights. tally: of all moves so far."""
+    """Particles and the population of their weights. tally: of all moves so far. told: of
+    all points."""
 
     particles: Sequence[Particle]
     population: Population
     tally: Tally = field(default_factory=Tally)
+    told: ancestry.Told = None
 
     @property
     def runs(self) -> Sequence[Suspended | Execution]:
@@ -152,10 +155,11 @@ class ResampleMove:
             for i, p in enumerate(at.particles)
         ]
         population = at.population.scored(np.array([p.increment for p in particles]))
-        after = Moving(particles, population, at.tally)
+        after = Moving(particles, population, at.tally, at.told)
         if not after.waiting:
             return after
         ancestors, population = self.settings.policy(population, uniforms_of(source, t))
+        told = ancestry.told(at.told, after.population, self.settings.policy, ancestors)
         n, step = len(particles), self.moves(t)
         chosen = enumerate(particles[a] for a in ancestors.tolist())
         moved = [
@@ -164,7 +168,7 @@ class ResampleMove:
             else p
             for i, p in chosen
         ]
-        return Moving(moved, population, at.tally)
+        return Moving(moved, population, at.tally, told)
 
     def moves(self, t: int) -> Step:
         """The kernel's step at the points that end step t."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ppl.inference import ancestry
 from ppl.inference.choices import ANCESTOR, UNIFORM
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName, Uniforms, When
@@ -89,14 +90,14 @@ class Smc:
 @dataclass(frozen=True, eq=False)
 class Particles:
     """Runs, and the population of their weights, after some `steps`. lineages: for each the slots
-    that it and its ancestors had in steps 0, 1, …, newest first: (older, slot). told: the effective
-    size at each point, whether it was resampled there, and the log mass: (older, these)."""
+    that it and its ancestors had in steps 0, 1, …, newest first: (older, slot). told: of the points
+    so far (`inference.ancestry`)."""
 
     runs: Sequence[Suspended | Execution]
     population: Population
     lineages: Sequence[Any]
     steps: int = 0
-    told: Any = None
+    told: ancestry.Told = None
 
     @property
     def waiting(self) -> bool:
@@ -139,8 +140,8 @@ def resample(particles: Particles, policy: Resample, source: Source, step: int) 
     ancestors, population = policy(before, uniforms_of(source, step))
     chosen = ancestors.tolist()
     runs, lineages = [particles.runs[a] for a in chosen], [particles.lineages[a] for a in chosen]
-    told = float(before.effective_size), bool(policy.due(before)), float(before.log_mass)
-    return Particles(runs, population, lineages, particles.steps, (particles.told, told))
+    told = ancestry.told(particles.told, before, policy, ancestors)
+    return Particles(runs, population, lineages, particles.steps, told)
 
 
 def run_smc(
@@ -172,34 +173,6 @@ def finish(
         if journal is not None and journal.due():
             journal.write((particles, stood))
     return particles, stood
-
-
-def history(particles: Particles) -> dict[str, np.ndarray]:
-    """What was told at every point, in order; and how many of the particles there have descendants
-    among these: `lineages`, of the steps before each point."""
-    rows, cell = [], particles.told
-    while cell is not None:
-        cell, row = cell
-        rows.append(row)
-    sizes, due, masses = (np.array([r[i] for r in reversed(rows)]) for i in range(3))
-    alive: dict[int, int] = {}
-    depths: dict[int, int] = {}
-    for cell in particles.lineages:  # each cell is visited once: they are shared
-        way = []
-        while cell is not None and id(cell) not in depths:
-            way.append(cell)
-            cell = cell[0]
-        known = 0 if cell is None else depths[id(cell)]
-        for depth, new in enumerate(reversed(way), known):
-            depths[id(new)] = depth + 1
-            alive[depth] = alive.get(depth, 0) + 1
-    lineages = np.array([alive.get(t, 0) for t in range(len(rows))], int)
-    return {
-        "effective_sample_size": sizes.astype(float),
-        "resampled": due.astype(bool),
-        "log_evidence": masses.astype(float),
-        "lineages": lineages,
-    }
 
 
 def uniforms_of(source: Source, step: int) -> Uniforms:

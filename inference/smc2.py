@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ppl.inference import ancestry
 from ppl.inference.choices import CATEGORICAL, VALUE
 from ppl.inference.kernels.machine.conditional import Particle, Segment, Stage, Sweep, merged
 from ppl.inference.kernels.machine.coordinates import Thin, lines, numbers
@@ -115,12 +116,14 @@ class Filter:
 
 @dataclass(frozen=True, eq=False)
 class Filters:
-    """Parameter particles after t points, their weights, and how many states each filter has."""
+    """Parameter particles after t points, their weights, and how many states each filter has. told:
+    of the points so far."""
 
     filters: Sequence[Filter]
     population: Population
     states: int
     t: int = 0
+    told: ancestry.Told = None
 
     @property
     def waits(self) -> bool:
@@ -246,10 +249,11 @@ class Smc2Steps:
 
     def resampled(self, at: Filters) -> Filters:
         """Parameters, each with its filter."""
-        uniforms = uniforms_of(self.turns.source, self.turns.step())
-        ancestors, population = self.settings.policy(at.population, uniforms)
+        policy, uniforms = self.settings.policy, uniforms_of(self.turns.source, self.turns.step())
+        ancestors, population = policy(at.population, uniforms)
         filters = [at.filters[a] for a in ancestors.tolist()]
-        return replace(at, filters=filters, population=population)
+        told = ancestry.told(at.told, at.population, policy, ancestors)
+        return replace(at, filters=filters, population=population, told=told)
 
     def rejuvenated(self, at: Filters, planned: Rejuvenation) -> tuple[Filters, float]:
         """Moved, and with filters as large as planned; and the share of moves accepted."""
@@ -354,9 +358,9 @@ def run_smc2(
     *,
     journal: Journal | None = None,
     progress: Progress | None = None,
-) -> tuple[list[Particle], Population]:
-    """One particle of each filter, drawn by weight, and the weights of the filters; from where a
-    `journal` says they were, if they had begun.
+) -> tuple[list[Particle], Filters]:
+    """One particle of each filter, drawn by weight, and the filters; from where a `journal` says
+    they were, if they had begun.
 
     Raises:
         DiagnosticError: E877, the parameters are not drawn first; E818, there are none of these
@@ -383,7 +387,7 @@ def run_smc2(
                 progress(settings.particles, settings.particles, at.t)
             if journal is not None and journal.due():
                 journal.write((steps is run, steps.turns.turn, at, plan))
-    return [one_of(f, run.turns.next()) for f in at.filters], at.population
+    return [one_of(f, run.turns.next()) for f in at.filters], at
 
 
 def one_of(at: Filter, source: Source) -> Particle:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl.inference.ancestry import survivors
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
 from ppl.storage import file_name
@@ -113,6 +114,43 @@ def plot_points(posterior: Posterior, path: Path) -> None:
             axes.plot(when, np.zeros(len(when)), "|", color="black", markersize=6)
         axes.set_title(named[name], fontsize="medium")
         axes.margins(x=0)
+    _write(figure, path)
+
+
+#: lines of a genealogy, above which only those of particles with descendants are drawn
+LINES = 20_000
+
+
+def plot_ancestry(posterior: Posterior, path: Path) -> None:
+    """Particles from point to point: black if they have descendants in the end, grey if not.
+
+    Raises:
+        DiagnosticError: E891, it is not known; E894, the file cannot be written.
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+
+    links = posterior.points.get("ancestors")
+    if links is None:
+        raise fail(
+            "E891",
+            f"`{posterior.method}` tells nothing of ancestors",
+            hint="particles do (smc, rmsmc, smc2), in the process that inferred; on XLA those that "
+            "keep their history, if points times particles are at most 2^20",
+        )
+    points, n = links.shape
+    alive = np.vstack([survivors(links), np.ones(n, bool)])
+    t, child = np.divmod(np.arange(points * n), n)
+    parent, lives = links[t, child], alive[t + 1, child]
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    axes = figure.subplots()
+    for kept, colour in ((~lives, "0.8"), (lives, "black")):
+        if colour != "black" and points * n > LINES:
+            continue
+        ends = np.stack([t, parent, t + 1, child], axis=-1)[kept].reshape(-1, 2, 2)
+        axes.add_collection(LineCollection(ends, colors=colour, linewidths=0.5))
+    axes.set(xlim=(0, points), ylim=(-1, n), xlabel="point", ylabel="particle")
+    axes.set_title(f"{alive[0].sum()} of {n} at the first point have descendants")
     _write(figure, path)
 
 

@@ -114,6 +114,7 @@ def by_smc(
             "effective_sample_size": found.effective_sizes,
             "resampled": found.resampled,
             "log_evidence": found.so_far,
+            **found.genealogy,
         },
         standing=found.stood and partial(standing, target, method, seed, found.stood),
         **about_run(method, target.name, seed),

@@ -50,11 +50,12 @@ class Posterior:
     #: exact probabilities of the options of finite sites, by site: (*plates and steps, options)
     marginals: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what particles did at their suspension points, in order: `effective_sample_size` before each,
-    #: whether they `resampled` there, the `log_evidence` of what was scored so far, and on the
-    #: machine how many `lineages` of those there go on to the end; each (points,). Of populations
-    #: that follow
-    #: temperatures each is (replica, step), and there are also `temperature`, `acceptance_rate`,
-    #: the number of `moves` and the share that `moved`. Files do not keep it
+    #: whether they `resampled` there, the `log_evidence` of what was scored so far, and, where that
+    #: is kept, how many `lineages` of those there go on to the end; each (points,). Also
+    #: `ancestors`: whom each particle after a point goes on from (points, particles). Of
+    #: populations that follow temperatures each is (replica, step), and there are also
+    #: `temperature`, `acceptance_rate`, the number of `moves` and the share that `moved`. Files do
+    #: not keep it
     points: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what the method itself has to warn of
     remarks: tuple[Diagnostic, ...] = ()
@@ -311,6 +312,16 @@ class Posterior:
         from ppl.plots import plot_points
 
         plot_points(self, Path(path))
+
+    def plot_ancestry(self, path: str | Path) -> None:
+        """Write a plot of who descends from whom: the particles from point to point.
+
+        Raises:
+            DiagnosticError: E891, that is not known; E894, the file cannot be written.
+        """
+        from ppl.plots import plot_ancestry
+
+        plot_ancestry(self, Path(path))
 
     def save(self, path: str | Path) -> None:
         """Write everything but functions to a NetCDF file, which ArviZ can read as well."""

@@ -228,7 +228,8 @@ def _filtered(
 ) -> Runs:
     """Particles, from where they are to their ends. data: the target's, as the machine has it.
     stood: as they were where they could go on with more data, if they have been there."""
-    from ppl.inference.smc import finish, follow, history
+    from ppl.inference.ancestry import history
+    from ppl.inference.smc import finish, follow
 
     machine, key = target.machine, MachineKey(seed)
     loop = loop_over_data(machine.program)
@@ -255,7 +256,7 @@ def _filtered(
         lambda i: follow(start, found.lineages[i], key),
         found.log_evidence,
         waiting=None if stood is None else Waiting(method, seed, stood, data),
-        points=history(found),
+        points=history(found.told),
     )
 
 
@@ -283,7 +284,7 @@ def _backward(
                 drawing.write(len(drawn), drawn)
     mass = float(stages[-1].population.log_mass)
     level = Population(np.full(n, mass - np.log(n)))
-    return _weighted(program, drawn, level, key)
+    return _weighted(program, drawn, level, key, stages[-1].told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +331,8 @@ def _rmsmc(
 
         journal = held and held.journal("runs")
         found = run_moving(program, method, key, journal=journal, progress=at)
-    return _weighted(program, [p.trace() for p in found.particles], found.population, key)
+    traces = [p.trace() for p in found.particles]
+    return _weighted(program, traces, found.population, key, found.told)
 
 
 def _smc2(
@@ -347,8 +349,8 @@ def _smc2(
                 report(done, n, {"point": point})
 
         journal = held and held.journal("runs")
-        found, population = run_smc2(program, method, key, journal=journal, progress=at)
-    return _weighted(program, [p.trace() for p in found], population, key)
+        found, filters = run_smc2(program, method, key, journal=journal, progress=at)
+    return _weighted(program, [p.trace() for p in found], filters.population, key, filters.told)
 
 
 def _helper(method: Any, target: Target) -> tuple[Machine, Arguments]:
@@ -381,16 +383,22 @@ def _guided(
             journal=held and held.journal("runs"),
             progress=at,
         )
-    return _weighted(program, [p.trace() for p in found.particles], found.population, key)
+    traces = [p.trace() for p in found.particles]
+    return _weighted(program, traces, found.population, key, found.told)
 
 
-def _weighted(program: Any, traces: Sequence[Any], population: Any, key: MachineKey) -> Runs:
-    """Particles that have ended."""
+def _weighted(
+    program: Any, traces: Sequence[Any], population: Any, key: MachineKey, told: Any
+) -> Runs:
+    """Particles that have ended, and what was told of their points."""
+    from ppl.inference.ancestry import history
+
     return Runs(
         [t.execution for t in traces],
         np.asarray(population.log_weights) + np.log(len(traces)),
         lambda i: program.again(traces[i], key),
         float(population.log_mass),
+        points=history(told),
     )
 
 

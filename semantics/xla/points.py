@@ -45,6 +45,9 @@ Future = Callable[[], Array]
 #: (log weights (n,), source of randomness, the path to draw at, what is to come if one is retained)
 Policy = Callable[[Array, Omega, Path, Future | None], tuple[Omega, Decision]]
 
+#: ancestors are told where they are at most so many
+FEW = 2**20
+
 #: where sites record the log densities of their own draws, if anybody needs them
 OWN = "!own"
 
@@ -66,7 +69,8 @@ class Ahead:
 @dataclass(frozen=True, eq=False)
 class Front:
     """Where a population is. history: at each point, or at the steps of a loop, what decisions
-    `told`. faults: of the versions in which they happened. past: the log density of
+    `told`. ancestors: at each point (n,), or the steps of a loop (steps, n), if they are kept and
+    few. faults: of the versions in which they happened. past: the log density of
     each particle's trace so far (n,), if anybody needs it. ready: values given for sites, by path,
     beside those given from outside. lost: at each point of a guide's, whether it gave a particle
     up (booleans). stood: as it was at the end of a loop, if somebody goes on from there."""
@@ -74,6 +78,7 @@ class Front:
     log_weights: Array
     lineage: Lineage
     history: tuple[tuple[Array, Array, Array | None], ...] = ()
+    ancestors: tuple[Array | None, ...] = ()
     faults: tuple[Versioned, ...] = ()
     past: Array | None = None
     ready: Mapping[str, Versioned] = field(default_factory=dict)
@@ -178,10 +183,16 @@ def point(
         log_weights=weights,
         lineage=front.lineage.then(ancestors),
         history=(*front.history, decision.told),
+        ancestors=(*front.ancestors, few(ancestors)),
         past=past,
         lost=lost,
     )
     return replace(state, omega=omega, scores=(), extra=after)
+
+
+def few(ancestors: Array) -> Array | None:
+    """They, unless they are many."""
+    return ancestors if ancestors.size <= FEW else None
 
 
 def recorded(state: State, front: Front, faults: tuple[Any, ...]) -> State:

@@ -36,6 +36,7 @@ from ppl.semantics.xla.points import (
     Policy,
     decided,
     drawn,
+    few,
     gave_up,
     looking,
     path_at,
@@ -215,6 +216,7 @@ def scan(
     (end_state, _, who, recent, seen, led, weights, omega), (stored, points, lost) = jax.lax.scan(
         step, (init, *outside_it[:2], recent, *so_far), inputs, length=n
     )
+    links = None
     if recent is None:
         links, happened = stored
         (happened, faults), composed = traced_back(happened, links, axis)
@@ -228,6 +230,7 @@ def scan(
         log_weights=weights,
         lineage=before.then(composed),
         history=(*front.history, points),
+        ancestors=(*front.ancestors, None if links is None else few(links)),
         past=None if seen is None else seen.past.data,
         lost=front.lost if lost is None else (*front.lost, lost),
     )

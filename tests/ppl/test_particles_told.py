@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ppl
+from ppl.inference.ancestry import history, survivors
 from ppl.semantics.diagnostics import DiagnosticError
 
 YS = [0.3, -1.1, 0.6, 1.4, -0.2]
@@ -55,22 +56,45 @@ def test_the_evidence_so_far_is_that_of_the_observations_so_far():
         assert so_far[-1] == pytest.approx(found.log_evidence, abs=1e-12)
 
 
-def test_the_machine_tells_how_many_lineages_go_on():
-    """Against the numbers of the ancestors of the particles that are left, one by one."""
-    from ppl.inference.population import Population
-    from ppl.inference.smc import Particles, history
-
-    a, b, c = (None, 0), (None, 1), (None, 2)
-    d, f = (a, 0), (c, 2)
-    told = ((None, (2.0, True, -1.0)), (3.0, False, -2.0))
-    left = [(d, 0), (d, 1), (f, 2), b]  # the last one ended in the first step
-    found = history(Particles([], Population.fresh(4), left, 3, told))
-    assert found["lineages"].tolist() == [3, 2]
+def test_lineages_that_go_on_are_counted():
+    """By hand: at the first point 3 and 0 have descendants, at the second 0, 1 and 2."""
+    links = [np.array([3, 3, 0, 1]), np.array([1, 0, 2, 1])]
+    told = ((None, (2.0, True, -1.0, links[0])), (3.0, False, -2.0, links[1]))
+    found = history(told)
+    assert found["lineages"].tolist() == [2, 3]
+    assert survivors(np.array(links))[0].tolist() == [True, False, False, True]
     assert found["effective_sample_size"].tolist() == [2.0, 3.0]
     assert found["resampled"].tolist() == [True, False]
-    points = fit(MODELS.listed, particles=40, threshold=1.0).points
-    assert len(points["lineages"]) == len(YS) == len(points["resampled"])
-    assert np.all(np.diff(points["lineages"]) >= 0) and points["lineages"][0] < 40
+    assert history(None)["log_evidence"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [(MODELS.walk, {}), (MODELS.listed, {}), (MODELS.listed, {"trajectories": 3})],
+    ids=["xla", "machine", "backward"],
+)
+def test_particles_tell_whom_they_go_on_from(tmp_path, model, settings):
+    """All that are left have the values of the one that each descends from at the first point."""
+    n = 10 if settings else 200
+    found = fit(model, particles=n, **settings)
+    links, lineages = found.points["ancestors"], found.points["lineages"]
+    assert links.shape == (len(YS), n) and len(lineages) == len(found.points["resampled"])
+    assert np.all(np.diff(lineages) >= 0) and 0 < lineages[0] < n
+    found.plot_ancestry(tmp_path / "ancestry.png")
+    assert (tmp_path / "ancestry.png").stat().st_size > 5_000
+    if settings:
+        return
+    first = found[found_name(found)][0].reshape(n, -1)[:, 0]
+    who = np.arange(n)
+    for row in links[::-1]:
+        who = row[who]
+    for a, x in zip(who, first, strict=True):
+        assert np.all(first[who == a] == x)
+    assert len(np.unique(first)) == lineages[0]
+
+
+def found_name(posterior):
+    return next(name for name in posterior.draws if name.endswith("x"))
 
 
 @pytest.mark.parametrize("model", [MODELS.walk, MODELS.listed], ids=["xla", "machine"])

@@ -1,0 +1,65 @@
+"""What populations tell of their points: who went on from each, and who of them has descendants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ppl.inference.population import Population
+from ppl.inference.resample import Resample
+
+#: of one point: the effective size before it, whether it was resampled, the log mass, the particle
+#: that each one after it goes on from
+Row = tuple[float, bool, float, np.ndarray]
+#: of all points so far, the newest first: (older, row)
+Told = Any
+
+
+def told(
+    older: Told,
+    seen: Population,
+    policy: Resample,
+    ancestors: np.ndarray,
+    log_mass: Any = None,
+) -> Told:
+    """What a policy made of the population that it has `seen`, whose log mass may be another where
+    that looks ahead."""
+    mass = float(seen.log_mass if log_mass is None else log_mass)
+    return older, (float(seen.effective_size), bool(policy.due(seen)), mass, ancestors)
+
+
+def history(at: Told) -> dict[str, np.ndarray]:
+    """By name, each (points,): see `Posterior.points`."""
+    rows: list[Row] = []
+    while at is not None:
+        at, row = at
+        rows.append(row)
+    rows.reverse()
+    return {
+        "effective_sample_size": np.array([r[0] for r in rows], float),
+        "resampled": np.array([r[1] for r in rows], bool),
+        "log_evidence": np.array([r[2] for r in rows], float),
+        **genealogy([r[3] for r in rows]),
+    }
+
+
+def genealogy(ancestors: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The particle that each goes on from at every point, (points, n), and how many of those there
+    are at each have descendants in the end, (points,)."""
+    if not len(ancestors):
+        return {}
+    links = np.asarray(ancestors, np.int32)
+    return {"ancestors": links, "lineages": survivors(links).sum(axis=1)}
+
+
+def survivors(ancestors: np.ndarray) -> np.ndarray:
+    """Of the particles at each point, (points, n), which have descendants in the end. Entry t of
+    `ancestors` says whom each particle after point t goes on from."""
+    alive = np.zeros(ancestors.shape, bool)
+    children = np.arange(ancestors.shape[1])
+    for t in reversed(range(len(ancestors))):
+        children = np.unique(ancestors[t][children])
+        alive[t, children] = True
+    return alive
