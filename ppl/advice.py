@@ -92,6 +92,8 @@ def _stuck(posterior: Posterior) -> Iterator[Diagnostic]:
         rates = np.asarray(stat, float)
         tries = (~np.isnan(rates)).sum(axis=1)
         every = name == "acceptance_rate"
+        if _constant(posterior, _of(name)):
+            continue
         stuck = np.flatnonzero((tries >= (2 if every else TRIES)) & (np.nansum(rates, axis=1) == 0))
         if not len(stuck):
             continue
@@ -112,6 +114,14 @@ def _stuck(posterior: Posterior) -> Iterator[Diagnostic]:
             f"there was nothing to move for {_list([f'`{_of(k)}`' for k in idle[:3]], len(idle))}",
             hint="do the names mean random choices, and not what is computed from them?",
         )
+
+
+def _constant(posterior: Posterior, name: str) -> bool:
+    """Whether a choice of a whole number is the same in all draws: it may well be certain."""
+    values = posterior.named.get(name)
+    if values is None or values.dtype.kind not in "biu" or not values.size:
+        return False
+    return bool(np.all(values == values[0, 0]))
 
 
 def _of(name: str) -> str:

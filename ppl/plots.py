@@ -148,7 +148,7 @@ def plot_ancestry(posterior: Posterior, path: Path) -> None:
         if colour != "black" and points * n > LINES:
             continue
         ends = np.stack([t, parent, t + 1, child], axis=-1)[kept].reshape(-1, 2, 2)
-        axes.add_collection(LineCollection(ends, colors=colour, linewidths=0.5))
+        axes.add_collection(LineCollection(list(ends), colors=colour, linewidths=0.5))
     axes.set(xlim=(0, points), ylim=(-1, n), xlabel="point", ylabel="particle")
     axes.set_title(f"{alive[0].sum()} of {n} at the first point have descendants")
     _write(figure, path)

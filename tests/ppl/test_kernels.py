@@ -82,9 +82,14 @@ def test_draws_settings_and_statistics(monkeypatch):
         "random_walk().on('rate', 'n').then(gibbs().on('ks[1:]')).then(random_walk().on('ks[0]'))"
     )
     rates = {name for name in posterior.stats if name.startswith("acceptance_rate")}
+    sites = ("rate", "n", "ks/k")
     assert rates == {"acceptance_rate"} | {
-        f"acceptance_rate of {name}" for name in ("gibbs", "random_walk", "random_walk_2")
+        f"acceptance_rate of {name}" for name in ("gibbs", "random_walk", "random_walk_2", *sites)
     }
+    moved = posterior.stats["acceptance_rate of rate"][:, 1:] > 0
+    assert np.array_equal(moved, np.diff(posterior["rate"]) != 0) and 0 < moved.mean() < 1
+    thirds = 6 * posterior.stats["acceptance_rate of ks/k"]  # of three elements, in two steps
+    assert np.allclose(thirds, np.round(thirds)) and len(np.unique(np.round(thirds))) > 4
     shares = np.unique(posterior.stats["acceptance_rate of random_walk_2"])
     assert np.array_equal(shares, [0, 0.5, 1]), "of the two steps since the draw before"
     assert len(np.unique(posterior.stats["scale of random_walk"])) == 2, "fixed after warm-up"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ppl.inference.kernels.algebra import Kernel, On, basic_kernels, parts_of
 from ppl.inference.kernels.basic import Gibbs, Prior
 from ppl.inference.kernels.machine.names import Index, read_address
 from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
-from ppl.inference.kernels.xla.move import Block
+from ppl.inference.kernels.xla.move import Block, Point
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.xla.held import is_at
@@ -89,6 +91,18 @@ def _element(numbers: np.ndarray, index: Index, name: str) -> np.ndarray:
 def _z_sites(density: MixedDensity) -> Iterator[tuple[str, np.ndarray]]:
     """Each continuous site, and the numbers of its coordinates in their shape."""
     yield from _numbered((s.path, s.unconstrained_shape) for s in density.sites)
+
+
+def share_moved(density: MixedDensity, old: Point, new: Point) -> dict[str, Any]:
+    """Of each site, by path, the share of its coordinates that differ in two points."""
+    off = {"z": old.z != new.z, "k": old.k != new.k}
+    both = (("z", _z_sites(density)), ("k", discrete_sites(density)))
+    return {
+        path: jnp.mean(off[name][numbers.ravel()])
+        for name, sites in both
+        for path, numbers in sites
+        if numbers.size
+    }
 
 
 def discrete_sites(density: MixedDensity) -> Iterator[tuple[str, np.ndarray]]:

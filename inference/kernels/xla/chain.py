@@ -15,11 +15,15 @@ from ppl.inference.initialise import ATTEMPTS, RADIUS
 from ppl.inference.kernels.algebra import Kernel, basic_kernels
 from ppl.inference.kernels.basic import HmcMove, Mala, NutsMove
 from ppl.inference.kernels.flat import Kernel as FlatKernel
+from ppl.inference.kernels.xla.blocks import names_of, share_moved
 from ppl.inference.kernels.xla.compose import compose
 from ppl.inference.kernels.xla.move import Point, Target, rate_of, real
 from ppl.semantics import keys
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
+
+#: sites whose moves are told one by one, at most
+NAMED = 50
 
 
 class ChainState(NamedTuple):
@@ -38,20 +42,24 @@ def chain_kernel(density: MixedDensity, kernel: Kernel, warmup: int, thin: int =
     `compose` raises."""
     move = compose(kernel, density, warmup)
     rated = [name for name in move.stats if name.startswith(rate_of(""))]
+    names = [rate_of(path) for path in names_of(density)]
+    sites = [name for name in names if name not in rated][:NAMED] if len(names) > 1 else []
     follows = any(isinstance(k, Mala | HmcMove | NutsMove) for k in basic_kernels(kernel))
 
     def begin(data: Any, point: Point, key: Any) -> ChainState:
         tuned = move.begin(Target(density, data), point)
-        nothing = {name: (jnp.zeros(()), jnp.zeros((), int)) for name in move.stats}
+        nothing = {name: (jnp.zeros(()), jnp.zeros((), int)) for name in (*move.stats, *sites)}
         return ChainState(point, tuned, nothing, jnp.zeros((), int), keys.words(key))
 
     def step(data: Any, state: ChainState) -> ChainState:
         omega = Key(jax.random.fold_in(keys.wrap(state.key), state.t))
         target, adapting = Target(density, data), state.t < warmup
         point, tuned, _, stats = move.step(target, state.point, state.tuned, omega, adapting)
+        moved = share_moved(density, state.point, point)
+        stats = {**stats, **{rate_of(k): v for k, v in moved.items() if rate_of(k) in sites}}
         anew = adapting | ((state.t - warmup) % thin == 0)
         told = {
-            name: _told(past, stats[name], anew | (name not in (*rated, "diverging")))
+            name: _told(past, stats[name], anew | (name not in (*rated, *sites, "diverging")))
             for name, past in state.stats.items()
         }
         return ChainState(point, tuned, told, state.t + 1, state.key)
