@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from ppl.inference.population import Population
 
 Array = Any
@@ -42,9 +44,15 @@ class Scheme:
 
 
 def _cumulative(w: Array) -> Array:
+    c, total = _sums(w)
+    return c / total
+
+
+def _sums(w: Array) -> tuple[Array, Array]:
+    """Running sums, and what to divide them by."""
     xp = w.__array_namespace__()
     c = xp.cumsum(w)
-    return c / xp.where(c[-1] > 0, c[-1], xp.ones_like(c[-1]))
+    return c, xp.where(c[-1] > 0, c[-1], xp.ones_like(c[-1]))
 
 
 def _inverse(w: Array, points: Array) -> Array:
@@ -52,6 +60,33 @@ def _inverse(w: Array, points: Array) -> Array:
     xp = w.__array_namespace__()
     last = xp.max(xp.where(w > 0, xp.arange(w.shape[0]), 0))  # a point may be rounded up to 1
     return xp.minimum(xp.searchsorted(_cumulative(w), points, side="right"), last)
+
+
+def _holders(upto: Array) -> Array:
+    """Whose each of n slots is, in linear time, where the first `upto[i]` of them are of particles
+    up to i: whole numbers (n,), which do not fall. n for slots that are nobody's."""
+    xp, n = upto.__array_namespace__(), upto.shape[0]
+    upto = upto.astype(xp.int32)
+    if xp is np:
+        return np.searchsorted(upto, np.arange(n), side="right")
+    # how many particles' slots have ended
+    return xp.cumsum(xp.zeros(n, xp.int32).at[upto].add(1, mode="drop"))
+
+
+def _first_in_order(w: Array, slots: Callable[[Array], Array]) -> Array:
+    """`_inverse` of n points in order. slots: from a cumulative weight times n to how many of them
+    are below it; at the total, to which it may be rounded, are all."""
+    xp, n = w.__array_namespace__(), w.shape[0]
+    c, total = _sums(w)
+    return _holders(xp.where(c < total, slots(c * (n / total)), 1.0 * n))
+
+
+def _of_strata(share: Array, u: Array) -> Array:
+    """How many slots j have j + u[j] below each share of n."""
+    xp = share.__array_namespace__()
+    whole = xp.floor(share)
+    at = xp.minimum(whole, share.shape[0] - 1).astype(xp.int32)
+    return whole + xp.where(xp.take(u, at) < share - whole, 1.0, 0.0)
 
 
 def _rows(w: Array, row: Array) -> Array:
@@ -75,14 +110,14 @@ _MULTINOMIAL = Scheme(
 _STRATIFIED = Scheme(
     lambda n: n,
     lambda w: w.shape[0] * _cumulative(w)[None, :-1] - _slots(w)[:, None],
-    lambda w, u: _inverse(w, (_slots(w) + u) / w.shape[0]),
+    lambda w, u: _first_in_order(w, lambda share: _of_strata(share, u)),
 )
 
 # the same draw in each of n equal strata
 _SYSTEMATIC = Scheme(
     lambda n: 1,
     lambda w: (w.shape[0] * _cumulative(w)[:-1] % 1)[None],
-    lambda w, u: _inverse(w, (_slots(w) + u[0]) / w.shape[0]),
+    lambda w, u: _first_in_order(w, lambda share: w.__array_namespace__().ceil(share - u[0])),
 )
 
 
@@ -105,8 +140,7 @@ def _residual_ancestors(w: Array, u: Array) -> Array:
     xp = w.__array_namespace__()
     whole, upto, rest = _shares(w)
     slots = _slots(w)
-    given = xp.searchsorted(upto, slots, side="right")
-    return xp.where(slots < upto[-1], xp.minimum(given, w.shape[0] - 1), _inverse(rest, u))
+    return xp.where(slots < upto[-1], _holders(upto), _inverse(rest, u))
 
 
 # the whole part of n·w in copies, the rest by independent draws from the remainders
@@ -142,8 +176,7 @@ def _ssp_ancestors(w: Array, u: Array) -> Array:
     so_far = xp.cumsum(xp.where(entered, 1, 0))
     later = xp.take(copies, xp.searchsorted(so_far, so_far + 1, side="left") - 1)
     counts = whole + xp.where(entered, later, at_once)
-    slots = xp.searchsorted(xp.cumsum(counts), _slots(w), side="right")
-    return xp.minimum(slots, n - 1)
+    return xp.minimum(_holders(xp.cumsum(counts)), n - 1)
 
 
 # every particle's number of copies is n·w rounded up or down, by one number a particle

@@ -119,13 +119,31 @@ def test_the_policy_keeps_the_mass_and_waits_until_it_is_due():
     assert same.tolist() == [0, 1, 2] and np.array_equal(kept.log_weights, none.log_weights)
 
 
-@pytest.mark.parametrize("name", ["residual", "systematic", "ssp"])
+@pytest.mark.parametrize("u", [0.0, 0.37, np.nextafter(1, 0)])
+@pytest.mark.parametrize("name", ["stratified", "systematic"])
+def test_points_in_order_are_found_as_by_search(name, u):
+    """Also where a number is next to the ends of its interval, and rounding counts."""
+    rng, n = np.random.default_rng(4), 100_000
+    w = rng.gamma(0.6, size=n) * (rng.random(n) < 0.8)
+    w[-3:] = 0
+    w /= w.sum()
+    u = np.full(SCHEMES[name].count(n), u)
+    c = np.cumsum(w) / np.sum(w)
+    points = (np.arange(n) + u) / n
+    expected = np.minimum(np.searchsorted(c, points, side="right"), np.flatnonzero(w)[-1])
+    found = SCHEMES[name].ancestors(w, u)
+    assert np.mean(found != expected) < 1e-4
+    assert w[found].min() > 0 and np.abs(np.bincount(found, minlength=n) - n * w).max() < 2
+
+
+@pytest.mark.parametrize("name", SCHEMES)
 def test_the_policy_is_the_same_function_under_jax(name):
     import jax
     import jax.numpy as jnp
 
-    log_weights = np.log(np.array([0.02, 0.3, 0.55, 0.08], np.float32))
-    u = np.array([0.83, 0.12, 0.6, 0.31], np.float32)
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(np.array([0.0, 0.02, 0.3, 0.0, 0.55, 0.08], np.float32))
+    u = np.array([0.83, 0.12, 0.6, 0.31, 0.97, 0.05], np.float32)
 
     def policy(log_weights, u):
         ancestors, after = Resample(name, 0.9)(Population(log_weights), fixed(u))
