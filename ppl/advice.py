@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 
 import numpy as np
 
@@ -36,6 +37,8 @@ def advise(posterior: Posterior) -> Iterator[Diagnostic]:
     yield from _divergences(posterior)
     if posterior.shape[0] > 1 or CHAINS & posterior.stats.keys():
         yield from _chains(posterior)
+    if "acceptance_rate" in posterior.stats:
+        yield from import_module("ppl.unvisited").unvisited(posterior)
 
 
 def _divergences(posterior: Posterior) -> Iterator[Diagnostic]:

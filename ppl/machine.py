@@ -170,6 +170,11 @@ class Named(Mapping[str, np.ndarray]):
         whole = columns(self._found.named, self._holes)
         return {k: v.reshape(chains, v.shape[1] // chains, *v.shape[2:]) for k, v in whole.items()}
 
+    @property
+    def scores(self) -> np.ndarray:
+        """The sums of the scores of all executions (draws,)."""
+        return np.array([e.log_weight for e in self._found.executions])
+
     def execution(self, chain: int, draw: int) -> Execution:
         """The execution of a draw, with its names."""
         per_chain = len(self._found.executions) // self._found.chains

@@ -79,6 +79,21 @@ it is spelt differently, or stands in a branch that was never taken.
     target.do({"n/else/pick/stop": 1})        # right: the names that results show
 """,
     ),
+    "W888": Code(
+        "values that no chain came to",
+        """
+Programs run forward, weighted by their scores, have a value of a choice with a sizeable share of
+the weight, and no draw of any chain has it: the chains do not get there by the moves that they
+make. It happens where choices can only change together, as here, where a change of `a` alone, or of
+`b` alone, is impossible.
+
+    a ~ categorical([0.2, 0.3, 0.5])
+    b ~ categorical([0.4, 0.4, 0.2])
+    condition a == b
+
+    ppl.mcmc(kernel=kernels.prior(block=True).on("a", "b"))    # both at once
+""",
+    ),
     "W889": Code(
         "particles that collapsed",
         """

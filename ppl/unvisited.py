@@ -1,0 +1,78 @@
+"""Values of choices that no chain came to, though the posterior has a share of them.
+
+Runs forward, weighted by their scores, estimate the posterior without moving from anywhere. A value
+that many of them have, with weight, and that none of the draws has, is one which the kernel does
+not reach. Nothing is said where the runs tell too little: few have the value, or the weight; or
+none scores as well as half of the draws do, so that the posterior may be somewhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ppl.machine import Named, columns
+from ppl.posterior import Posterior
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note
+from ppl.semantics.machine import Limits, MachineKey
+
+#: runs forward, and how long they may take
+RUNS, LIMITS = 400, Limits(fuel=100_000, seconds=1.0)
+#: the step of the key that they draw with, which nothing else uses
+STEP = 2**32 + 2
+#: the least share of a value, effective runs with it, and draws that should have it
+SHARE, WORTH, DRAWS = 0.05, 20, 50
+#: values of a choice that are looked at
+VALUES = 50
+
+
+def unvisited(posterior: Posterior) -> Iterator[Diagnostic]:
+    """A warning of values that chains on the machine never came to."""
+    target, draws = posterior.target, posterior.draws
+    if target is None or not isinstance(draws, Named):
+        return
+    whole = {k: v for k, v in posterior.named.items() if v.dtype.kind in "biu"}
+    if not whole:
+        return
+    executions = []
+    try:
+        machine, data = target.sampler.machine.within(LIMITS), target.sampler.plain
+        run = machine.runner(machine.bind(data))
+        for i in range(RUNS):
+            executions.append(run(MachineKey(posterior.seed or 0, STEP, i)))
+    except DiagnosticError:  # those that there are by then
+        pass
+    log_weights = np.array([e.log_weight for e in executions])
+    if not len(executions) or not log_weights.max() >= np.median(draws.scores):
+        return
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    found = columns([e for e in executions if e.alive], target.holes)
+    alive = weights[[e.alive for e in executions]]
+    for name, seen in whole.items():
+        made = found.get(name)
+        if made is None or made.dtype.kind not in "biu" or made.shape[2:] != seen.shape[2:]:
+            continue
+        rows = made.reshape(made.shape[1], -1)
+        for value in np.unique(rows)[:VALUES]:
+            has = (rows == value).T
+            share = has @ alive
+            worth = share**2 / np.maximum(has @ alive**2, 1e-300)
+            due = np.prod(posterior.shape) * share >= DRAWS
+            never = ~np.any(seen == value, axis=(0, 1)).ravel()
+            missed = np.flatnonzero(never & due & (share >= SHARE) & (worth >= WORTH))
+            if len(missed):
+                yield _missed(name, seen.shape[2:], int(missed[0]), value, float(share[missed[0]]))
+                return
+
+
+def _missed(name: str, shape: tuple[int, ...], at: int, value: object, share: float) -> Diagnostic:
+    index = ", ".join(map(str, np.unravel_index(at, shape))) if shape else ""
+    shown = f"{name}[{index}]" if index else name
+    return Diagnostic(
+        "W888",
+        f"no chain came to `{shown}` = {value}, which has about {share:.0%} of the posterior",
+        notes=(Note("that is the share of runs forward, weighted by their scores"),),
+        hint="move choices together that only change together: kernels.prior(block=True).on(…)",
+    )
