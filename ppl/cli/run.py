@@ -62,6 +62,11 @@ INTERRUPTED = 130
     type=click.Path(file_okay=False),
     help="A folder to go on from if the run is killed.",
 )
+@click.option(
+    "--stream",
+    type=click.Path(dir_okay=False),
+    help="A file (NetCDF) that draws of chains go to, not into memory.",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the posterior (NetCDF).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a trace plot.")
 @click.option("--progress/--no-progress", default=True, help="A bar, on terminals.")
@@ -82,6 +87,7 @@ def command(
     memory: float | None,
     settings: tuple[str, ...],
     checkpoint: str | None,
+    stream: str | None,
     out: str | None,
     plot: str | None,
     progress: bool,
@@ -93,7 +99,7 @@ def command(
     from ppl.methods import METHODS, method_named
     from ppl.posterior import Interrupted
 
-    for path in (out, plot):
+    for path in (stream, out, plot):
         if path and not Path(path).resolve().parent.is_dir():
             raise click.UsageError(f"there is no folder for {path}")
     models = {m.name: m for m in ppl.load(file)}
@@ -128,6 +134,7 @@ def command(
             engine=engine,
             limits=limits,
             checkpoint=checkpoint,
+            stream=stream,
         )
     except KeyboardInterrupt as stop:
         posterior = stop.posterior if isinstance(stop, Interrupted) else None

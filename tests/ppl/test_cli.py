@@ -98,6 +98,7 @@ def test_a_file_that_is_no_text(call):
         ("run", "good.ppl", "--seed", "-1"),
         ("run", "good.ppl", "other"),
         ("run", "good.ppl", "--out", "none/p.nc"),
+        ("run", "good.ppl", "--stream", "none/p.nc"),
         ("ir", "good.ppl", "--after", "nonsense"),
         ("explain", "E9999"),
     ],
@@ -199,12 +200,14 @@ def test_run_fits_prints_saves_and_plots(root, tmp_path):
         root, "run", f"{SCHOOLS}/model.ppl", "--data", f"{SCHOOLS}/data.json", "--seed", "1",
         "--draws", "200", "--warmup", "200", "--chains", "2", "--set", "target_accept=0.9",
         "--out", str(tmp_path / "p.nc"), "--plot", str(tmp_path / "p.png"),
+        "--stream", str(tmp_path / "s.nc"),
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     posterior = ppl.load_posterior(tmp_path / "p.nc")
     assert posterior["theta"].shape == (2, 200, 8)
     assert posterior.settings["target_accept"] == 0.9 and posterior.seed == 1
     assert result.stdout.rstrip("\n") == str(posterior.summary())
+    assert (ppl.load_posterior(tmp_path / "s.nc")["theta"] == posterior["theta"]).all()
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
