@@ -58,8 +58,8 @@ def survivors(ancestors: np.ndarray) -> np.ndarray:
     """Of the particles at each point, (points, n), which have descendants in the end. Entry t of
     `ancestors` says whom each particle after point t goes on from."""
     alive = np.zeros(ancestors.shape, bool)
-    children = np.arange(ancestors.shape[1])
+    children = np.ones(ancestors.shape[1], bool)
     for t in reversed(range(len(ancestors))):
-        children = np.unique(ancestors[t][children])
-        alive[t, children] = True
+        alive[t, ancestors[t, children]] = True
+        children = alive[t]
     return alive

@@ -8,7 +8,7 @@ outside the condition that says whether they are used, and all of it through Ω:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -44,21 +44,26 @@ class Particles:
     """`values` (a tree whose leaves vary along the particle axis, each particle's from one
     lineage), `log_weights` (N,), whose mass is the evidence. At every suspension point, in order:
     `effective_sizes` before it, whether the population was `resampled`, and the log evidence of
-    what was scored `so_far` (points,); the `genealogy`, where it is kept. How they `stood` at the
-    end of a loop over data, if that was asked for."""
+    what was scored `so_far` (points,); whom each particle goes on from (points, n), if that is
+    kept. How they `stood` at the end of a loop over data, if that was asked for."""
 
     values: RValue
     log_weights: np.ndarray
     effective_sizes: np.ndarray
     resampled: np.ndarray
     so_far: np.ndarray
-    genealogy: Mapping[str, np.ndarray]
+    ancestors: Sequence[np.ndarray]
     stood: Stood | None = None
 
     @property
     def log_evidence(self) -> float:
         """The log of the total mass."""
         return float(Population(self.log_weights).log_mass)
+
+    @property
+    def genealogy(self) -> Mapping[str, np.ndarray]:
+        """What the ancestors tell; nothing where they are not kept."""
+        return genealogy(self.ancestors)
 
 
 def run_particles(
@@ -117,7 +122,7 @@ def _run(
     kept = stood[0].tree(beside=values) if stood else None
     known = not any(a is None for a in ancestors)
     links = [row for a in ancestors for row in np.atleast_2d(a)] if known else []
-    told = sizes, due.astype(bool), masses, genealogy(links)
+    told = sizes, due.astype(bool), masses, links
     return Particles(values, np.asarray(weights), *told, kept)
 
 
@@ -177,12 +182,12 @@ def compiled_policy(resample: Resample, mesh: Any = None) -> Policy:
         log_weights: Any, omega: Any, path: Path, future: Future | None = None
     ) -> tuple[Any, Decision]:
         population = Population(whole(log_weights, mesh))
-        w, due = population.weights, resample.due(population)
-        count, mass = scheme.count(population.size), population.log_mass
-        law = Pieces(count, lambda: scheme.edges(w))
+        due, mass = resample.due(population), population.log_mass
+        count = scheme.count(population.size)
+        law = Pieces(count, lambda: scheme.edges(population.weights))
         omega, u = omega.draw(path, law, (count,), where=jnp.broadcast_to(due, (count,)))
         level = lambda: jnp.full(population.size, mass - math.log(population.size))  # noqa: E731
-        choose = lambda: (share(scheme.ancestors(w, u), mesh), level())  # noqa: E731
+        choose = lambda: (share(scheme.ancestors(population.weights, u), mesh), level())  # noqa: E731
         return omega, Decision(population.effective_size, due, choose, mass)
 
     return at_point

@@ -62,17 +62,18 @@ class Population:
         some = xp.max(self.log_weights) > -xp.inf
         return xp.where(some, self._top + xp.log(self._total), -xp.inf)
 
-    @cached_property
+    @property
     def weights(self) -> Array:
-        """Normalised weights (n,); all zero if every weight is zero."""
+        """Normalised weights (n,); all zero if every weight is zero. Divided where they are asked
+        for, such as in a branch that is rarely taken."""
         return self._relative / self._total
 
     @cached_property
     def effective_size(self) -> Array:
         """(Σ w)² / Σ w², between 1 and n (Kish); 0 if every weight is zero."""
         xp = self.log_weights.__array_namespace__()
-        squares = xp.sum(self.weights**2)
-        return xp.where(squares > 0, 1 / xp.where(squares > 0, squares, 1.0), 0.0)
+        squares = xp.sum(self._relative**2)
+        return xp.where(squares > 0, self._total**2 / xp.where(squares > 0, squares, 1.0), 0.0)
 
     def scored(self, increments: Array) -> Population:
         """Every weight times its particle's score since it was last weighted, in logarithms."""
