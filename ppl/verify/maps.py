@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,6 @@ from ppl.verify.verdict import Counterexample, Report, Verdict
 POINTS = 24
 #: differences of logarithms, or of coordinates that are about 1, that are rounding
 TOLERANCE = 1e-8
-#: rounds of Newton's method by which the noise that leads back is found
-ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -120,24 +119,34 @@ class Involution(Numeric):
     takes = (Reversible, Invariant)
 
     def verdict(self, program: Any, contract: Contract) -> Verdict:
+        log_density, size, source = _target(program, contract)
+        x = self.points(size)
+        return self.judged(_every(partial(self.at, log_density), x), x, contract, source)
+
+    def points(self, size: int) -> Any:
+        """Where a density of so many coordinates is tried: (n, size + extra)."""
+        return _points(size + self.extra, self.map)
+
+    def at(self, log_density: Callable[[Any], Any], x: Any) -> Any:
+        """What `judged` wants to know of one point; it may be traced."""
         import jax
         import jax.numpy as jnp
 
-        log_density, size, source = _target(program, contract)
-        x = _points(size + self.extra, self.map)
+        size = len(x) - self.extra
 
         def joint(x: Any) -> Any:
             return log_density(x[:size]) - 0.5 * jnp.sum(x[size:] ** 2)
 
-        def at(x: Any) -> Any:
-            y = self.map(x)
-            again = self.map(y)
-            volume = jnp.linalg.slogdet(jax.jacfwd(self.map)(x))[1]
-            there = joint(x) + jnp.log(self.accept(x, y))
-            back = joint(y) + jnp.log(self.accept(y, again)) + volume
-            return there, back, again, y
+        y = self.map(x)
+        again = self.map(y)
+        volume = jnp.linalg.slogdet(jax.jacfwd(self.map)(x))[1]
+        there = joint(x) + jnp.log(self.accept(x, y))
+        back = joint(y) + jnp.log(self.accept(y, again)) + volume
+        return there, back, again, y
 
-        there, back, again, y = _every(at, x)
+    def judged(self, found: Any, x: Any, contract: Contract, source: str) -> Verdict:
+        """The verdict on what was found at the points."""
+        there, back, again, y = found
         sides = [(f"x[{i}] that comes back", x[:, i], again[:, i]) for i in range(x.shape[1])]
         sides.append(("log flow of the move", back, there))
         return _compared(sides, x, contract, source, y)
@@ -149,39 +158,51 @@ class Metropolis(Numeric):
     proposed) -> the probability of going there.
 
     The density of a proposal is not asked for: it is that of the noise, by the proposal's Jacobian.
-    The noise that leads back is found by Newton's method.
+    The noise that leads back is found by Newton's method, in one round if proposals are affine
+    functions of noise.
     """
 
     propose: Callable[[Any, Any], Any]
     accept: Callable[[Any, Any], Any]
+    rounds: int = 8
     takes = (Reversible, Invariant)
 
     def verdict(self, program: Any, contract: Contract) -> Verdict:
+        log_density, size, source = _target(program, contract)
+        pairs = self.points(size)
+        found = _every(partial(self.at, log_density), pairs)
+        return self.judged(found, pairs, contract, source)
+
+    def points(self, size: int) -> Any:
+        """Where a density of so many coordinates is tried, each with noise: (n, 2 size)."""
+        return _points(2 * size, self.propose)
+
+    def at(self, log_density: Callable[[Any], Any], pair: Any) -> Any:
+        """What `judged` wants to know of one point and its noise; it may be traced."""
         import jax
         import jax.numpy as jnp
-
-        log_density, size, source = _target(program, contract)
-        x, noise = np.split(_points(2 * size, self.propose), 2, axis=1)
 
         def density(x: Any, z: Any) -> Any:
             slope = jnp.linalg.slogdet(jax.jacfwd(self.propose, 1)(x, z))[1]
             return -0.5 * jnp.sum(z**2) - slope
 
         def leading(y: Any, x: Any, z: Any) -> Any:
-            for _ in range(ROUNDS):
+            for _ in range(self.rounds):
                 slope = jax.jacfwd(self.propose, 1)(y, z)
                 z = z - jnp.linalg.solve(slope, self.propose(y, z) - x)
             return z
 
-        def at(pair: Any) -> Any:
-            x, z = pair[:size], pair[size:]
-            y = self.propose(x, z)
-            w = leading(y, x, -z)
-            there = log_density(x) + density(x, z) + jnp.log(self.accept(x, y))
-            back = log_density(y) + density(y, w) + jnp.log(self.accept(y, x))
-            return there, back, jnp.max(jnp.abs(self.propose(y, w) - x)), y
+        x, z = jnp.split(pair, 2)
+        y = self.propose(x, z)
+        w = leading(y, x, -z)
+        there = log_density(x) + density(x, z) + jnp.log(self.accept(x, y))
+        back = log_density(y) + density(y, w) + jnp.log(self.accept(y, x))
+        return there, back, jnp.max(jnp.abs(self.propose(y, w) - x)), y
 
-        there, back, missed, y = _every(at, np.concatenate([x, noise], 1))
+    def judged(self, found: Any, pairs: Any, contract: Contract, source: str) -> Verdict:
+        """The verdict on what was found at the points."""
+        there, back, missed, y = found
+        x = np.split(pairs, 2, axis=1)[0]
         if not (missed <= 1e-6).all():
             why = "no noise was found that leads from a proposal back to where it came from"
             return Verdict("INCONCLUSIVE", contract, why, Report("numeric"))

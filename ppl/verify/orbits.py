@@ -67,29 +67,32 @@ Rows = Callable[[Orbit, Sequence[int], int], Any]
 def orbit_of(log_density: Any, q: Any, p: Any, step: float, n: int) -> Orbit:
     """n states, of which (q, p) is the middle one. log_density: of a vector, by JAX."""
     import jax.numpy as jnp
+    from jax.tree_util import Partial
 
     from ppl.semantics.precision import precision
 
+    # a function of data is compiled once for all data: see `Partial`
+    given = log_density if isinstance(log_density, Partial) else Partial(log_density)
     with precision("double"):
-        states = _leapfrogs(log_density, n)(jnp.asarray(q), jnp.asarray(p), step)
+        states = _leapfrogs(n)(given, jnp.asarray(q), jnp.asarray(p), step)
         return Orbit(*map(np.asarray, states))
 
 
 @lru_cache(maxsize=8)
-def _leapfrogs(log_density: Any, n: int) -> Callable[..., Any]:
+def _leapfrogs(n: int) -> Callable[..., Any]:
     import jax
     import jax.numpy as jnp
 
-    slope = jax.grad(log_density)
-
-    def leapfrog(state: Any, eps: Any) -> Any:
-        q, p = state
-        half = p + 0.5 * eps * slope(q)
-        q = q + eps * half
-        return (q, half + 0.5 * eps * slope(q)), state
-
     @jax.jit
-    def run(q: Any, p: Any, step: Any) -> Any:
+    def run(log_density: Any, q: Any, p: Any, step: Any) -> Any:
+        slope = jax.grad(log_density)
+
+        def leapfrog(state: Any, eps: Any) -> Any:
+            q, p = state
+            half = p + 0.5 * eps * slope(q)
+            q = q + eps * half
+            return (q, half + 0.5 * eps * slope(q)), state
+
         after = jax.lax.scan(leapfrog, (q, p), jnp.full(n - n // 2, step))[1]
         before = jax.lax.scan(leapfrog, (q, p), jnp.full(n // 2 + 1, -step))[1]
         qs, ps = (jnp.concatenate([b[:0:-1], a]) for b, a in zip(before, after, strict=True))

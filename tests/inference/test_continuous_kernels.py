@@ -4,7 +4,7 @@ lattices, where what they draw uniformly has finitely many values."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -20,11 +20,11 @@ from ppl.inference.kernels.xla.slice import slice_on_line
 from ppl.semantics import distributions as D
 from ppl.semantics.density import SiteInfo
 from ppl.semantics.diagnostics import DiagnosticError
-from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.enumerate import Enumerator
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key, Tape
 from ppl.semantics.precision import precision
+from tests.oracles.lattice import WIDTH, OnLattice
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -208,47 +208,7 @@ def test_a_dense_random_walk_learns_the_covariance():
 
 #: of 0 to 5; two modes, apart by less than an interval's first width
 MASS = np.array([0.02, 0.3, 0.11, 0.05, 0.21, 0.17])
-WIDTH, STEPS = 2, 3
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class OnLattice:
-    """A tape on which the uniform draws of slices take values on a lattice, and normal ones are given;
-    `levels` are the log densities of all states, less that of the present one: where the level makes
-    a difference."""
-
-    tape: Any
-    levels: Any
-    lattice: Any
-    noise: Any
-
-    def draw(self, path: Any, law: Any, shape: Any, *, where: Any = None) -> tuple[Any, Any]:
-        match path[-1]:
-            case "ellipse":
-                return self, self.noise
-            case "level":
-                edges = jnp.exp(jnp.minimum(self.levels, 0.0))
-                tape, u = self.tape.draw(path, Pieces(1, lambda: edges[None]), (1,))
-                return replace(self, tape=tape), u[0]
-            case "place":  # so that the ends lie between points of the lattice
-                tape, i = self.tape.draw(path, D.make("discrete_uniform", (0, WIDTH - 1)), ())
-                return replace(self, tape=tape), (i + 0.5) / WIDTH
-            case "shrink" | "angle":
-                lower, upper = law.support.lower, law.support.upper
-                inside = (self.lattice > lower + 1e-9) & (self.lattice < upper - 1e-9)
-                order = jnp.argsort(~inside)  # a tape tries the first option first
-                even = D.make("categorical", (inside[order] / inside.sum(),))
-                tape, i = self.tape.draw(path, even, ())
-                return replace(self, tape=tape), self.lattice[order][i]
-        tape, value = self.tape.draw(path, law, shape)
-        return replace(self, tape=tape), value
-
-    def enter(self, t: Any) -> OnLattice:
-        return self
-
-    def leave(self, inner: OnLattice) -> OnLattice:
-        return inner
+STEPS = 3
 
 
 def lattice_flow(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ppl.verify.checking import Level
 from ppl.verify.contracts import Contract
 from ppl.verify.programs import FEATURES, MACHINE_FEATURES
 from ppl.verify.search import Searched, search
@@ -37,10 +38,11 @@ class Entry:
     sizes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     limit: int = 1_500
     variants: int = 4
+    level: Level = "exact"
 
     def run(self, examples: int, *, epoch: int = 0, **more: Any) -> Searched:
         """The check on that many programs."""
         return search(
             self.name, self.make, self.contract, examples=examples, limit=self.limit,
-            sizes=self.sizes, epoch=epoch, **{"variants": self.variants, **self.programs, **more},
+            sizes=self.sizes, epoch=epoch, level=self.level, **{"variants": self.variants, **self.programs, **more},
         )  # fmt: skip

@@ -19,7 +19,7 @@ from traceback import format_exception
 
 from ppl.verify.search import Searched, joined
 from tests.verify.suite.entries import Entry
-from tests.verify.suite.table import COMPILED, TABLE
+from tests.verify.suite.table import MACHINE, TABLE
 
 #: programs of one task. Tasks have some in common; then there is one more
 TASK, TASKS = 200, 6
@@ -70,7 +70,7 @@ def _run(entries: list[Entry], programs: int, jobs: int) -> Iterator[tuple[Entry
     by_name = {e.name: e for e in entries}
     # a fork of a process that runs JAX may hang
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        order = sorted(entries, key=lambda e: (e in COMPILED, e.name in SLOW), reverse=True)
+        order = sorted(entries, key=lambda e: (e not in MACHINE, e.name in SLOW), reverse=True)
         waiting = {pool.submit(task, e.name, each, k) for e in order for k in range(tasks)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

@@ -9,7 +9,7 @@ from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.passes import PASSES
 from ppl.verify import Enumerates, Invariant, Measure, Posterior, ProperlyWeighted, Reversible
 from ppl.verify.programs import FEATURES
-from tests.verify.suite import annealed, compiled, machine
+from tests.verify.suite import annealed, compiled, continuous, lattices, machine
 from tests.verify.suite.entries import (
     ANY,
     PLAIN,
@@ -100,4 +100,19 @@ COMPILED = tuple(replace(e, variants=12) for e in (
     Entry("adaptive importance", annealed.adaptive, Measure(), STATES),
 ))  # fmt: skip
 
-TABLE = (*MACHINE, *COMPILED)
+#: densities of three continuous choices, the finite ones summed out
+DENSITIES = {**SUMMED, "paths": 12, "size": 0}
+STEP = continuous.STEP_SIZE
+WALK = continuous.metropolis(kernels.random_walk(scale=STEP, adapt=False))
+MALA = continuous.metropolis(kernels.mala(step_size=STEP, adapt=False))
+
+CONTINUOUS = tuple(replace(e, variants=25) for e in (
+    Entry("xla random walk", WALK, Reversible(), DENSITIES, level="numeric"),
+    Entry("xla mala", MALA, Reversible(), DENSITIES, level="numeric"),
+    Entry("xla hmc", continuous.hamiltonian(), Reversible(), DENSITIES, level="numeric"),
+    Entry("xla nuts", continuous.no_u_turns, Invariant(), DENSITIES, level="numeric"),
+    Entry("xla slice", lattices.kernel(lattices.on_line), Posterior(), STATES),
+    Entry("xla elliptical slice", lattices.kernel(lattices.on_ellipse), Posterior(), STATES),
+))  # fmt: skip
+
+TABLE = (*MACHINE, *COMPILED, *CONTINUOUS)
