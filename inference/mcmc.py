@@ -167,10 +167,10 @@ def _draw(
             tally = Tally()
         trace = step(trace, turns, tally)
         if t >= lengths.warmup and (t - lengths.warmup + 1) % lengths.thin == 0:
-            kept.append((trace, tally.counts))
+            kept.append((trace.kept, tally.counts))
             tally = Tally()
         if journal is not None and journal.due(now=t + 1 == total):
-            journal.write((t + 1, turns.turn, trace, tally, learnt.known), kept)
+            journal.write((t + 1, turns.turn, trace.kept, tally, learnt.known), kept)
         if progress is not None:
             progress(t + 1, total, chain)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ppl
+from ppl.inference.kernels.machine.resuming import Resumable
 from ppl.inference.kernels.machine.single_site import revise
 from ppl.inference.kernels.machine.traces import first_trace
 from ppl.semantics.diagnostics import DiagnosticError
@@ -17,7 +18,8 @@ from ppl.semantics.machine.tape import explore
 
 #: `lengths`: one, two or three sites, whose later sites' laws depend on earlier ones; some values of
 #: a kept site become impossible. `kinds`: a site whose family changes under one path. `sizes`:
-#: arrays drawn whole, whose lengths are random, by every way that one site is an array.
+#: arrays drawn whole, whose lengths are random, by every way that one site is an array. `chain`: runs
+#: are resumed where they change.
 MODELS = ppl.compile("""
 model lengths(y: bool) {
   n ~ categorical([0.5, 0.3, 0.2])
@@ -58,6 +60,16 @@ model sizes(y: bool) {
   return n
 }
 
+model chain(ys: [real]) {
+  xs ~ scan x = 0 for y in ys {
+    more ~ bernoulli([0.3, 0.8, 0.55][x])
+    x ~ if more { x ~ categorical([[0.5, 0.2, 0.3], [0, 0.6, 0.4], [0.25, 0.35, 0.4]][x]); return x } else { return x }
+    observe y ~ normal([-1, 0.5, 2][x], 1)
+    return x
+  }
+  return xs
+}
+
 model normals(y: real) {
   k ~ geometric(0.5)
   xs ~ for _ in range(k) { x ~ normal(1, 1); return x }
@@ -82,7 +94,7 @@ model impossible() {
 def traces(target):
     """Every trace of positive weight, and the posterior probability of each."""
     machine = Machine(target.model.program)
-    run = machine.runner(target.values, record=False)
+    run = Resumable.of(machine, machine.bind(target.values))
     found, masses = [], []
 
     def once(tape):
@@ -106,8 +118,9 @@ def state(trace):
         (MODELS.deep(y=3), 4),
         (MODELS.kinds(y=False), 12),
         (MODELS.sizes(y=True), 68),
+        (MODELS.chain(ys=[0.4, 1.7, -0.6]), 55),
     ],
-    ids=["lengths", "deep", "kinds", "sizes"],
+    ids=["lengths", "deep", "kinds", "sizes", "chain"],
 )
 def test_the_kernel_is_reversible_over_traces_of_unequal_length(target, states):
     run, found, pi = traces(target)

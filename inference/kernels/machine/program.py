@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ppl.inference.kernels.machine.names import Address, checked_address
+from ppl.inference.kernels.machine.resuming import Resumable
 from ppl.inference.kernels.machine.traces import Revision, Run, Trace
 from ppl.semantics import ir
 from ppl.semantics.machine import Execution, Machine, MachineKey, Suspended
@@ -39,9 +40,7 @@ class Program:
     @staticmethod
     def of(machine: Machine, data: Any) -> Program:
         bound = machine.bind(data)
-        return Program(
-            machine, bound, machine.runner(bound, record=False), machine.untimed.runner(bound)
-        )
+        return Program(machine, bound, Resumable.of(machine, bound), machine.untimed.runner(bound))
 
     def start(self, *, named: bool = False) -> Suspended:
         """A run that has not begun and stops at the suspension points."""

@@ -35,20 +35,17 @@ def revise(run: Run, trace: Trace, source: Source) -> Trace:
         return trace
     k = source.draw(SITE, INDEX, (n,))
     chosen = next(islice(trace.sites, k, None))
-    revision = Revision(trace.sites, (chosen,), source)
-    proposed = revision.trace(run)
-    if not proposed.execution.alive:
-        return trace
-    log_ratio = (
-        proposed.log_weight - trace.log_weight + revision.log_ratio
-        + math.log(n) - math.log(len(proposed.sites))
-    )  # fmt: skip
-    return proposed if accepts(log_ratio, source) else trace
+    return revise_one(run, trace, chosen, lambda trace: trace.sites, source)
 
 
 def revise_one(run: Run, trace: Trace, chosen: int, choose: Choose, source: Source) -> Trace:
     """The step that redraws `chosen`, one of those that `choose` gives, each as likely."""
-    revision = Revision(trace.sites, (chosen,), source)
+    site = trace.sites[chosen]
+    value = source.draw(chosen, site.family, site.args)  # its law is as it was
+    if value == site.value and site.family.discrete:
+        return trace  # a run is what its sites are
+    drawn = {chosen: value}
+    revision = Revision(trace.sites, (chosen,), source, past=trace.past, drawn=drawn)
     proposed = revision.trace(run)
     if not proposed.execution.alive:
         return trace
@@ -61,7 +58,7 @@ def revise_one(run: Run, trace: Trace, chosen: int, choose: Choose, source: Sour
 
 def revise_all(run: Run, trace: Trace, chosen: Collection[int], source: Source) -> Trace:
     """The step that redraws all of `chosen`, which names tell from any trace."""
-    revision = Revision(trace.sites, frozenset(chosen), source)
+    revision = Revision(trace.sites, frozenset(chosen), source, past=trace.past)
     proposed = revision.trace(run)
     if not proposed.execution.alive:
         return trace

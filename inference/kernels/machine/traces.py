@@ -13,10 +13,12 @@ kept or moved (`log_ratio`), and whatever chose and moved them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from ppl.inference.kernels.machine.resuming import Past, Resumable
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution
 from ppl.semantics.machine.distributions.shapes import shape_drawn
@@ -51,10 +53,17 @@ class Site:
 
 
 class Trace(NamedTuple):
-    """An execution, and its sites by the hash of their paths, in the order of drawing."""
+    """An execution, and its sites by the hash of their paths, in the order of drawing. past: what
+    revisions of it need not run again."""
 
     execution: Execution
     sites: Mapping[int, Site]
+    past: Past | None = None
+
+    @property
+    def kept(self) -> Trace:
+        """Itself, without its past, which takes room."""
+        return self if self.past is None else Trace(self.execution, self.sites)
 
     @property
     def log_weight(self) -> float:
@@ -71,10 +80,21 @@ class Revision:
     ones for the sites `redrawn` and for all sites that `given` has not.
 
     After the run, `sites` are its sites and `log_ratio` is Σ log p'(v') - log p(v) over the sites
-    in both that were not redrawn.
+    in both that were not redrawn. past: of the run whose sites are given, if that is known. drawn:
+    values of sites that are redrawn, if they were drawn before.
     """
 
-    __slots__ = ("given", "redrawn", "fresh", "moved", "sites", "log_ratio", "_new")
+    __slots__ = (
+        "given",
+        "redrawn",
+        "fresh",
+        "moved",
+        "past",
+        "drawn",
+        "sites",
+        "log_ratio",
+        "_new",
+    )
 
     def __init__(
         self,
@@ -82,8 +102,11 @@ class Revision:
         redrawn: Collection[int],
         fresh: Omega,
         moved: Mapping[int, Any] = NOTHING,
+        past: Past | None = None,
+        drawn: Mapping[int, Any] = NOTHING,
     ):
         self.given, self.redrawn, self.fresh, self.moved = given, redrawn, fresh, moved
+        self.past, self.drawn = past, drawn
         self.sites: dict[int, Site] = {}
         self.log_ratio = 0.0
 
@@ -98,7 +121,8 @@ class Revision:
         if path in sites:
             raise named_twice(family)
         if old is None or path in self.redrawn:
-            value = self._new(path, family, args)
+            drawn = self.drawn
+            value = drawn[path] if path in drawn else self._new(path, family, args)
             sites[path] = Site(value, family, args)
             return value
         moved = self.moved
@@ -122,6 +146,45 @@ class Revision:
         self.log_ratio += ratio - old.log_prob(old.value)
         return value
 
+    def changes(self, paths: Sequence[int]) -> tuple[int, int]:
+        """Where among the paths of what is given the first site is that may change, and the last;
+        their number, twice, if there is none."""
+        redrawn, moved = self.redrawn, self.moved
+        if len(redrawn) == 1 and not moved:
+            (path,) = redrawn
+            first = paths.index(path)
+            return first, first
+        found = [i for i, path in enumerate(paths) if path in redrawn or path in moved]
+        return (found[0], found[-1]) if found else (len(paths), len(paths))
+
+    def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
+        """Put sites that stay as they were among those of the run: behind its first n, those that
+        are given from the i-th up to the j-th, for all (n, i, j). paths: of all that are given.
+
+        Raises:
+            DiagnosticError: E504, the run has drawn one of them, too.
+        """
+        given, sites, at = self.given, self.sites, 0
+        instead: list[int] = []
+        for _, i, j in kept:
+            instead += paths[at:i]
+            at = j
+        instead += paths[at:]
+        if list(sites) == instead:
+            self.sites = dict(given)
+            self.sites.update(sites)
+            return
+        out: dict[int, Site] = {}
+        at, size = 0, len(sites)
+        for n, i, j in kept:
+            out.update(islice(sites.items(), at, n))
+            out.update(islice(given.items(), i, j))
+            at, size = n, size + j - i
+        out.update(islice(sites.items(), at, None))
+        if len(out) < size:
+            raise named_twice(next(sites[k].family for k in sites if k not in instead))
+        self.sites = out
+
     def mark(self) -> Any:
         return len(self.sites), self.log_ratio, self.fresh.mark()
 
@@ -137,8 +200,13 @@ class Revision:
 
     def trace(self, run: Run) -> Trace:
         """The run's trace. What its functions draw later is fresh, and belongs to no trace."""
-        trace = Trace(run(self), self.sites)
-        self.given, self.sites, self.moved = NOTHING, {}, NOTHING
+        if isinstance(run, Resumable):
+            execution, past = run.revised(self)
+        else:
+            execution, past = run(self), None
+        trace = Trace(execution, self.sites, past)
+        self.given, self.sites, self.moved, self.past = NOTHING, {}, NOTHING, None
+        self.drawn = NOTHING
         return trace
 
 

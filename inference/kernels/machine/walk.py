@@ -102,7 +102,8 @@ def walk(
     proposed, log_ratio = None, -math.inf
     try:
         steps = [step_site(k, trace.sites[k], tuning, source) for k in chosen]
-        revision = Revision(trace.sites, (), source, {s.path: s.value for s in steps})
+        moved = {s.path: s.value for s in steps}
+        revision = Revision(trace.sites, (), source, moved, trace.past)
         proposed = revision.trace(run)
         if proposed.execution.alive:
             log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
@@ -200,7 +201,8 @@ def step_whole(run: Run, trace: Trace, path: int, scale: float, source: Source) 
         powers = 1 + int(math.log2(max(1.0, scale)))
         k = source.draw(STEP, INDEX, (2 * powers,))
         new[i] += 2 ** (k // 2) * (1 if k % 2 else -1)
-    revision = Revision(trace.sites, (), source, {path: with_numbers(site.value, new)})
+    moved = {path: with_numbers(site.value, new)}
+    revision = Revision(trace.sites, (), source, moved, trace.past)
     proposed = revision.trace(run)
     if not proposed.execution.alive:
         return trace

@@ -106,7 +106,9 @@ class Expressions:
     _thunk = _lam
 
     def items(self, values: tuple[ir.Value, ...]) -> str:
-        parts = [self.value(x) for x in values]
+        parts, bound = [self.value(x) for x in values], self.unit.names.bound
+        if parts and all(p.isdigit() or p in bound for p in parts):  # made once
+            return self.constant(tuple([bound[p] if p in bound else int(p) for p in parts]))
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
     def _maketuple(self, v: ir.MakeTuple) -> str:

@@ -55,6 +55,12 @@ def _categorical_sample(u: float, z: int, p: tuple[Any, ...]) -> int:
     raise Dead
 
 
+def _categorical_log_prob(k: Any, p: tuple[Any, ...]) -> float:
+    if type(k) is int and 0 <= k < len(p) and min(p) >= 0 and p[k] > 0 and (total := sum(p)) < inf:
+        return log(p[k]) - log(total)
+    return Family.log_prob(_categorical, k, p)
+
+
 _categorical = Family(
     "categorical",
     lambda k, p: log(p[int(k)]) - log(sum(p)),
@@ -64,6 +70,7 @@ _categorical = Family(
     values=_normalised,
     discrete=True,
     quick=_categorical_sample,
+    quick_log_prob=_categorical_log_prob,
 )
 
 

@@ -1,0 +1,256 @@
+"""Runs that are revised from the first site that changes to where they join the old run again.
+
+A run goes in *stretches*, from one suspension point to the next. What it is like at a point is a
+value (its frames, its memo table), so that a revision that changes nothing before a point begins
+there; and where it comes to a point just as the old run did, what follows is the same, and is not
+run. Law: the run is that of the whole program, and so is its trace; its weight is the sum of the
+stretches' scores, each of which was summed by itself, so that it does not depend on the past.
+
+In a loop over elements, what was gathered so far is read at the end only: runs join there if they
+differ in nothing else. Ritchie, Stuhlmueller and Goodman, "C3: Lightweight incrementalized MCMC for
+probabilistic programs using continuations and callsite caching" (2016).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import is_, itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ppl.semantics import ir
+from ppl.semantics.analysis.effects import Effects, main_block
+from ppl.semantics.analysis.forms import RunCall, walk
+from ppl.semantics.machine import Execution, Machine
+from ppl.semantics.machine.code import FAILURES, Code
+from ppl.semantics.machine.codegen.unit import Options
+from ppl.semantics.machine.machine import Arguments
+from ppl.semantics.machine.memo import EMPTY, Table
+from ppl.semantics.machine.state import Dead, Omega, State
+
+if TYPE_CHECKING:
+    from ppl.inference.kernels.machine.traces import Revision, Run
+
+#: parts of values that are compared before they count as different
+PARTS = 64
+
+
+class Stop(NamedTuple):
+    """Where a stretch begins: the frame that a run goes on in, the value for it, the memo table,
+    and how many sites were drawn before."""
+
+    frame: Any
+    value: Any
+    memo: Table
+    drawn: int
+
+
+_drawn = itemgetter(3)
+_made = tuple.__new__  # a named tuple's own takes twice as long
+
+
+class Past(NamedTuple):
+    """The stretches of a run: where each begins, what was scored in it, and how many stops before
+    is one whose frame is up to date in what was gathered in a loop."""
+
+    stops: list[Stop]
+    scores: list[float]
+    stale: list[int]
+
+
+NOTHING = Past([], [], [])
+
+
+@dataclass(frozen=True, eq=False)
+class Resumable:
+    """A program applied to its data, that is run in stretches where a revision can profit.
+
+    loops: of the block of a loop over elements, where its frames hold the elements, behind what
+    is gathered and before the state that it carries.
+    """
+
+    machine: Machine
+    data: Arguments
+    direct: Run
+    code: Code
+    loops: Mapping[Any, int]
+
+    @staticmethod
+    def of(machine: Machine, data: Arguments) -> Run:
+        """The program's runs: resumable if something is drawn after a point, or between two."""
+        direct = machine.runner(data, record=False)
+        if not draws_after_a_point(machine.program):
+            return direct
+        code = machine.code(Options(fueled=machine.budget is not None, suspends=True))
+        if code.named:  # what a run records is in its state
+            return direct
+        loops = {
+            code.namespace[f"{letter}{number}"]: at
+            for number, at in code.generated.loops.values()
+            for letter in "ab"
+            if f"{letter}{number}" in code.namespace
+        }
+        return Resumable(machine, data, direct, code, loops)
+
+    def __call__(self, omega: Omega) -> Execution:
+        return self.direct(omega)
+
+    def revised(self, revision: Revision) -> tuple[Execution, Past | None]:
+        """The run under a revision, and its stretches; None if its weight is zero.
+
+        Raises:
+            DiagnosticError: as `Machine.run`.
+        """
+        code, budget, old, sites = self.code, self.machine.budget, revision.past, revision.sites
+        if old is None:
+            at, last, kept = Stop(code.begin(self.data.values), None, EMPTY, 0), -1, 0
+            old, stops, scores, stale, joints = NOTHING, [at], [], [0], []
+            paths = []
+        else:
+            paths = list(revision.given)
+            first, last = revision.changes(paths)
+            begun = bisect_right(old.stops, first, key=_drawn)
+            stops, scores, stale = old.stops[:begun], old.scores[: begun - 1], old.stale[:begun]
+            at = self.up_to_date(stops, stale)
+            kept = at.drawn
+            joints = [(0, 0, kept)]
+        end = len(old.stops) - 1
+        try:
+            s = State(revision, code, meter=budget and budget.meter())
+            s.memo = at.memo
+            while True:
+                s.w = 0.0
+                frame, value = code.advance(s, at.frame, at.value)
+                scores.append(s.w)
+                if frame is None:
+                    value = code.whole(s, value)
+                    break
+                memo = s.frozen_memo() if s.fresh else s.memo
+                at = _made(Stop, (frame, value, memo, kept + len(sites)))
+                here = len(stops)
+                stops.append(at)
+                stale.append(0)
+                if here < end and last < (was := old.stops[here]).drawn and self.meets(at, was):
+                    upto = self.join(at, old, here, stops, stale)
+                    scores += old.scores[here:upto]
+                    joints.append((len(sites), was.drawn, old.stops[upto].drawn))
+                    kept += old.stops[upto].drawn - was.drawn
+                    at = self.up_to_date(stops, stale)
+                    s.memo = at.memo
+        except Dead:
+            s.w = -math.inf
+            return Execution(s, None, self.machine.type, alive=False), None
+        except FAILURES as error:
+            raise code.explained(error) from None
+        if joints:
+            revision.keep(paths, joints)
+        s.w = sum(scores)
+        return Execution(s, value, self.machine.type), Past(stops, scores, stale)
+
+    def meets(self, at: Stop, was: Stop) -> bool:
+        """Whether two runs, at these stops, do the same from there on, but for what they make of
+        what they have gathered in a loop."""
+        value, before = at.value, was.value
+        if value is not before and not same(value, before):
+            return False
+        frame, before = at.frame, was.frame
+        if frame[0] is not before[0] or len(frame) != len(before) or at.memo is not was.memo:
+            return False
+        place = self.loops.get(frame[0])
+        if place is None:
+            return alike(frame, before)
+        # but for what is gathered, and the state that the value is going to replace
+        gathered, live = place - 1, place + 2
+        return (
+            alike(frame[:gathered], before[:gathered])
+            and frame[place] is before[place]
+            and alike(frame[live:], before[live:])
+        )
+
+    def join(self, at: Stop, old: Past, here: int, stops: list[Stop], stale: list[int]) -> int:
+        """Add the old run's stops after `here`, where the new one met it `at`: up to the last, or
+        to the loop's last if it has gathered something else. Which one that was."""
+        frame, upto = at.frame, len(old.stops) - 1
+        place = self.loops.get(frame[0], 0)
+        gathers = bool(place) and frame[place - 1] is not None
+        if gathers:
+            upto = last_step(old.stops, here, place)
+        new = old.stops[here + 1 : upto + 1]
+        shift = at.drawn - old.stops[here].drawn
+        stops += [n._replace(drawn=n.drawn + shift) for n in new] if shift else new
+        stale += range(1, len(new) + 1) if gathers else old.stale[here + 1 : upto + 1]
+        return upto
+
+    def up_to_date(self, stops: list[Stop], stale: list[int]) -> Stop:
+        """The last stop, its frame with what was gathered; from now on it is that."""
+        behind = stale[-1]
+        if not behind:
+            return stops[-1]
+        frame, value, memo, drawn = stops[-1]
+        gathered, first = self.loops[frame[0]] - 1, len(stops) - 1 - behind
+        items = stops[first].frame[gathered]
+        for stop in stops[first:-1]:
+            items = (items, stop.value)
+        stops[-1] = Stop((*frame[:gathered], items, *frame[gathered + 1 :]), value, memo, drawn)
+        stale[-1] = 0
+        return stops[-1]
+
+
+def last_step(stops: Sequence[Stop], here: int, place: int) -> int:
+    """The last stop up to which there is no other but those of the loop in which a run stands at
+    `here`, whose frame has the elements at `place`."""
+    block, parent, end = stops[here].frame[0], stops[here].frame[1], len(stops) - 1
+    steps, i = len(stops[here].frame[place]), place - 2
+    upto = here + steps - 1 - stops[here].frame[i]
+    if upto <= end:  # every step has a stop: if it is the last one's, they have no other
+        frame = stops[upto].frame
+        if frame[0] is block and frame[1] is parent and frame[i] == steps - 1:
+            return upto
+    upto = here
+    while upto < end and (f := stops[upto + 1].frame)[0] is block and f[1] is parent:
+        upto += 1
+    return upto
+
+
+def alike(xs: tuple[Any, ...], ys: tuple[Any, ...]) -> bool:
+    """Whether values are the same, one by one."""
+    return all(map(is_, xs, ys)) or all(map(same, xs, ys))
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of the machine cannot be told apart by any program; values of many parts
+    may count as different."""
+    todo, parts = [(a, b)], 0
+    while todo:
+        x, y = todo.pop()
+        if x is y:
+            continue
+        kind = type(x)
+        if kind is not type(y):
+            return False
+        if kind is tuple:
+            parts += len(x)
+            if len(x) != len(y) or parts > PARTS:
+                return False
+            todo += zip(x, y, strict=True)
+        elif x != y or (kind is float and math.copysign(1, x) != math.copysign(1, y)):
+            return False
+    return True
+
+
+def draws_after_a_point(program: ir.Program) -> bool:
+    """Whether a run may draw something after it has stopped at a suspension point."""
+    effects, c, stopped = Effects(program), main_block(program), False
+    while True:
+        parts = [b.comp for b in c.binds] if isinstance(c, ir.Block) else [c]
+        for part in parts:
+            runs = any(isinstance(n, (ir.Run, RunCall)) for n in walk(part))
+            stops = effects.suspends(part)
+            if runs and (stopped or stops):
+                return True
+            stopped = stopped or stops or effects.is_point(part)
+        if not isinstance(c, ir.Block):
+            return False
+        c = c.result
