@@ -72,8 +72,9 @@ class Population:
     def effective_size(self) -> Array:
         """(Σ w)² / Σ w², between 1 and n (Kish); 0 if every weight is zero."""
         xp = self.log_weights.__array_namespace__()
-        squares = xp.sum(self._relative**2)
-        return xp.where(squares > 0, self._total**2 / xp.where(squares > 0, squares, 1.0), 0.0)
+        # scaled first: XLA makes the square of an exponential another exponential
+        squares = xp.sum((self._relative * (1 / self._total)) ** 2)
+        return xp.where(squares > 0, 1 / xp.where(squares > 0, squares, 1.0), 0.0)
 
     def scored(self, increments: Array) -> Population:
         """Every weight times its particle's score since it was last weighted, in logarithms."""
