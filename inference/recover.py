@@ -50,12 +50,14 @@ def recovering(
 ) -> Callable[[int, Mapping[str, Any]], RValue]:
     """The number of a block of `BLOCK` rows (of n, if they are fewer) and its positions to what is
     observed there."""
-    run = _compiled(bound, min(BLOCK, n), observe, free)
+    run = compiled(bound, min(BLOCK, n), observe, free)
     return lambda k, position: run(data, position, seed, k)
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, block: int, observe: Observe, free: SiteRule) -> Callable[..., Any]:
+def compiled(bound: Bound, block: int, observe: Observe, free: SiteRule) -> Callable[..., Any]:
+    """The program: data, positions of a block, the seed, and the block's number to what is
+    observed."""
     axes = (particles(block),)
 
     @jax.jit

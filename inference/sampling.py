@@ -133,7 +133,7 @@ def sample(
     began = time.perf_counter()
     together = programs.mode != "loop"
     lanes, axis = lanes_of(programs.mode, schedule.chains), int(together)  # axis: of the steps
-    blank = _blank(programs.row, axis=axis)
+    blank = blank_record(programs.row, axis=axis)
     saved = checkpoint and checkpoint.begin(mode=programs.mode, precision=scope)
     run = Lanes(programs.advance, data, blank, schedule, scope, Report(schedule, progress), saved)
     with ThreadPoolExecutor(max_workers=min(len(lanes), _cores())) as pool:
@@ -188,7 +188,7 @@ def _rectangle(chains: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([chain[name][:cut] for chain in kept]) for name in kept[0]}
 
 
-def _blank(row: Mapping[str, Any], *, axis: int) -> dict[str, Any]:
+def blank_record(row: Mapping[str, Any], *, axis: int) -> dict[str, Any]:
     """An empty block of records like `row`, steps along `axis`."""
     size = max(1, row["z"].shape[-1])
     steps = max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // (8 * size)))

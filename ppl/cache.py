@@ -2,6 +2,7 @@
 
 A model compiles once for each shape of its data, and a later process reads what an earlier one
 compiled. Nothing happens at import: inference calls `use_compilation_cache` before it compiles.
+Beside it are whole programs (`ppl.kept`), which a later process need not even trace.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def use_compilation_cache() -> Path | None:
 
     config: Any = jax.config
     chosen = os.environ.get(VARIABLE, "")
-    if chosen.lower() in ("0", "off", "false") or not config.jax_enable_compilation_cache:
+    if _is_off(chosen) or not config.jax_enable_compilation_cache:
         return None
     if config.jax_compilation_cache_dir is not None:
         return Path(config.jax_compilation_cache_dir)
-    folder = Path(chosen) if chosen else _user_folder()
+    folder = Path(chosen) if chosen else _user_folder() / "jax"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -46,7 +47,26 @@ def use_compilation_cache() -> Path | None:
     return folder
 
 
+def programs_folder() -> Path | None:
+    """The folder of whole programs, which are code that runs as it is: None unless it is the user's
+    alone, and where the cache is off."""
+    import jax
+
+    from ppl.inference.executables import is_private
+
+    config: Any = jax.config
+    chosen = os.environ.get(VARIABLE, "")
+    if _is_off(chosen) or not config.jax_enable_compilation_cache:
+        return None
+    folder = (Path(chosen) if chosen else _user_folder()) / "programs"
+    return folder if is_private(folder) else None
+
+
+def _is_off(chosen: str) -> bool:
+    return chosen.lower() in ("0", "off", "false")
+
+
 def _user_folder() -> Path:
     from platformdirs import user_cache_path
 
-    return user_cache_path("quasiborel") / "jax"
+    return user_cache_path("quasiborel")

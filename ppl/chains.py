@@ -9,10 +9,11 @@ from typing import Any
 from ppl.executions import from_positions, stream_positions
 from ppl.inference.chains import run_chains
 from ppl.inference.checkpoint import Checkpoint
-from ppl.inference.hmc import run_hmc
-from ppl.inference.nuts import run_nuts
+from ppl.inference.hmc import hmc_kernel, run_hmc
+from ppl.inference.nuts import nuts_kernel, run_nuts
 from ppl.inference.sampling import Draws
 from ppl.inference.schedule import Schedule
+from ppl.keeping import infer_keeping
 from ppl.methods import about_run, name_of, noncentred
 from ppl.posterior import Posterior
 from ppl.sampling import sampled
@@ -28,17 +29,22 @@ def by_gradients(
     checkpoint: Checkpoint | None = None,
     stream: Path | None = None,
 ) -> Posterior:
-    run_method = run_nuts if name_of(method) == "nuts" else run_hmc
+    nuts = name_of(method) == "nuts"
     free = Free(noncentred=noncentred(method))
     density = target.density
     if free.noncentred:
         density = target.bound.density(target.data, free.noncentred)
 
     def run(report: Any) -> Draws:
-        return run_method(
+        return (run_nuts if nuts else run_hmc)(
             density, target.data, method, seed=seed, checkpoint=checkpoint, progress=report
         )
 
+    if checkpoint is None and density.size:
+        kernel = (nuts_kernel if nuts else hmc_kernel)(density, method)
+        found = infer_keeping(method, target, density, kernel, seed, progress, free)
+        if found is not None:
+            return found
     return sampled(run, _finish(method, target, seed, stream, free=free), progress, method)
 
 

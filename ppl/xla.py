@@ -15,6 +15,7 @@ import jax
 
 from ppl.cache import use_compilation_cache
 from ppl.checkpoints import checkpoint_of
+from ppl.kept import infer_kept
 from ppl.methods import about_run, name_of
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail
@@ -47,10 +48,12 @@ def infer_on_xla(
             hint="leave it out, or run in one process",
         )
     name = name_of(method)
-    with precision(getattr(method, "precision", None)):
+    with precision(getattr(method, "precision", None)) as scope:
         if stream is not None:
             return _streaming(method, target, seed, progress, checkpoint, stream)
         if checkpoint is None:
+            if name in KEPT and (found := infer_kept(method, target, seed, progress, scope)):
+                return found
             return _runner(name)(method, target, seed, progress)
         if _RUNNERS[name] not in (*STREAMED, *RESUMED):
             raise fail(
@@ -104,6 +107,8 @@ _RUNNERS = {
     "waste_free": "populations.by_tempered",
     "ais": "populations.by_tempered",
 }
+#: those whose programs are kept for later processes
+KEPT = ("nuts", "hmc")
 #: those that go on from checkpoints and can stream, and those that only go on
 STREAMED = ("chains.by_gradients", "chains.by_kernels")
 RESUMED = ("populations.by_importance", "populations.by_smc", "populations.by_tempered")

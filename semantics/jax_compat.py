@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -91,3 +92,67 @@ def part_of(equations: Sequence[Any], reads: Sequence[Any], writes: Sequence[Any
     about = DebugInfo("part_of", "a part", ("",) * len(reads), ("",) * len(writes))
     part = Jaxpr((), reads, writes, equations, debug_info=about)
     return jaxpr_as_fun(ClosedJaxpr(part, ()))
+
+
+def surroundings() -> str:
+    """What compiled code depends on besides its program: versions, options, and the devices."""
+    import os
+    import sys
+
+    import jaxlib
+    from jax._src.lib import xla_client
+
+    values = jax.config.values
+    options = {k: str(v) for k, v in values.items() if not {"cache", "log"} & set(k.split("_"))}
+    devices = jax.devices()
+    topology = xla_client.get_topology_for_devices(devices)
+    return repr(
+        (
+            (sys.version, jax.__version__, jaxlib.__version__),
+            sorted(options.items()),
+            os.environ.get("XLA_FLAGS"),
+            (topology.fingerprint(), [d.device_kind for d in devices], devices[0].platform),
+            devices[0].client.platform_version,
+        )
+    )
+
+
+@contextmanager
+def without_cache() -> Iterator[None]:
+    """Write nothing that is compiled to JAX's persistent cache."""
+    from jax._src.config import persistent_cache_min_compile_time_secs
+
+    with persistent_cache_min_compile_time_secs(float("inf")):
+        yield
+
+
+def frozen(compiled: Any) -> bytes:
+    """A compiled program (`jitted.lower(…).compile()`) as bytes. Of one that JAX's persistent cache
+    had, they lack a part of its code.
+
+    Raises:
+        ValueError: it is of a kind that has none.
+    """
+    from jax.experimental.serialize_executable import serialize
+
+    try:
+        return serialize(compiled)[0]
+    except (NotImplementedError, jax.errors.JaxRuntimeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def thawed(content: bytes, arguments: Any, result: Any) -> Callable[..., Any]:
+    """The program of these bytes, which run with all that the process may do. Its arguments are
+    the leaves of trees like `arguments`, and it gives a tree like `result`; trees that it had when
+    it was compiled are not kept.
+
+    Raises:
+        ValueError: they are no program of as many leaves, or not one for these devices.
+    """
+    from jax.experimental.serialize_executable import deserialize_and_load
+
+    trees = jax.tree.structure((tuple(arguments), {})), jax.tree.structure(result)
+    try:
+        return deserialize_and_load(content, *trees)
+    except Exception as error:  # whatever unpickling raises
+        raise ValueError(f"no program: {error}") from None

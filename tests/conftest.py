@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")
+# programs of earlier processes would hide what a test changes in this one
+os.environ.setdefault("PPL_COMPILATION_CACHE", "off")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # threads of BLAS that wait for one another on a busy core turn microseconds into milliseconds
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
