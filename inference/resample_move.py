@@ -17,25 +17,20 @@ Gilks and Berzuini, "Following a moving target: Monte Carlo inference for dynami
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ppl.inference import ancestry
+from ppl.inference import moving
 from ppl.inference.kernels.algebra import Kernel, basic_kernels, check_kernel
 from ppl.inference.kernels.basic import Prior
-from ppl.inference.kernels.machine.conditional import Particle, Segment, merged
 from ppl.inference.kernels.machine.program import Program
-from ppl.inference.kernels.machine.steps import Step, Tally, step_of
-from ppl.inference.kernels.machine.traces import Trace, Turns
+from ppl.inference.kernels.machine.steps import Step, step_of
 from ppl.inference.kernels.particle import ParticleGibbs
-from ppl.inference.population import Population
+from ppl.inference.moving import Moving
 from ppl.inference.resample import Resample, SchemeName
 from ppl.inference.settings import check_types
-from ppl.inference.smc import uniforms_of
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution, Suspended
 from ppl.semantics.machine.omega import Source
@@ -81,21 +76,6 @@ class Rmsmc:
         return Resample(self.scheme, self.threshold)
 
 
-class Prefix(NamedTuple):
-    """A run that has come to a point, as kernels look at it: one that has ended before has weight
-    zero."""
-
-    run: Suspended | Execution
-
-    @property
-    def log_weight(self) -> Any:
-        return self.run.log_weight
-
-    @property
-    def alive(self) -> bool:
-        return isinstance(self.run, Suspended)
-
-
 def prefix_of(program: Program, points: int) -> Program:
     """The program up to a point, where its runs stop. What was learnt of names is shared."""
 
@@ -110,29 +90,9 @@ def prefix_of(program: Program, points: int) -> Program:
     quick, named = program.start(), program.start(named=True)
     return replace(
         program,
-        run=lambda omega: Prefix(upto(quick, omega)),
+        run=lambda omega: moving.Prefix(upto(quick, omega)),
         record=lambda omega: upto(named, omega),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Moving:
-    """Particles and the population of their weights. tally: of all moves so far. told: of
-    all points."""
-
-    particles: Sequence[Particle]
-    population: Population
-    tally: Tally = field(default_factory=Tally)
-    told: ancestry.Told = None
-
-    @property
-    def runs(self) -> Sequence[Suspended | Execution]:
-        return [p.run for p in self.particles]
-
-    @property
-    def waiting(self) -> bool:
-        """Whether some particle has not ended."""
-        return any(p.waits for p in self.particles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,30 +105,15 @@ class ResampleMove:
 
     def spawn(self) -> Moving:
         """All particles where the program begins."""
-        n = self.settings.particles
-        return Moving([Particle(self.program.start(), None, 0.0)] * n, Population.fresh(n))
+        return moving.spawn(self.program, self.settings.particles)
 
     def step(self, at: Moving, source: Source, t: int) -> Moving:
         """Each particle to its next point; there resampled, if that is due, and moved."""
-        particles = [
-            p.resumed(Segment({}, source.at(t, i))) if p.waits else replace(p, increment=0.0)
-            for i, p in enumerate(at.particles)
-        ]
-        population = at.population.scored(np.array([p.increment for p in particles]))
-        after = Moving(particles, population, at.tally, at.told)
-        if not after.waiting:
-            return after
-        ancestors, population = self.settings.policy(population, uniforms_of(source, t))
-        told = ancestry.told(at.told, after.population, self.settings.policy, ancestors)
-        n, step = len(particles), self.moves(t)
-        chosen = enumerate(particles[a] for a in ancestors.tolist())
-        moved = [
-            move(p, step, self.settings.moves, Turns(source, 1 + t * n + i), at.tally)
-            if p.waits
-            else p
-            for i, p in chosen
-        ]
-        return Moving(moved, population, at.tally, told)
+        at = moving.advance(at, source, t)
+        if not at.waiting:
+            return at
+        at = moving.resample(at, self.settings.policy, source, t)
+        return moving.move(at, self.moves(t), self.settings.moves, source, t)
 
     def moves(self, t: int) -> Step:
         """The kernel's step at the points that end step t."""
@@ -176,15 +121,6 @@ class ResampleMove:
             kernel = self.settings.kernel or Prior()
             self._moves[t] = step_of(kernel, prefix_of(self.program, t + 1))
         return self._moves[t]
-
-
-def move(particle: Particle, step: Step, times: int, turns: Turns, tally: Tally) -> Particle:
-    """A particle after some steps of a kernel on its prefix."""
-    trace = Trace(Prefix(particle.run), merged(particle.sites))  # type: ignore[arg-type]
-    for _ in range(times):
-        trace = step(trace, turns, tally)
-    prefix: Any = trace.execution
-    return Particle(prefix.run, (None, trace.sites), particle.increment)
 
 
 def run_moving(

@@ -225,6 +225,17 @@ class Posterior:
             standing=None,
         )
 
+    def marginal(self, name: str, *others: str) -> Posterior:
+        """The law of these sites or elements alone. Of an exact posterior it has each value once,
+        with its probability.
+
+        Raises:
+            DiagnosticError: E891, there is no such site or element.
+        """
+        from importlib import import_module  # by name: it stands above its posteriors
+
+        return import_module("ppl.marginal").marginal(self, (name, *others))
+
     def extend(
         self, data: Mapping[str, Any] | None = None, /, *, progress: bool = True, **rows: Any
     ) -> Posterior:

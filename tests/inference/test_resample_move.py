@@ -10,10 +10,11 @@ import pytest
 
 import ppl
 from ppl import kernels
-from ppl.inference import resample_move
+from ppl.inference import moving
 from ppl.inference.kernels.machine.program import Program
+from ppl.inference.moving import Prefix
 from ppl.inference.resample import Resample
-from ppl.inference.resample_move import Prefix, ResampleMove, Rmsmc
+from ppl.inference.resample_move import ResampleMove, Rmsmc
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey
 from ppl.verify import ProperlyWeighted, Sequential, check
@@ -135,19 +136,19 @@ class FinalTarget(Prefix):
         return self.run.finish(MachineKey(0)).log_weight
 
 
-def with_the_old_scores(particle, step, times, turns, tally, move=resample_move.move):
+def with_the_old_scores(particle, step, times, turns, tally, seen, moved=moving.moved):
     """What was moved goes on with the scores that it had before."""
-    after = move(particle, step, times, turns, tally)
+    after = moved(particle, step, times, turns, tally, seen)
     return replace(after, run=after.run._replace(log_weight=particle.run.log_weight))
 
 
 @pytest.mark.parametrize(
     ("what", "wrong"),
-    [("Prefix", FinalTarget), ("move", with_the_old_scores)],
+    [("Prefix", FinalTarget), ("moved", with_the_old_scores)],
     ids=["final target", "stale"],
 )
 def test_a_move_that_goes_wrong_is_found(monkeypatch, what, wrong):
-    monkeypatch.setattr(resample_move, what, wrong)
+    monkeypatch.setattr(moving, what, wrong)
     verdict = check(subject(kernels.gibbs(), particles=2), MODELS.late(), ProperlyWeighted())
     assert verdict.outcome == "FAIL"
 

@@ -342,3 +342,29 @@ def test_plots(tmp_path):
         chains().plot(tmp_path / "x.png", names=["nu"])
     with pytest.raises(DiagnosticError, match="E894"):
         chains().plot(tmp_path / "x.nonsense")
+
+
+def test_marginals_of_exact_posteriors_have_each_value_once():
+    """Against sums by hand."""
+    target = ppl.compile("""
+    model m() {
+      a ~ categorical([0.2, 0.5, 0.3])
+      b ~ if a == 1 { bernoulli(0.4) } else { bernoulli(0.7) }
+      factor log(if b { 0.3 } else { [1.0, 2.0, 0.5][a] })
+      return a + indicator(b)
+    }
+    """).m()
+    whole = ppl.infer(target, ppl.exact(), engine="machine", progress=False)
+    prior, scores = np.array([0.2, 0.5, 0.3]), np.array([1.0, 2.0, 0.5])
+    on = np.array([0.7, 0.4, 0.7])
+    masses = prior * (on * 0.3 + (1 - on) * scores)
+    only = whole.marginal("a")
+    assert list(only.draws) == ["a"] and only.log_evidence == whole.log_evidence
+    assert only["a"].shape == (1, 3) and only.exact
+    by_value = dict(zip(only["a"][0].tolist(), only.weights[0], strict=True))
+    assert [by_value[k] for k in range(3)] == pytest.approx(masses / masses.sum(), abs=1e-14)
+    assert whole.marginal("a", "a").shape[1] == 3
+    drawn = chains().marginal("theta[1]", "mu")
+    assert list(drawn.named) == ["theta[1]", "mu"] and drawn["theta[1]"].shape == (4, 400)
+    with pytest.raises(DiagnosticError, match="E891"):
+        whole.marginal("c")

@@ -6,21 +6,27 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ppl import kernels
+from ppl.inference import moving, tempering
 from ppl.inference.backward import BackwardSimulation
+from ppl.inference.collapse import collapse
 from ppl.inference.guided import spawn_guided, step_guided
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.machine.conditional import Sweep
 from ppl.inference.kernels.machine.marginal import Marginal
 from ppl.inference.kernels.machine.program import Program, Rest, Selection
+from ppl.inference.kernels.machine.resuming import Resumable
 from ppl.inference.kernels.machine.steps import Tally, step_of
 from ppl.inference.kernels.machine.traces import Turns, first_trace
 from ppl.inference.kernels.machine.walk import Tuning
+from ppl.inference.marginal import marginal
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
 from ppl.inference.resample_move import ResampleMove, Rmsmc
@@ -28,7 +34,7 @@ from ppl.inference.smc import Smc, advance, resample, spawn
 from ppl.inference.smc2 import Rejuvenation, Smc2, Smc2Steps, one_of
 from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Source
-from ppl.semantics.machine import enumerate_paths
+from ppl.semantics.machine import MachineKey, enumerate_paths
 from ppl.verify import Enumeration, Kernel, Largest, Resampler, Sampler, Sequential, uniform
 from ppl.verify.runnable import Runnable, canonical, compiled
 from tests.oracles import rational
@@ -54,6 +60,45 @@ def smc(program: Any, scheme: SchemeName, threshold: float) -> Largest:
     return Largest(lambda n: Sequential(lambda model: spawn(model.start(), n), step), sizes=(2, 3))
 
 
+def collapsed(program: Any) -> Largest:
+    """Particles at their ends, their mass pushed out of them, as one particle, and the mass."""
+
+    def make(n: int) -> Sampler:
+        def run(model: Runnable, omega: Any) -> Any:
+            at, t = spawn(model.start(), n), 0
+            while at.waiting:
+                at, t = advance(at, omega, t), t + 1
+            mass, rest = at.population.push_evidence()
+            one = collapse(replace(at, population=rest), omega)
+            return one.runs[0], float(mass) + one.log_evidence
+
+        return Sampler(run)
+
+    return Largest(make, sizes=(2, 3))
+
+
+#: temperatures between the prior and the program
+LADDER = (0.0, 0.4, 1.0)
+
+
+def tempered(program: Any, threshold: float) -> Sampler:
+    """Two particles of the prior, tempered, resampled, and moved at the temperature in between."""
+    policy = Resample("systematic", threshold)
+
+    def run(model: Runnable, omega: Any) -> Any:
+        named = Program(model.machine, model.data, model.run, model.run, named=True)
+        at = tempering.forward(named, 2, omega)
+        for k, (t, s) in enumerate(pairwise(LADDER)):
+            at = tempering.temper(at, t, s)
+            if s < 1:
+                at = moving.resample(at, policy, omega, k)
+                own, seen = tempering.tempered(named, s)
+                at = moving.move(at, step_of(kernels.gibbs(), own), 1, omega, k, seen)
+        return list(zip(at.runs, at.population.log_weights.tolist(), strict=True))
+
+    return Sampler(run)
+
+
 def scheme(name: SchemeName) -> Callable[..., Resampler]:
     """A resampling scheme by itself, on weights that a program's traces have."""
 
@@ -77,14 +122,23 @@ def kernel(description: Description) -> Callable[..., Kernel]:
 
     def make(program: Any) -> Kernel:
         @lru_cache(maxsize=1)
+        def program_of(model: Runnable) -> Program:
+            run = Resumable.of(model.machine, model.data)
+            return Program(model.machine, model.data, run, model.run, named=True)
+
+        @lru_cache(maxsize=1)
         def steps(model: Runnable) -> Any:
-            run = Program(model.machine, model.data, model.run, model.run, named=True)
-            return step_of(description, run)
+            return step_of(description, program_of(model))
+
+        def named(model: Any, trace: Any) -> Any:
+            if not trace.execution.alive:
+                return trace
+            return trace._replace(execution=program_of(model).again(trace, MachineKey(0)))
 
         def step(model: Any, trace: Any, omega: Any) -> Any:
-            return steps(model)(trace, Turns(omega), Tally())
+            return named(model, steps(model)(trace, Turns(omega), Tally()))
 
-        return Kernel(step, lambda model, omega: first_trace(model.run, omega))
+        return Kernel(step, lambda m, omega: named(m, first_trace(program_of(m).run, omega)))
 
     return make
 
@@ -205,6 +259,18 @@ def paths(program: Any) -> Enumeration:
         for path in enumerate_paths(model.machine, model.target.sampler.plain):
             out[canonical(path.execution.result)] += path.weight
         return out
+
+    return Enumeration(run)
+
+
+def part(program: Any) -> Enumeration:
+    """The result, which is a part of what the paths are of."""
+
+    def run(model: Runnable) -> Any:
+        found = enumerate_paths(model.machine, model.target.sampler.plain)
+        results = [canonical(p.execution.result) for p in found]
+        where, masses = marginal(results, np.log([p.weight for p in found]))
+        return {results[k]: math.exp(mass) for k, mass in zip(where, masses, strict=True)}
 
     return Enumeration(run)
 
