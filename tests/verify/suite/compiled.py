@@ -13,6 +13,7 @@ import numpy as np
 
 from ppl.inference.exact import enumerate_paths
 from ppl.inference.kernels.algebra import Kernel as Description
+from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.inference.kernels.xla.compose import compose
 from ppl.inference.kernels.xla.move import Target
 from ppl.inference.kernels.xla.particle_gibbs import sweep
@@ -29,7 +30,7 @@ from ppl.semantics.xla.program import ALL, CENTRED
 from ppl.semantics.xla.sites import Chosen
 from ppl.semantics.xla.state import total
 from ppl.semantics.xla.summing import Summing
-from ppl.verify import Compiled, Enumeration
+from ppl.verify import Compiled, Enumeration, Largest
 from ppl.verify.columns import RESULT, Columns, identified
 from ppl.verify.compiled import Lanes, Runs, values_of
 from ppl.verify.runnable import Runnable
@@ -45,21 +46,26 @@ def importance(program: Any) -> Compiled:
     return Compiled(lambda model, omega: model.forward(omega, 2))
 
 
+def few(program: Any, twin: Largest, most: int = FEW) -> int:
+    """Three particles, if the machine, which has the same paths, would do with few enough; else
+    two."""
+    return 3 if planned(twin.make(3), Runnable.of(program)) <= most else 2
+
+
 def smc(program: Any, scheme: SchemeName, threshold: float) -> Compiled:
-    """The policy at every suspension point, as the evaluator calls it; with three particles, if the
-    machine, which has the same paths, would do with few enough."""
+    """The policy at every suspension point, as the evaluator calls it."""
     policy = compiled_policy(Resample(scheme, threshold))
-    same = machine.smc(program, scheme, threshold).make(3)
-    n = 3 if planned(same, Runnable.of(program)) <= FEW else 2
+    n = few(program, machine.smc(program, scheme, threshold))
     return Compiled(lambda model, omega: model.sequential(omega, n, policy))
 
 
 def forward_filter(program: Any, threshold: float) -> Compiled:
     """Without history: what is left of a loop is its last state, so that results are compared."""
     policy = compiled_policy(Resample("systematic", threshold))
+    n = few(program, machine.smc(program, "systematic", threshold))
 
     def run(model: Lanes, omega: Any) -> Runs:
-        runs = model.sequential(omega, 2, policy, history=False)
+        runs = model.sequential(omega, n, policy, history=False)
         results = {k: v for k, v in runs.values.items() if k.startswith(RESULT)}
         return Runs(runs.omega, results, runs.log_weights)
 
@@ -70,9 +76,10 @@ def guided(program: Any, threshold: float) -> Compiled:
     """Proposed by the same program with other probabilities, whose scores look ahead."""
     policy = compiled_policy(Resample("systematic", threshold))
     guide = Runnable.of(program.again(machine.GUIDE)).target.sampler
+    n = few(program, machine.guided(program, threshold))
 
     def run(model: Lanes, omega: Any) -> Runs:
-        return model.sequential(omega, 2, policy, guide=(guide.bound, guide.data))
+        return model.sequential(omega, n, policy, guide=(guide.bound, guide.data))
 
     return Compiled(run)
 
@@ -81,6 +88,7 @@ def pmmh(program: Any) -> Compiled:
     """The filter of a proposed parameter, the first choice, and the particle drawn from it: at every
     value an unbiased estimate of the measure of all else, which is what is accepted or not."""
     policy = compiled_policy(Resample("systematic", 0.9))
+    states = few(program, machine.smc(program, "systematic", 0.9), FEW // 4)
 
     def run(model: Lanes, omega: Any) -> Runs:
         density = mixed_density(model.bound, model.data, None)
@@ -91,7 +99,7 @@ def pmmh(program: Any) -> Compiled:
         k = jnp.zeros(sum(math.prod(s.shape) for s in density.discrete), int).at[:n].set(value)
         target, drawn = Target(density, model.data), frozenset(s.path for s in rest)
         omega, point, log_weights = sweep(
-            target, jnp.zeros(0), k, drawn, 2, policy, omega, ("", "pmmh"),
+            target, jnp.zeros(0), k, drawn, states, policy, omega, ("", "pmmh"),
             retained=False,
         )  # fmt: skip
         values = {name: v[None] for name, v in density.unflatten_discrete(point.k).items()}
@@ -168,3 +176,9 @@ def kernel(description: Description) -> Callable[[Any], Compiled]:
         return Runs(done.omega, values, jnp.zeros(1))
 
     return lambda program: Compiled(run)
+
+
+def particle_gibbs(program: Any) -> Compiled:
+    """Conditional SMC of all choices; beside the retained particle, one or two others."""
+    n = few(program, machine.smc(program, "multinomial", 1.0), FEW // 4)
+    return kernel(ParticleGibbs(particles=n))(program)
