@@ -103,10 +103,14 @@ class Each(Constraint):
             solver.equal(expected, self.result, where, node, "the value used here")
 
     def guess(self, solver: Solver) -> None:
+        for leaf, element in self.leanings():
+            solver.same(leaf, element)
+
+    def leanings(self) -> Iterable[tuple[Meta, Term]]:
         for arg, element in zip(self.args, self.elements, strict=True):
             _, leaf = peel(arg)
             if type(leaf) is Meta:
-                solver.same(leaf, element)
+                yield leaf, element
 
     def _label(self, i: int) -> str:
         node = self.place.node
@@ -196,9 +200,13 @@ class Reduce(Constraint):
         return None
 
     def guess(self, solver: Solver) -> None:
+        for leaf, element in self.leanings():
+            solver.same(leaf, element)
+
+    def leanings(self) -> Iterable[tuple[Meta, Term]]:
         depth, leaf = peel(self.arg)
         if type(leaf) is Meta:
-            solver.same(leaf, self.element if depth else t.array(self.element))
+            yield leaf, self.element if depth else t.array(self.element)
 
 
 class Equality(Constraint):

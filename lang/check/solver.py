@@ -30,6 +30,10 @@ class Constraint:
     def guess(self, solver: Solver) -> None:
         """Nothing more will become known: take the simplest reading, or report."""
 
+    def leanings(self) -> Iterable[tuple[Meta, Term]]:
+        """What it would take unknowns for, where a function is not called at any type."""
+        return ()
+
 
 class Solver:
     def __init__(self) -> None:

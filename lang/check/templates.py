@@ -16,7 +16,7 @@ from ppl.lang.check.infer import Body
 from ppl.lang.check.report import Place
 from ppl.lang.check.scope import Facts
 from ppl.lang.check.solver import Constraint, Solver
-from ppl.lang.check.terms import ERROR, NUM, Con, Meta, Term, unknowns
+from ppl.lang.check.terms import ERROR, NUM, Con, Meta, Term, prune, unknowns
 from ppl.semantics.diagnostics import Diagnostic, Note
 
 #: instances of one function by shape, before it is taken for endless
@@ -34,6 +34,8 @@ class Fn:
     #: unknowns of the type that each use replaces by its own
     general: list[Meta] = field(default_factory=list)
     template: bool = False
+    #: of a template, what its own text takes unknowns for if nothing is known of them
+    leanings: dict[Meta, Term] = field(default_factory=dict)
     #: all parameters and the result are written, with type variables
     polymorphic: bool = False
     instances: dict[object, Body] = field(default_factory=dict)
@@ -71,8 +73,11 @@ class Functions:
             body = f.body
             assert body is not None
             if f not in grounded:
-                f.template = any(not c.done for c in body.constraints)
-                for c in body.constraints:
+                waiting = [c for c in body.constraints if not c.done]
+                f.template = bool(waiting)
+                for leaf, element in (lean for c in waiting for lean in c.leanings()):
+                    f.leanings.setdefault(leaf, element)
+                for c in waiting:
                     c.done = True
             else:
                 for u in unknowns(t.fun(body.params, body.result), []):
@@ -234,8 +239,22 @@ class UseTemplate(Constraint):
         return None
 
     def guess(self, solver: Solver) -> None:
+        for u, element in self.leanings():
+            solver.same(u, element)
         for u in unknowns(Con("fun", self.type.args[:-1]), []):
             solver.same(u, NUM)
+
+    def leanings(self) -> Iterable[tuple[Meta, Term]]:
+        """As the text of the template does: its parameters beside those of this use."""
+        assert self.fn.body is not None
+        todo = list(zip(self.fn.body.params, self.type.args[:-1], strict=True))
+        while todo:
+            own, used = map(prune, todo.pop())
+            if type(used) is Meta:
+                if type(own) is Meta and own in self.fn.leanings:
+                    yield used, self.fn.leanings[own]
+            elif isinstance(own, Con) and isinstance(used, Con) and own.head == used.head:
+                todo += zip(own.args, used.args, strict=True)
 
     def _endless(self) -> None:
         self.place.body.report(endless(self.fn.item.name, self.place.node))

@@ -156,3 +156,16 @@ def test_guides_are_entries(checked):
     assert [d.render() for d in c.diagnostics] == []
     assert c.guides == ("g",) and isinstance(c.entry("g").result, Measure)
     assert str(c.entry("g")) == "g : real -> measure[real]"
+
+
+def test_a_function_that_is_never_called_is_of_the_type_that_its_text_asks_for(checked):
+    """Nothing says what it takes, scalars or arrays; but truth values, not numbers."""
+    c, _ = of(
+        checked,
+        "fn f(a) => dirac(indicator(a))\n"
+        "fn g(xs, b) { if any(xs) { f(b) } else { dirac(1) } }\n"
+        "model m() {\n  x ~ bernoulli(1/3)\n  _h ~ fold s = f for i in range(3) { return f }\n"
+        "  let k = g\n  return x\n}",
+    )
+    found = {key.function: [str(p) for p in i.params] for key, i in c.instances.items()}
+    assert found["f"] == ["bool"] and found["g"] == ["[bool]", "bool"]
