@@ -27,6 +27,14 @@ settings.register_profile("soak", max_examples=2_000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "deterministic"))
 
 
+#: modules with tests of up to a minute, which come first: none of them is then waited for alone
+_LONG = ("test_docs.py", "test_examples.py", "test_devices.py", "test_exactness.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
+
 _environment = dict(os.environ)
 
 
