@@ -9,7 +9,7 @@ from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.passes import PASSES
 from ppl.verify import Enumerates, Invariant, Measure, Posterior, ProperlyWeighted, Reversible
 from ppl.verify.programs import FEATURES
-from tests.verify.suite import annealed, compiled, continuous, lattices, machine
+from tests.verify.suite import annealed, compiled, continuous, lattices, longer, machine
 from tests.verify.suite.entries import (
     ANY,
     PLAIN,
@@ -39,6 +39,8 @@ SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
 #: with fewer still, for populations and proposals among them
 POINTS = {**STATES, "paths": 3, "stages": 2}
+#: with few paths, for loops that run them at every step
+LOOPED = {**STATES, "paths": 3, "features": FEATURES - {"checkpoint", "inner_checkpoint"}}
 #: few traces, for kernels that run whole filters from each
 FEW = {
     **TRACES,
@@ -68,6 +70,7 @@ MACHINE = (
     Entry("importance", machine.importance, ProperlyWeighted(), ANY),
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
+    Entry("extend", lambda _, threshold: longer.OnLoops(threshold), ProperlyWeighted(), LOOPED, THRESHOLDS, level="numeric"),
     Entry("collapse", machine.collapsed, ProperlyWeighted(), STAGES, limit=700),
     Entry("temper", machine.tempered, ProperlyWeighted(), FEW, THRESHOLDS, 2_000),
     Entry("guided smc", machine.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, 700),
