@@ -61,6 +61,8 @@ def _seconds(command: list[str], cache: str) -> float:
         "JAX_COMPILATION_CACHE_DIR": cache,
         "XDG_CACHE_HOME": cache,
     }
+    # installed packages have their bytecode, and so has a checkout that has run before
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     seconds = perf_counter() - start

@@ -37,7 +37,8 @@ def advise(posterior: Posterior) -> Iterator[Diagnostic]:
     yield from _divergences(posterior)
     if posterior.shape[0] > 1 or CHAINS & posterior.stats.keys():
         yield from _chains(posterior)
-    if "acceptance_rate" in posterior.stats:
+    # draws of runs on the machine are no dict, and only for those is the machine imported
+    if "acceptance_rate" in posterior.stats and not isinstance(posterior.draws, dict):
         yield from import_module("ppl.unvisited").unvisited(posterior)
 
 

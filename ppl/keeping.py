@@ -58,7 +58,7 @@ def infer_keeping(
     start = prior if method.init == "prior" else _named(steps.start)
     state, row, _ = start.eval_shape(*begin)
     record = blank_record(row, axis=int(mode != "loop"))
-    given = {"start": (start, begin)}
+    given: dict[str, tuple[Any, tuple[Any, ...]]] = {"start": (start, begin)}
     given["advance"] = _named(steps.advance), (data, state, record, 0, 0, 1)
     form = Form(
         mode=mode,

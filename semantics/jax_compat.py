@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import jax
 from jax import core
 
+# `jax.extend.random` has it, and imports Pallas, which takes a tenth of a second
+from jax._src.extend.random import define_prng_impl as define_prng_impl
+
 
 def is_concrete(x: Any) -> bool:
     """Whether the value of `x` is known now, so that it can decide a shape."""

@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.random import define_prng_impl
+
+from ppl.semantics.jax_compat import define_prng_impl
 
 Array = Any
 
