@@ -17,6 +17,7 @@ import numpy as np
 
 from ppl.machine import posterior_of_runs
 from ppl.posterior import Posterior
+from ppl.replicas import joined
 from ppl.runs import Waiting
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.passes.resumable import Resumable, resumable
@@ -37,8 +38,8 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     loop = resumable(target.model.program)
     longer, more = _with_rows(target, loop, rows)
     standing = posterior.standing
-    if posterior.settings.get("replicas", 1) > 1:
-        raise _no_particles(posterior, "its evidence is of several filters, and one is kept")
+    if isinstance(standing, tuple):  # replicas
+        return joined([extend(one, rows, progress=progress) for one in standing])
     if standing is None:
         none = posterior.method == "smc" and _length(target.values[loop.rows[0]]) == 0
         why = "on the machine a filter begins with at least one row" if none else ""
@@ -61,7 +62,7 @@ def _no_particles(posterior: Posterior, why: str) -> Exception:
         "E875",
         f"this posterior, by `{method}`, has no particles that could go on"
         + (f": {why}" if why else ""),
-        hint="infer with ppl.smc(…), without guide, trajectories or replicas, and extend that",
+        hint="infer with ppl.smc(…), without guide or trajectories, and extend that",
     )
 
 

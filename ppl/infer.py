@@ -13,6 +13,7 @@ import numpy as np
 from ppl.engines import on_engine
 from ppl.methods import as_method, checked_seed, name_of
 from ppl.posterior import Interrupted, Posterior
+from ppl.replicas import joined
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
 from ppl.semantics.machine.limits import Limits
 from ppl.target import Target, checked_target
@@ -101,18 +102,13 @@ def _replicated(
     folder: Path | None,
     run: Callable[[int, Path | None], Posterior],
 ) -> Posterior:
-    """The posterior with the mean of the evidence of independent runs, of which it is the first,
-    and its standard error."""
-    from ppl.inference.population import relative_error
-
-    masses = [posterior.log_evidence]
+    """The posterior of independent runs, of which it is the first."""
+    filters = [posterior]
     for r in range(1, replicas):
         (word,) = np.random.SeedSequence([seed % 2**64, r]).generate_state(1, np.uint64)
         other = int(word.astype(np.int64))
-        masses.append(run(other, folder and folder / f"replica-{r}").log_evidence)
-    logs = np.array(masses)
-    mean = float(np.logaddexp.reduce(logs) - np.log(replicas))
-    return replace(posterior, evidence=mean, evidence_se=relative_error(logs))
+        filters.append(run(other, folder and folder / f"replica-{r}"))
+    return joined(filters)
 
 
 def _path(name: str, given: Any, what: str) -> Path:

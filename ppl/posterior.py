@@ -61,7 +61,8 @@ class Posterior:
     remarks: tuple[Diagnostic, ...] = ()
     #: the model and its data, if this process inferred it; files do not keep it
     target: Target | None = field(default=None, repr=False)
-    #: the particles of `smc` where the loop over data ended, if they can go on from there
+    #: the particles of `smc` where the loop over data ended, if they can go on from there; of
+    #: replicas, the posterior of each
     standing: Any = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:

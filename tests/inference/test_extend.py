@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from functools import partial
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -273,9 +274,7 @@ def test_rows_that_do_not_fit():
 def test_posteriors_without_particles_that_go_on():
     target = MODELS.latest(ys=[0.1, 0.2])
     filtered = ppl.infer(target, ppl.smc(particles=5), engine="machine", progress=False)
-    twice = ppl.smc(particles=5, replicas=2)
     others = [
-        ppl.infer(target, twice, engine="machine", progress=False),
         ppl.infer(target, ppl.importance(particles=5), engine="machine", progress=False),
         filtered.resample(4, seed=1),
         pickle.loads(pickle.dumps(filtered)),
@@ -283,6 +282,17 @@ def test_posteriors_without_particles_that_go_on():
     for posterior in others:
         with pytest.raises(DiagnosticError, match="E875"):
             posterior.extend(ys=[0.3])
+
+
+@pytest.mark.parametrize("engine", ["xla", "machine"])
+def test_replicas_go_on_together(engine):
+    """All of them: the mean of the evidence, and its error, are those of one run on all data."""
+    method = ppl.smc(particles=20, replicas=3)
+    fit = partial(ppl.infer, method=method, seed=3, engine=engine, progress=False)
+    found = fit(MODELS.latest(ys=YS[:2])).extend(ys=YS[2:4])
+    at_once = fit(MODELS.latest(ys=YS[:4]))
+    agree(at_once, found)
+    assert found.evidence_se == pytest.approx(at_once.evidence_se, rel=1e-9)
 
 
 def test_the_machine_begins_with_a_row():
