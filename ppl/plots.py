@@ -168,6 +168,8 @@ def _rows(posterior: Posterior, names: list[str] | None) -> list[tuple[str, np.n
     chosen = []
     for name in names:
         posterior[name]  # an unknown name is an error
+        site, bracket, index = name.partition("[")
+        name = posterior.twins.get(site, site) + bracket + index
         members = [i for i, k in enumerate(known) if k == name or k.startswith(f"{name}[")]
         chosen += [(known[i], draws[:, :, i]) for i in members]
     return chosen[: 10 * ROWS]

@@ -185,6 +185,14 @@ class Posterior:
         return scalars(self)
 
     @cached_property
+    def twins(self) -> Mapping[str, str]:
+        """Sites inside another name whose values are just its own, `xs/x` in `xs`, and that name:
+        what both are is summarised once."""
+        from ppl.summary import twins
+
+        return twins(self.named)
+
+    @cached_property
     def convergence(self) -> Convergence:
         """Bulk and tail effective sample sizes and R-hat of `scalars`, each (scalar,)."""
         from ppl.convergence import convergence

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import fail, suggest
+from ppl.trees import same
 
 #: rows that are printed; the others can be asked for by name
 SHOWN = 60
@@ -22,10 +23,14 @@ class Summary:
     names: tuple[str, ...]
     columns: Mapping[str, np.ndarray]
     footer: tuple[str, ...] = ()
+    #: sites that are shown under another name
+    twins: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, key: str | tuple[str, str]) -> Any:
         """`summary["mu", "mean"]` is a number, `summary["mu"]` a dict of the row's numbers."""
         name, column = key if isinstance(key, tuple) else (key, None)
+        site, bracket, index = name.partition("[")
+        name = self.twins.get(site, site) + bracket + index
         if name not in self._rows:
             raise fail("E891", f"the summary has no row `{name}`", hint=suggest(name, self.names))
         if column is None:
@@ -91,18 +96,19 @@ def summarise(posterior: Posterior) -> Summary:
         columns |= posterior.convergence._asdict()
     else:
         columns = _weighted(draws, posterior.weights)
-    return Summary(names, columns, tuple(_footer(posterior)))
+    return Summary(names, columns, tuple(_footer(posterior)), posterior.twins)
 
 
 def scalars(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
-    """Every numeric scalar: its name, and its draws as (chain, draw, scalar) in float64.
+    """Every numeric scalar: its name, and its draws as (chain, draw, scalar) in float64. Twins are
+    left out.
 
     Elements of an array that are missing in all draws, while others are not, are data: left out.
     """
     names: list[str] = []
     parts: list[np.ndarray] = []
     for site, array in posterior.named.items():
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "biuf" or site in posterior.twins:
             continue
         draws = array.reshape(*array.shape[:2], -1).astype(np.float64)
         drawn = np.any(~np.isnan(draws), axis=(0, 1))
@@ -112,6 +118,19 @@ def scalars(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
         parts.append(draws[..., shown])
     joined = np.concatenate(parts, axis=-1) if parts else np.empty((*posterior.shape, 0))
     return tuple(names), joined
+
+
+def twins(named: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """The sites whose values are those of a name that they are inside of, and the outermost such
+    name."""
+    found = {}
+    for site, array in named.items():
+        steps = site.split("/")
+        around = ("/".join(steps[:k]) for k in range(1, len(steps)))
+        outer = next((n for n in around if n in named and same(named[n], array)), None)
+        if outer is not None:
+            found[site] = outer
+    return found
 
 
 def element_names(site: str, shape: tuple[int, ...]) -> list[str]:

@@ -344,6 +344,18 @@ def test_plots(tmp_path):
         chains().plot(tmp_path / "x.nonsense")
 
 
+def test_a_loop_whose_states_are_its_draws_is_shown_once(tmp_path):
+    """Under the name that it is bound to; numbers and plots are found under both."""
+    xs = np.random.default_rng(2).normal(size=(2, 50, 3))
+    same, other = {"xs": xs, "xs/x": xs, "k/x": xs}, {"xs": xs, "xs/x": xs + 1}
+    found = Posterior(same)
+    assert [*found.summary()] == [f"{name}[{i}]" for name in ("xs", "k/x") for i in range(3)]
+    assert found.summary()["xs/x[2]", "mean"] == found.summary()["xs[2]", "mean"]
+    assert found["xs/x"].shape == xs.shape and len(Posterior(other).summary()) == 6
+    found.plot(tmp_path / "one.png", names=["xs/x[1]"])
+    assert (tmp_path / "one.png").stat().st_size > 5_000
+
+
 def test_marginals_of_exact_posteriors_have_each_value_once():
     """Against sums by hand."""
     target = ppl.compile("""
