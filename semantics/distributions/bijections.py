@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.nn import log_sigmoid
 from jax.typing import ArrayLike
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform, biject_to
@@ -32,6 +31,7 @@ from ppl.semantics.distributions.supports import (
     known,
 )
 from ppl.semantics.functions.casts import real
+from ppl.semantics.functions.logarithms import log_sigmoid
 
 
 class IntervalBijection(Tree, Transform):

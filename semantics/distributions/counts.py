@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special as jsp
 from jax import Array
-from jax.nn import softplus
 
 from ppl.semantics import keys
 from ppl.semantics.distributions.discrete import at, poisson
@@ -17,6 +16,7 @@ from ppl.semantics.distributions.family import Family
 from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.elementwise import log1m_exp, log_choose
+from ppl.semantics.functions.logarithms import softplus
 from ppl.semantics.functions.special import betainc, lbeta, lgamma
 
 # ------------------------------------------------------------------- by the logarithm of the mean

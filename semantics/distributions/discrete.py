@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special as jsp
 from jax import Array
-from jax.nn import log_sigmoid
 from jax.scipy.special import xlog1py, xlogy
 
 from ppl.semantics import keys
 from ppl.semantics.distributions.family import Family
 from ppl.semantics.functions.casts import real
 from ppl.semantics.functions.elementwise import log1m_exp, log_choose
+from ppl.semantics.functions.logarithms import log_sigmoid
 from ppl.semantics.functions.reductions import logsumexp
 from ppl.semantics.functions.special import betainc, lbeta, lgamma
 

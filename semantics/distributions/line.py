@@ -12,12 +12,12 @@ from math import log, pi
 import jax
 import jax.numpy as jnp
 import jax.scipy.special as jsp
-from jax.nn import softplus
 
 from ppl.semantics.distributions.family import Family
 from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.distributions.standard import LOG2, dtype, location_scale, scale
 from ppl.semantics.functions.elementwise import log1m_exp
+from ppl.semantics.functions.logarithms import softplus
 from ppl.semantics.functions.special import betainc, lbeta, log_ndtri
 
 

@@ -20,34 +20,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.semantics.functions.logarithms import log_of_normal, polynomial
+
 Array = Any
 
 #: odd, next to 2ᵇ times the golden ratio; no partial quotient of G / 2ᵇ is above 3, and 5
 GOLDEN = {32: 0x9E3778C1, 64: 0x9E3779B97F4A5C13}
 
-# interpolations at Chebyshev's nodes, of (log(1 + f) - f + f²/2) / f³ for √½ <= 1 + f <= √2
-_LOG = (
-    0.3333333333333333,
-    -0.24999999999998596,
-    0.20000000000003482,
-    -0.16666666667365992,
-    0.14285714285634818,
-    -0.12499999898432576,
-    0.11111111008787179,
-    -0.10000006590426393,
-    0.09090921076038966,
-    -0.08333110642999564,
-    0.07691741139835176,
-    -0.07146922611081985,
-    0.06680348247882924,
-    -0.06213325491398715,
-    0.05706613674459082,
-    -0.05635857394607171,
-    0.06362025303018654,
-    -0.05959173018943104,
-    0.027053075892336406,
-)
-# and of sin(π v / 2) / v as a function of v², for -1 <= v <= 1
+# sin(π v / 2) / v as a function of v², interpolated at Chebyshev's nodes of [0, 1]
 _SINE = (
     1.5707963267948966,
     -0.6459640975062463,
@@ -68,8 +48,6 @@ _SINE_SINGLE = (
     0.00016025459023725092,
     -3.431788991798387e-06,
 )
-_LN2_HIGH = 6.93147180369123816490e-01  # 32 bits: whole multiples are exact
-_LN2_LOW = 1.90821492927058770002e-10
 
 
 def standard_normals(key: Array, shape: Sequence[int], dtype: Any = None) -> Array:
@@ -85,40 +63,13 @@ def normals_of(words: Array) -> Array:
     angle = words * words.dtype.type(GOLDEN[width])
     if width == 64:
         u, v = 2.0 - _from_one(words), 2.0 * _from_one(angle) - 3.0
-        return jnp.sqrt(-2.0 * _log(u)) * (v * _polynomial(_SINE, v * v))
+        return jnp.sqrt(-2.0 * log_of_normal(u)) * (v * polynomial(_SINE, v * v))
     signed = jax.lax.bitcast_convert_type(angle, jnp.int32)
     u, v = (words + 0.5) * 2.0**-32, (signed + 0.5) * 2.0**-31
-    return jnp.sqrt(-2.0 * jnp.log(u)) * (v * _polynomial(_SINE_SINGLE, v * v))
+    return jnp.sqrt(-2.0 * jnp.log(u)) * (v * polynomial(_SINE_SINGLE, v * v))
 
 
 def _from_one(words: Array) -> Array:
     """The upper 51 bits of each word, and half of one more, as a number in (1, 2)."""
     bits = words >> np.uint64(12) | np.uint64(0x3FF0000000000001)
     return jax.lax.bitcast_convert_type(bits, jnp.float64)
-
-
-def _log(x: Array) -> Array:
-    """The logarithm of positive normal doubles, to one unit in the last place: XLA's calls the C
-    library for one number after the other."""
-    bits = jax.lax.bitcast_convert_type(x, jnp.int64)
-    exponent = bits - 0x3FE6A09E667F3BCD >> 52  # of x / √½
-    f = jax.lax.bitcast_convert_type(bits - (exponent << 52), jnp.float64) - 1.0
-    # the integer as the last bits of 1.5 * 2^52: there is no instruction for many at once
-    shifted = jax.lax.bitcast_convert_type(exponent + 0x4338000000000000, jnp.float64)
-    k, square = shifted - 1.5 * 2.0**52, f * f
-    rest = k * _LN2_LOW + square * (f * _polynomial(_LOG, f) - 0.5)
-    return k * _LN2_HIGH + (f + rest)
-
-
-def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
-    """In four sums side by side: one after the other, processors would wait for each term."""
-    square = x * x
-    a, b, c, d = (_horner(coefficients[i::4], square * square) for i in range(4))
-    return (a + b * x) + (c + d * x) * square
-
-
-def _horner(coefficients: Sequence[float], x: Array) -> Array:
-    total = jnp.full_like(x, coefficients[-1])
-    for c in coefficients[-2::-1]:
-        total = total * x + c
-    return total

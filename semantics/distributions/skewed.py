@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special as jsp
 from jax import Array
-from jax.nn import softplus
 from jax.scipy.special import xlogy
 
 from ppl.semantics.distributions.family import Family
@@ -20,6 +19,7 @@ from ppl.semantics.distributions.half_line import HALF_LINE
 from ppl.semantics.distributions.normals import standard_normals
 from ppl.semantics.distributions.standard import location_scale
 from ppl.semantics.functions.elementwise import log1m_exp
+from ppl.semantics.functions.logarithms import softplus
 
 _HALF_LOG_2PI = 0.5 * log(2 * pi)
 

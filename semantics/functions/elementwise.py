@@ -17,6 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from ppl.semantics.functions.casts import integer, real
+from ppl.semantics.functions.logarithms import log_sigmoid, softplus
 from ppl.semantics.functions.special import betainc, lbeta, lgamma
 
 
@@ -160,7 +161,7 @@ ELEMENTWISE: dict[str, Callable[..., Array]] = {
     "log": _on_reals(jnp.log),
     "log1p": _on_reals(jnp.log1p),
     "log1m": _on_reals(lambda x: jnp.log1p(-x)),
-    "log1p_exp": _on_reals(jax.nn.softplus),
+    "log1p_exp": softplus,
     "log1m_exp": _on_reals(log1m_exp),
     "log_diff_exp": log_diff_exp,
     "log_sum_exp": _on_reals(jnp.logaddexp),
@@ -187,8 +188,8 @@ ELEMENTWISE: dict[str, Callable[..., Array]] = {
     "atanh": _on_reals(jnp.arctanh),
     "sigmoid": _on_reals(jax.nn.sigmoid),
     "logit": _on_reals(lambda p: jnp.log(p) - jnp.log1p(-p)),
-    "softplus": _on_reals(jax.nn.softplus),
-    "log_sigmoid": _on_reals(jax.nn.log_sigmoid),
+    "softplus": softplus,
+    "log_sigmoid": log_sigmoid,
     "lgamma": _on_reals(lgamma),
     "digamma": _on_reals(jsp.digamma),
     "trigamma": _on_reals(lambda x: jsp.polygamma(1, x)),
