@@ -286,15 +286,19 @@ def test_an_optimal_proposal_gives_the_evidence_of_one_step_exactly():
             assert len(np.unique(found["x"])) == 7
 
 
-def test_a_fully_adapted_filter_has_constant_weights():
+ENGINES = pytest.mark.parametrize("engine", ["xla", "machine"])
+
+
+@ENGINES
+def test_a_fully_adapted_filter_has_constant_weights(engine):
     """What is looked ahead to is what the next step is weighted by: it cancels at every step."""
     ys = [1.2, 2.9, 0.4, -1.0]
     scales = [math.sqrt(1.09)] * 3 + [1e9]
     guide = MODELS.adapted(ys=ys, nexts=[*ys[1:], 0.0], scales=scales)
-    found = ppl.infer(
-        MODELS.linear(ys=ys), ppl.smc(particles=50, threshold=1.0, guide=guide), progress=False
-    )
-    assert found.points["resampled"].tolist() == [True] * 3 + [False]
+    method = ppl.smc(particles=50, threshold=1.0, guide=guide)
+    found = ppl.infer(MODELS.linear(ys=ys), method, engine=engine, progress=False)
+    assert found.points["resampled"][:3].all()
+    assert found.points["effective_sample_size"][-1] == pytest.approx(50, abs=1e-9)
     assert np.ptp(found.log_weights) < 1e-10
     assert 1 < len(np.unique(found["xs"][0, :, 0])) < 50  # it did resample
 
@@ -307,12 +311,13 @@ def test_guides_that_compiled_code_does_not_run_are_the_machines():
     assert [r.code for r in posterior.remarks] == ["W717"]
 
 
-def test_a_guide_that_gives_particles_up_is_refused():
+@ENGINES
+def test_a_guide_that_gives_particles_up_is_refused(engine):
     ys = [0.4, 1.0, 0.2]
     with pytest.raises(DiagnosticError, match="E868"):
         ppl.infer(
             MODELS.linear(ys=ys),
             ppl.smc(particles=20, guide=MODELS.blind(ys=ys)),
-            engine="xla",
+            engine=engine,
             progress=False,
         )
