@@ -97,7 +97,10 @@ def _sigmoid_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _softplus(x: Array) -> Array:
-    return jnp.maximum(x, 0.0) + _log1p_of_share(jnp.exp(-jnp.abs(x)))
+    out = jnp.maximum(x, 0.0) + _log1p_of_share(jnp.exp(-jnp.abs(x)))
+    # that far out the rest is rounded off; and the selection keeps XLA from running a sum of these
+    # as one kernel after the other, as it does with plain arithmetic
+    return jnp.where(x < 40.0, out, x)
 
 
 @_softplus.defjvp
