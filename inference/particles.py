@@ -108,7 +108,7 @@ def _run(
 ) -> Particles:
     run = compiled(bound, settings, observe, helper, stands)(*arguments)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
-    watch = None if progress is None else partial(_tell, progress, settings.particles)
+    watch = None if progress is None else partial(tell, progress, settings.particles)
     values, weights, history, lost, ancestors, *stood = fetched(
         run(*arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch)
     )
@@ -126,7 +126,7 @@ def _run(
     return Particles(values, np.asarray(weights), *told, kept)
 
 
-def _tell(progress: Progress, n: int, done: int, total: int | None, last: Any) -> None:
+def tell(progress: Progress, n: int, done: int, total: int | None, last: Any) -> None:
     """How the population is, of the last step of a loop with points."""
     points = [h for h in last[2] if h[0] is not None]
     size, _, mass = map(float, points[-1]) if points else (math.nan,) * 3

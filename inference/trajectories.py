@@ -7,15 +7,17 @@ for every name and its result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 
-from ppl.inference.particles import Observe, compiled_policy
+from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.cut import Cuts
+from ppl.inference.particles import Observe, compiled_policy, tell
+from ppl.inference.schedule import Progress
 from ppl.inference.smc import Smc
 from ppl.semantics import keys
 from ppl.semantics.omega import Key
@@ -38,16 +40,28 @@ class Smoothed:
 
 
 def run_trajectories(
-    bound: Bound, data: Data, settings: Smc, *, seed: int, observe: Observe
+    bound: Bound,
+    data: Data,
+    settings: Smc,
+    *,
+    seed: int,
+    observe: Observe,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
 ) -> Smoothed:
-    """`settings.trajectories` of them. `observe(result, state)` picks what of each to return.
+    """`settings.trajectories` of them. `observe(result, state)` picks what of each to return. With
+    a `checkpoint` they go on where they were when an earlier process was killed.
 
     Raises:
         DiagnosticError: E876, the program is no state-space model; as `run_particles`.
     """
 
     def run(bound: Bound) -> Smoothed:
-        values, mass, history = _compiled(bound, settings, observe)(data, seed)
+        cut = _compiled(bound, settings, observe)(data, seed)
+        saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
+        saved = saved and saved.part(bound.rooms)
+        watch = None if progress is None else partial(tell, progress, settings.particles)
+        values, mass, history = cut(data, seed, checkpoint=saved, watch=watch)
         check_room(values, bound)
         points = tuple(
             np.concatenate([np.atleast_1d(np.asarray(h[i])) for h in history]) for i in range(3)
@@ -58,13 +72,12 @@ def run_trajectories(
 
 
 @lru_cache(maxsize=64)
-def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., Any]:
+def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Cuts:
     m = settings.trajectories
     assert m is not None
     mesh, lanes = mesh_for(settings.particles), particles(m)
     axis, policy = particles(settings.particles, mesh), compiled_policy(settings.policy, mesh)
 
-    @jax.jit
     def run(data: Data, seed: Any) -> Any:
         omega, found = trajectories(bound, data, Key(keys.key(seed)), axis, policy, m)
         given = {k: replace(v, axes=(lanes,)) for k, v in found.sites.items()}
@@ -74,4 +87,4 @@ def _compiled(bound: Bound, settings: Smc, observe: Observe) -> Callable[..., An
         values = spread_value(observe(result, state), (lanes,))
         return values, found.log_mass, found.history
 
-    return run
+    return Cuts(run)

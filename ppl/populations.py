@@ -16,7 +16,7 @@ from ppl.inference.checkpoint import Checkpoint
 from ppl.methods import about_run, noncentred
 from ppl.posterior import Posterior
 from ppl.progress import progress_bar
-from ppl.semantics.diagnostics import Diagnostic, Note, fail
+from ppl.semantics.diagnostics import Diagnostic, Note
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.faults import raise_faults
 from ppl.semantics.xla.sites import Free
@@ -85,7 +85,7 @@ def by_smc(
     from ppl.inference.particles import run_particles
 
     if method.trajectories is not None:
-        return _trajectories(method, target, seed, checkpoint)
+        return _trajectories(method, target, seed, progress, checkpoint)
     target, guide = target.sampler, method.guide and method.guide.sampler
     with progress_bar(None if progress else False, title="particles") as report:
         found = run_particles(
@@ -123,18 +123,21 @@ def by_smc(
 
 
 def _trajectories(
-    method: Any, target: Target, seed: int, checkpoint: Checkpoint | None
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None
 ) -> Posterior:
     from ppl.inference.trajectories import run_trajectories
 
-    if checkpoint is not None:
-        raise fail(
-            "E898",
-            "`smc` has no checkpoints where it draws trajectories backwards",
-            hint="leave one of the two out",
-        )
     target, n = target.sampler, method.trajectories
-    found = run_trajectories(target.bound, target.data, method, seed=seed, observe=whole_run)
+    with progress_bar(None if progress else False, title="particles") as report:
+        found = run_trajectories(
+            target.bound,
+            target.data,
+            method,
+            seed=seed,
+            observe=whole_run,
+            checkpoint=checkpoint,
+            progress=report,
+        )
     values, result, faults = found.values
     raise_faults(faults)
     return posterior_of(

@@ -111,8 +111,9 @@ def _smoothed(loop: Opened, state: State, policy: Policy, m: int) -> tuple[Any, 
 
     omega, who = chosen(omega, weights[-1])
     end = at(loop.n - 1, who)
-    (omega, ahead), before = jax.lax.scan(back, (omega, end), steps[:-1], reverse=True)
-    whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), before, end)
+    # not in reverse, which would be one piece to whoever runs loops in pieces (`inference.cut`)
+    (omega, ahead), before = jax.lax.scan(back, (omega, end), steps[:-1][::-1])
+    whole = jax.tree.map(lambda a, b: jnp.concatenate([a[::-1], b[None]]), before, end)
     found = {k: Arr(jnp.moveaxis(x, 0, 1)) for k, x in whole.items()}
     earlier = front.lineage.brought(state.sites)
     if earlier:

@@ -32,11 +32,16 @@ model steps(ys: [real]) {
   z ~ fold z = 0.0 for y in ys { z ~ normal(xs[1] + z, s); observe y ~ normal(z, 2); return z }
   return z
 }
+model series(ys: [real]) {
+  xs ~ scan x = 0.0 for y in ys { x ~ normal(x, 1); observe y ~ normal(x, 0.7); return x }
+  return xs
+}
 """
 MODELS = ppl.compile(TEXT + STEPS)
 ONE = MODELS.one(y=[1.2, 0.4, 2.9, 1.8])
 YS = [0.3, -1.1, 0.6, 1.4, -0.2, 2.1, 0.7, 0.4, 1.6]
 PARTICLES = MODELS.steps(ys=YS)
+SERIES = MODELS.series(ys=YS)
 COUNTS = MODELS.counts(y=[4, 7, 2])
 WALK = ppl.mcmc(kernel=ppl.kernels.random_walk(scale=0.7), chains=2, warmup=200, draws=150, thin=3)
 
@@ -65,6 +70,7 @@ def same(a, b):
         (ONE, nuts(mode="vectorised")),
         (COUNTS, WALK),
         (PARTICLES, ppl.smc(particles=301)),
+        (SERIES, ppl.smc(particles=31, trajectories=9)),
         (ONE, ppl.tempered_smc(particles=101, replicas=2, temperatures=9, kernel="random_walk")),
         (ONE, ppl.importance(particles=1_201)),
     ],
@@ -72,6 +78,7 @@ def same(a, b):
         "nuts in one program",
         "random walk on counts",
         "particles in loops",
+        "trajectories drawn backwards",
         "populations at temperatures",
         "blocks of importance samples",
     ],
