@@ -48,7 +48,7 @@ def history(at: Told) -> dict[str, np.ndarray]:
 def genealogy(ancestors: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """The particle that each goes on from at every point, (points, n), and how many of those there
     are at each have descendants in the end, (points,)."""
-    if not len(ancestors):
+    if len({len(row) for row in ancestors}) != 1:  # none, or populations of several sizes
         return {}
     links = np.asarray(ancestors, np.int32)
     return {"ancestors": links, "lineages": survivors(links).sum(axis=1)}

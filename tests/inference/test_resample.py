@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ppl.inference.choices import UNIFORM
+from ppl.inference.optimal import Optimal, level
 from ppl.inference.population import Population
 from ppl.inference.resample import SCHEMES, Resample
 
@@ -46,6 +49,32 @@ def test_counts_of_low_variance_schemes_are_near_their_means(name):
         below = np.floor(5 * W)
         assert np.all(counts >= below)
         assert name == "residual" or np.all(counts <= below + 1)
+
+
+MANY = np.array([0.03, 0.4, 0.0, 0.11, 0.06, 0.25, 0.15])
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 6])
+def test_optimal_resampling_keeps_what_is_heavy_and_every_weight_in_the_mean(n):
+    with np.errstate(divide="ignore"):
+        population = Population(np.log(MANY) - 1.3)
+    mean, total = np.zeros(7), 0.0
+    edges = (level(MANY, n).upto % 1)[None]
+    for u, p in UNIFORM.support(lambda: edges, 0):
+        ancestors, after = Optimal(n)(population, lambda *_, u=u: np.array([u]))
+        assert len(ancestors) == after.size == n and len(set(ancestors.tolist())) == n
+        np.add.at(mean, ancestors, p * np.exp(after.log_weights + 1.3))
+        total += p
+        weights = dict(zip(ancestors.tolist(), np.exp(after.log_weights + 1.3), strict=True))
+        if n == 4:  # by hand: 0.4 and 0.25 are above c = 0.35 / 2
+            assert weights[1] == pytest.approx(0.4) and weights[5] == pytest.approx(0.25)
+            assert sorted(weights.values())[:2] == pytest.approx([0.175, 0.175])
+        traced = jax.jit(lambda x, u=u: Optimal(n)(Population(x), lambda *_: jnp.array([u]))[0])
+        if n == 3:  # the same in arrays of JAX
+            assert traced(jnp.asarray(population.log_weights)).tolist() == ancestors.tolist()
+    assert total == pytest.approx(1) and mean == pytest.approx(MANY, abs=1e-12)
+    same, unchanged = Optimal(7)(population, None)  # type: ignore[arg-type]
+    assert same.tolist() == list(range(7)) and unchanged is population
 
 
 def test_srinivasan_sampling_rounds_every_count_up_or_down_and_is_negatively_associated():

@@ -27,6 +27,7 @@ from ppl.inference.kernels.machine.steps import Tally, step_of
 from ppl.inference.kernels.machine.traces import Turns, first_trace
 from ppl.inference.kernels.machine.walk import Tuning
 from ppl.inference.marginal import marginal
+from ppl.inference.optimal import Optimal
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
 from ppl.inference.resample_move import ResampleMove, Rmsmc
@@ -115,6 +116,19 @@ def scheme(name: SchemeName) -> Callable[..., Resampler]:
         return Resampler(run, particles=3)
 
     return make
+
+
+def optimal(program: Any) -> Resampler:
+    """Three particles of five, some of them kept as they are."""
+
+    def run(log_weights: Any, omega: Any) -> Any:
+        def uniforms(n: int, edges: Any, where: Any) -> Any:
+            return np.array([uniform(omega, "u", np.asarray(edges())[0].tolist())])
+
+        ancestors, after = Optimal(3)(Population(np.asarray(log_weights)), uniforms)
+        return ancestors, after.log_weights
+
+    return Resampler(run, particles=5)
 
 
 def kernel(description: Description) -> Callable[..., Kernel]:
