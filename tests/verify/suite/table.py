@@ -69,6 +69,7 @@ MACHINE = (
     *(Entry(f"pass {name}", make, Measure(), ANY) for name, make in PASS.items()),
     Entry("importance", machine.importance, ProperlyWeighted(), ANY),
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
+    Entry("resample optimal", machine.optimal, ProperlyWeighted(), PLAIN),
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
     Entry("extend", lambda _, threshold: longer.OnLoops(threshold), ProperlyWeighted(), LOOPED, THRESHOLDS, level="numeric"),
     Entry("collapse", machine.collapsed, ProperlyWeighted(), STAGES, limit=700),
