@@ -127,6 +127,7 @@ def search(
     stop: float = float("inf"),
     progress: Callable[[Searched], None] | None = None,
     variants: int = 1,
+    among: st.SearchStrategy[Any] | None = None,
     **strategy: Any,
 ) -> Searched:
     """Whether `make(program, **sizes)` keeps the contract on that many distinct programs.
@@ -136,11 +137,12 @@ def search(
     that a subject is made, and compiled, once for all of them. alpha, trials: of random trials,
     where the level makes them: the probability at most with which any program fails of which the
     law is kept. shrink: seconds for making a failure smaller. stop: seconds after which no more
-    programs are tried. strategy: arguments of `programs`.
+    programs are tried. strategy: arguments of `programs`; or `among`, another strategy of programs,
+    whose numbers are data if there are variants (`Program.again`).
     """
     cases = st.tuples(
         st.fixed_dictionaries({k: st.sampled_from(list(v)) for k, v in (sizes or {}).items()}),
-        programs(lifted=variants > 1, **strategy),
+        programs(lifted=variants > 1, **strategy) if among is None else among,
     )
     run = _Run(
         make, contract, limit, level, examples, alpha, trials, shrink, stop, progress, variants

@@ -9,6 +9,7 @@ from typing import Any
 from ppl.verify import check
 from ppl.verify.checking import Level
 from ppl.verify.contracts import Contract
+from ppl.verify.programs import Program
 from ppl.verify.verdict import Verdict
 
 
@@ -22,7 +23,7 @@ class Mutant:
     name: str
     make: Callable[..., Any]
     contract: Contract
-    example: str | None
+    example: str | Program | None
     programs: Mapping[str, Any] | None = None
     sizes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     level: Level = "exact"

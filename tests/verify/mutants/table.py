@@ -13,7 +13,7 @@ from ppl.verify import (
     Reversible,
     SameDensity,
 )
-from tests.verify.mutants import densities, moves, numeric, particle_gibbs, smc
+from tests.verify.mutants import densities, going_on, moves, numeric, particle_gibbs, smc
 from tests.verify.mutants.mutant import (
     CHAIN,
     LENGTHS,
@@ -139,6 +139,12 @@ MUTANTS = (
     Mutant(KEYS, "a key used twice", densities.pair_of_draws(one_key=True), W, ONCE, TRACES),
     Mutant(SMC, "weights not reset, compiled", densities.compiled(lambda w, a, level: (a, w)), W,
            ONCE, STAGES),
+    Mutant(PMCMC, "pasts by their weights alone, compiled",
+           going_on.smoothed(going_on.by_weight_alone), W, going_on.HIDDEN),
+    Mutant(PMCMC, "pasts off by one, compiled", going_on.smoothed(going_on.off_by_one), W,
+           going_on.HIDDEN),
+    Mutant(SMC, "weights lost where a filter goes on, compiled",
+           going_on.extended(going_on.levelled), W, going_on.FOLDED),
     *numeric.MUTANTS,
 )  # fmt: skip
 

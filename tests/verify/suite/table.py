@@ -9,7 +9,16 @@ from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.passes import PASSES
 from ppl.verify import Enumerates, Invariant, Measure, Posterior, ProperlyWeighted, Reversible
 from ppl.verify.programs import FEATURES
-from tests.verify.suite import annealed, compiled, continuous, lattices, longer, machine
+from tests.verify.suite import (
+    annealed,
+    chains,
+    compiled,
+    continuous,
+    going_on,
+    lattices,
+    longer,
+    machine,
+)
 from tests.verify.suite.entries import (
     ANY,
     PLAIN,
@@ -57,6 +66,9 @@ PROPOSALS = {**TRACES, "features": FEATURES - {"scores", "zero_scores"}}
 #: loops of which results read the last state alone
 LAST = {**PLAIN_STAGES, "features": FEATURES - {"scan", "for"}}
 
+#: loops over data, of which pasts are drawn, and which go on
+PASTS, GROWING = {"among": chains.state_spaces()}, {"among": chains.filters()}
+
 PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
 
 MACHINE = (
@@ -97,6 +109,8 @@ COMPILED = tuple(replace(e, variants=12) for e in (
     Entry("xla smc", compiled.smc, ProperlyWeighted(), SHORT_STAGES, RESAMPLED, limit=6_000),
     Entry("xla forward filter", compiled.forward_filter, ProperlyWeighted(), LAST, THRESHOLDS, 6_000),
     Entry("xla guided smc", compiled.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, limit=6_000),
+    Entry("xla backward", going_on.smoothed, ProperlyWeighted(), PASTS, THRESHOLDS, limit=6_000),
+    Entry("xla extend", going_on.extended, ProperlyWeighted(), GROWING, THRESHOLDS, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
     Entry("xla pgibbs", compiled.particle_gibbs, Posterior(), STATES, limit=6_000),
