@@ -11,6 +11,26 @@ from ppl.target import Target
 RUNS, LIMITS = 20, Limits(fuel=100_000, seconds=0.5)
 #: the step of the key that they draw with, which nothing else uses
 STEP = 2**32 + 1
+#: errors that depend on values: an index, a checked cast, an array that is too short, a divisor
+FAULTS = ("E709", "E710", "E719", "E727")
+
+
+def raise_first_fault(target: Target, seed: int) -> None:
+    """Raise the error that some run meets, as the machine does. Compiled runs of weight zero do not
+    tell whether they had it before an error or because of it.
+
+    Raises:
+        DiagnosticError: E709, E710, E719, E727.
+    """
+    try:
+        target = target.sampler
+        machine, data = target.machine.within(LIMITS), target.plain
+        bound = machine.bind(data)
+        for k in range(RUNS):
+            machine.run(bound, MachineKey(seed, STEP, -1 - k), record=False)
+    except DiagnosticError as error:
+        if error.diagnostics[0].code in FAULTS:
+            raise
 
 
 def illegal_laws(target: Target, seed: int) -> Diagnostic | None:

@@ -118,8 +118,9 @@ def _path(name: str, given: Any, what: str) -> Path:
 
 
 def _illegal_laws(target: Target, seed: int) -> Diagnostic | None:
-    from ppl.impossible import illegal_laws  # runs the machine, which few inferences on XLA need
+    from ppl.impossible import illegal_laws, raise_first_fault  # few inferences need them
 
+    raise_first_fault(target, seed)
     return illegal_laws(target, seed)
 
 

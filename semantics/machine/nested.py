@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ppl.semantics.diagnostics import DiagnosticError, Span, fail
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Span, fail
 from ppl.semantics.machine import memoise
 from ppl.semantics.machine.distributions.family import NEVER, Family, Options, always
 from ppl.semantics.machine.paths import below
@@ -174,6 +174,12 @@ def normalize(s: State, measure: Any, span: Span | None) -> Any:
     try:
         law = s.code.nested.law(s, measure)
     except DiagnosticError as error:
-        first = [d if d.span is not None else replace(d, span=span) for d in error.diagnostics]
-        raise DiagnosticError(*first) from None
+        raise DiagnosticError(*(_inside(d, span) for d in error.diagnostics)) from None
     return run, run_block, run_block, law, ()
+
+
+def _inside(problem: Diagnostic, span: Span | None) -> Diagnostic:
+    """What went wrong in a nested measure, at the `normalize` if it has no place of its own."""
+    if problem.code == "E807":
+        problem = replace(problem, hint="draw instead: `normalize(m, importance(n))`")
+    return problem if problem.span is not None else replace(problem, span=span)

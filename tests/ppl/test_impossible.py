@@ -19,6 +19,12 @@ model drawn(s: pos) { x ~ uniform(s, 1); return x }
 model each(y: [real], s: [pos]) { observe y ~ normal(0, s) }
 model two(y: real, s: pos) { x ~ bernoulli(0.5); observe y ~ normal(if x { 1 } else { 3 }, s) }
 model infinite() { x ~ categorical([0.2, 0.5, 0.3]); factor (if x == 1 { -log(0) } else { 1 }); return x }
+model cast(low: real) {
+  u ~ normal(-1, 1)
+  condition u > low
+  observe 2 ~ normal(0, u as pos)
+  return u
+}
 model fine(y: real) { x ~ bernoulli(0.5); condition x; observe y ~ normal(0, 1); return x }
 """)
 METHOD = ppl.importance(particles=40)
@@ -57,6 +63,15 @@ def test_zero_weights_that_conditions_make_are_no_news():
     posterior = infer(MODELS.fine(y=0.3))
     assert np.isneginf(posterior.log_weights).any() and not posterior.remarks
     assert "W726" not in [r.code for r in infer(MODELS.some(y=[0.4]), ppl.mcmc(draws=5)).remarks]
+
+
+def test_an_error_that_makes_a_weight_zero_is_one_on_both_engines():
+    """The scale is negative in most runs, which have no density; unless they ended before."""
+    for engine in ("xla", "machine"):
+        with pytest.raises(DiagnosticError, match=r"E710(.|\n)*cast to pos is negative"):
+            ppl.infer(MODELS.cast(low=-9), METHOD, engine=engine, progress=False)
+        posterior = ppl.infer(MODELS.cast(low=0), METHOD, engine=engine, progress=False)
+        assert np.isneginf(posterior.log_weights).any()
 
 
 def test_methods_that_cannot_start_say_why():

@@ -378,5 +378,11 @@ def test_only_laws_of_finitely_many_values_have_expectations():
     masses = [2**x / math.factorial(x) for x in range(4)]
     wanted = sum(x * m for x, m in enumerate(masses)) / sum(masses)
     assert found.result["some"][0] == pytest.approx([wanted] * len(k), abs=1e-12)
-    with pytest.raises(DiagnosticError, match=r"E807(.|\n)*`poisson` does not have finitely many"):
+    says = r"E807(.|\n)*`poisson` does not have finitely many"
+    with pytest.raises(DiagnosticError, match=says):
         ppl.infer(models.endless(), "exact", progress=False)
+    nested = ppl.compile(
+        "model m() { x ~ normalize({ k ~ poisson(2); return k }, exact); return x }"
+    )
+    with pytest.raises(DiagnosticError, match=says + r"(.|\n)*`normalize\(m, importance\(n\)\)`"):
+        ppl.prior(nested.m(), draws=1)
