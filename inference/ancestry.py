@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from ppl.inference.resample import Resample
 Row = tuple[float, bool, float, np.ndarray]
 #: of all points so far, the newest first: (older, row)
 Told = Any
+#: (particles advanced in this step, particles, step, of the points so far)
+Progress = Callable[[int, int, int, Told], None]
 
 
 def told(
@@ -28,6 +30,14 @@ def told(
     that looks ahead."""
     mass = float(seen.log_mass if log_mass is None else log_mass)
     return older, (float(seen.effective_size), bool(policy.due(seen)), mass, ancestors)
+
+
+def shown(at: Told, n: int) -> dict[str, str]:
+    """For who looks on: how n particles were at the last point."""
+    if at is None:
+        return {}
+    size, _, mass, _ = at[1]
+    return {"ESS": f"{size:.0f} of {n}", "log evidence": f"{mass:.2f}"}
 
 
 def history(at: Told) -> dict[str, np.ndarray]:

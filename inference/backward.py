@@ -29,7 +29,7 @@ from ppl.inference.choices import ANCESTOR, CATEGORICAL
 from ppl.inference.kernels.machine.conditional import Future, Particle, Sweep
 from ppl.inference.kernels.machine.program import Program, Selection
 from ppl.inference.population import Population
-from ppl.inference.smc import Progress, Smc, uniforms_of
+from ppl.inference.smc import Smc, uniforms_of
 from ppl.semantics.machine.omega import Source
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ class BackwardSimulation:
         return Sweep(self.program, Selection(self.program), n, False, self.settings.threshold)
 
     def filter(
-        self, source: Source, *, journal: Journal | None = None, progress: Progress | None = None
+        self,
+        source: Source,
+        *,
+        journal: Journal | None = None,
+        progress: ancestry.Progress | None = None,
     ) -> list[Stage]:
         """The populations at every point, and in the end; from where a `journal` says they were, if
         they had begun."""
@@ -74,7 +78,7 @@ class BackwardSimulation:
             population = population.scored(np.array([p.increment for p in particles]))
             stages.append(Stage(particles, population, told))
             if progress is not None:
-                progress(n, n, t)
+                progress(n, n, t, told)
             waits = any(p.waits for p in particles)
             if waits:
                 seen = population

@@ -18,7 +18,7 @@ and Andrieu, "On sequential Monte Carlo sampling methods for Bayesian filtering"
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 NEVER = -math.inf
 Sites = Mapping[int, Site]
-
-#: (particles, step)
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +218,7 @@ def run_guided(
     source: Source,
     *,
     journal: Journal | None = None,
-    progress: Progress | None = None,
+    progress: ancestry.Progress | None = None,
 ) -> GuidedPopulation:
     """n particles to their ends; from where a `journal` says they were, if they had begun."""
     known = None if journal is None else journal.place
@@ -229,7 +226,7 @@ def run_guided(
     for t in count(first):
         at = step_guided(at, policy, source, t)
         if progress is not None:
-            progress(n, t)
+            progress(n, n, t, at.told)
         if not at.waiting:
             return at
         if journal is not None and journal.due():

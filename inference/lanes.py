@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,9 @@ import numpy as np
 from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.schedule import Progress, Schedule
 from ppl.semantics.precision import Precision, precision
+
+#: statistics of draws that those who look on hear of
+TOLD, NOTHING = ("diverging", "acceptance_rate"), np.zeros(0)
 
 _TICK = 0.2  # seconds between reports of progress, and until an interrupt is heard
 
@@ -39,16 +42,18 @@ class Report:
     lock: threading.Lock = field(default_factory=threading.Lock)
     total: dict[str, int] = field(default_factory=lambda: {"steps": 0, "divergences": 0})
 
-    def __call__(self, steps: int, phase: str, diverging: np.ndarray) -> None:
+    def __call__(self, steps: int, phase: str, told: Mapping[str, np.ndarray]) -> None:
         assert self.progress is not None
         plan = self.schedule
         with self.lock:
             self.total["steps"] += steps
-            self.total["divergences"] += int(diverging.sum())
+            self.total["divergences"] += int(told.get("diverging", NOTHING).sum())
+            accepted = told.get("acceptance_rate", NOTHING)
+            recent = {"acceptance": f"{np.nanmean(accepted):.2f}"} if np.any(accepted >= 0) else {}
             self.progress(
                 self.total["steps"],
                 plan.chains * (plan.warmup + plan.draws * plan.thin),
-                {"phase": phase, "divergences": self.total["divergences"]},
+                {"phase": phase, "divergences": self.total["divergences"], **recent},
             )
 
 
@@ -88,7 +93,7 @@ class Lanes:
         """Warm-up, then sampling; blocks stay on the device."""
         with precision(self.scope):
             plan = self.schedule
-            self._tell(place.warmup + place.sampling * plan.thin, "sampling", np.zeros(()))
+            self._tell(place.warmup + place.sampling * plan.thin, "sampling", {})
             while place.warmup < plan.warmup and not self.report.stop.is_set():
                 place = self._warm(number, place)
             return self._sample(number, place)
@@ -101,7 +106,7 @@ class Lanes:
             state, record, pace = self._advance(place.state, record, 0, n, 1)
             place = place._replace(warmup=place.warmup + n, state=state)
             self._save(number, place, now=place.warmup == self.schedule.warmup)
-            self._tell(n, "warmup", np.zeros(()))
+            self._tell(n, "warmup", {})
         return place
 
     def _sample(self, number: int, place: Place) -> Place:
@@ -117,9 +122,9 @@ class Lanes:
             place = Place(place.warmup, place.sampling + n, state, blocks)
             self._save(number, place, now=place.sampling == plan.draws)
             if self.report.progress is not None:
-                none = np.zeros(self.blank["z"].shape[:-1], bool)  # of kernels that cannot diverge
-                diverging = np.asarray(blocks[-1].get("diverging", none))
-                self._tell(n * plan.thin, "sampling", diverging[..., slot : slot + n])
+                found = {k: np.asarray(blocks[-1][k]) for k in TOLD if k in blocks[-1]}
+                told = {k: v[..., slot : slot + n] for k, v in found.items()}
+                self._tell(n * plan.thin, "sampling", told)
             if self.checkpoint is not None and not self.checkpoint.holds and slot + n == full:
                 blocks[-1] = None  # it is on disk
         return place
@@ -150,11 +155,11 @@ class Lanes:
             now = now or (full and not self.checkpoint.holds)
             self.checkpoint.save(number, place, full=full, now=now)
 
-    def _tell(self, steps: int, phase: str, diverging: np.ndarray) -> None:
+    def _tell(self, steps: int, phase: str, told: Mapping[str, np.ndarray]) -> None:
         if self.report.progress is None or steps == 0:
             return
         chains = self.blank["z"].shape[0] if self._axis else 1
         try:
-            self.report(steps * chains, phase, diverging)
+            self.report(steps * chains, phase, told)
         except KeyboardInterrupt:
             self.report.stop.set()

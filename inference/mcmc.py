@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 #: runs forward that may have weight zero before a chain gives up
 TRIES = 10_000
 
-#: (steps made in this chain, steps to make, chain)
-Progress = Callable[[int, int, int], None]
+#: (steps made in this chain, steps to make, chain, what it has kept: traces, and moves before each)
+Progress = Callable[[int, int, int, Sequence[Any]], None]
 
 #: by kernel and moved site: how many moves, and how many that changed the trace
 Counts = Mapping[tuple[str, str], Sequence[int]]
@@ -172,7 +172,7 @@ def _draw(
         if journal is not None and journal.due(now=t + 1 == total):
             journal.write((t + 1, turns.turn, trace.kept, tally, learnt.known), kept)
         if progress is not None:
-            progress(t + 1, total, chain)
+            progress(t + 1, total, chain, kept)
 
 
 def start(run: Run, turns: Turns) -> Trace:

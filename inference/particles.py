@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ppl.inference.ancestry import genealogy
+from ppl.inference.ancestry import genealogy, shown
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.guided import gives_up
@@ -129,9 +129,8 @@ def _run(
 def tell(progress: Progress, n: int, done: int, total: int | None, last: Any) -> None:
     """How the population is, of the last step of a loop with points."""
     points = [h for h in last[2] if h[0] is not None]
-    size, _, mass = map(float, points[-1]) if points else (math.nan,) * 3
-    told = {"ESS": f"{size:.0f} of {n}", "log evidence": f"{mass:.2f}"} if points else {}
-    progress(done, total or done, {"phase": "particles", **told})
+    told = (None, (*map(float, points[-1]), None)) if points else None
+    progress(done, total or done, {"phase": "particles", **shown(told, n)})
 
 
 @lru_cache(maxsize=64)

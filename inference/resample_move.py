@@ -17,12 +17,11 @@ Gilks and Berzuini, "Following a moving target: Monte Carlo inference for dynami
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from ppl.inference import moving
+from ppl.inference import ancestry, moving
 from ppl.inference.kernels.algebra import Kernel, basic_kernels, check_kernel
 from ppl.inference.kernels.basic import Prior
 from ppl.inference.kernels.machine.program import Program
@@ -37,9 +36,6 @@ from ppl.semantics.machine.omega import Source
 
 if TYPE_CHECKING:
     from ppl.inference.journal import Journal
-
-#: (steps done, particles, step)
-Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +125,7 @@ def run_moving(
     source: Source,
     *,
     journal: Journal | None = None,
-    progress: Progress | None = None,
+    progress: ancestry.Progress | None = None,
 ) -> Moving:
     """Particles to their ends; from where a `journal` says they were, if they had begun.
 
@@ -141,7 +137,7 @@ def run_moving(
     for t in count(first):
         at = every.step(at, source, t)
         if progress is not None:
-            progress(settings.particles, settings.particles, t)
+            progress(settings.particles, settings.particles, t, at.told)
         if not at.waiting:
             return at
         if journal is not None and journal.due():

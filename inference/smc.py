@@ -33,9 +33,6 @@ from ppl.semantics.machine.suspend import advanced
 if TYPE_CHECKING:
     from ppl.inference.journal import Journal
 
-#: (particles advanced in this step, particles, step)
-Progress = Callable[[int, int, int], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Smc:
@@ -116,7 +113,7 @@ def spawn(start: Suspended, n: int) -> Particles:
 
 
 def advance(
-    particles: Particles, source: Source, step: int, *, progress: Progress | None = None
+    particles: Particles, source: Source, step: int, *, progress: ancestry.Progress | None = None
 ) -> Particles:
     """Each to its next suspension point or its end, and weighted by its scores on the way."""
     before, n = particles.runs, len(particles.runs)
@@ -124,7 +121,7 @@ def advance(
     for run in advanced(before, slots_of(source, step, n)):
         runs.append(run)
         if progress is not None:
-            progress(len(runs), n, step)
+            progress(len(runs), n, step, particles.told)
     # what has ended is the same run as before
     pairs = zip(before, runs, strict=True)
     increments = np.array([0.0 if a is b else b.log_weight - a.log_weight for a, b in pairs])
@@ -145,7 +142,7 @@ def resample(particles: Particles, policy: Resample, source: Source, step: int) 
 
 
 def run_smc(
-    start: Suspended, settings: Smc, source: Source, *, progress: Progress | None = None
+    start: Suspended, settings: Smc, source: Source, *, progress: ancestry.Progress | None = None
 ) -> Particles:
     """n particles from `start` to their ends."""
     return finish(spawn(start, settings.particles), settings, source, progress=progress)[0]
@@ -159,7 +156,7 @@ def finish(
     stood: Particles | None = None,
     stands: Callable[[Any], bool] = lambda _: False,
     journal: Journal | None = None,
-    progress: Progress | None = None,
+    progress: ancestry.Progress | None = None,
 ) -> tuple[Particles, Particles | None]:
     """Particles from where they are to their ends; and as they were, if they once all were, where a
     run `stands`. Where they are goes into a `journal`, at times."""

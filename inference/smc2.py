@@ -20,7 +20,7 @@ space models" (2013).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 NEVER = -math.inf
 Sites = Mapping[int, Site]
-#: (parameter particles advanced, their number, points so far)
-Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,7 +355,7 @@ def run_smc2(
     source: Source,
     *,
     journal: Journal | None = None,
-    progress: Progress | None = None,
+    progress: ancestry.Progress | None = None,
 ) -> tuple[list[Particle], Filters]:
     """One particle of each filter, drawn by weight, and the filters; from where a `journal` says
     they were, if they had begun.
@@ -384,7 +382,7 @@ def run_smc2(
                 at, planned = steps.piloted(at)
                 plan |= {} if planned is None else {at.t: planned}
             if progress is not None:
-                progress(settings.particles, settings.particles, at.t)
+                progress(settings.particles, settings.particles, at.t, at.told)
             if journal is not None and journal.due():
                 journal.write((steps is run, steps.turns.turn, at, plan))
     return [one_of(f, run.turns.next()) for f in at.filters], at

@@ -126,6 +126,19 @@ class Resumed:
         return Journal.of(self.folder, self.pickles, name)
 
 
+def watched(report: Any) -> Any:
+    """What tells a bar, if there is one, how particles are."""
+    if report is None:
+        return None
+    from ppl.inference.ancestry import shown
+
+    def at(done: int, n: int, step: int, told: Any) -> None:
+        if done % 100 == 0 or done == n:
+            report(done, n, {"step": step, **shown(told, n)})
+
+    return at
+
+
 def _data(target: Target, held: Resumed | None) -> Any:
     """A target's data; those that are in what is written down are the same objects."""
     return target.plain if held is None else held.pickles.data
@@ -234,11 +247,6 @@ def _filtered(
     machine, key = target.machine, MachineKey(seed)
     loop = loop_over_data(machine.program)
     with progress_bar(None if progress else False, title="particles") as report:
-
-        def at(done: int, n: int, step: int) -> None:
-            if report is not None and done % 100 == 0:
-                report(done, n, {"step": step})
-
         found, stood = finish(
             particles,
             method,
@@ -246,7 +254,7 @@ def _filtered(
             stood=stood,
             stands=lambda run: loop is not None and stands_at_end(run, loop),
             journal=journal,
-            progress=None if report is None else at,
+            progress=watched(report),
         )
     start = machine.untimed.start(data)
     n = len(found.runs)
@@ -272,12 +280,7 @@ def _backward(
     filtering, drawing = (held and held.journal(name) for name in ("filter", "trajectories"))
     drawn: list[Any] = drawing.made if drawing else []
     with progress_bar(None if progress else False, title="particles") as report:
-
-        def at(done: int, n: int, step: int) -> None:
-            if report is not None:
-                report(done, n, {"step": step})
-
-        stages = backward.filter(key, journal=filtering, progress=at)
+        stages = backward.filter(key, journal=filtering, progress=watched(report))
         for p in backward.trajectories(stages, n, key, first=len(drawn)):
             drawn.append(p.trace())
             if drawing and drawing.due(now=len(drawn) == n):
@@ -324,13 +327,8 @@ def _rmsmc(
 
     key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     with progress_bar(None if progress else False, title="particles") as report:
-
-        def at(done: int, n: int, step: int) -> None:
-            if report is not None:
-                report(done, n, {"step": step})
-
         journal = held and held.journal("runs")
-        found = run_moving(program, method, key, journal=journal, progress=at)
+        found = run_moving(program, method, key, journal=journal, progress=watched(report))
     traces = [p.trace() for p in found.particles]
     return _weighted(program, traces, found.population, key, found.told)
 
@@ -343,13 +341,8 @@ def _smc2(
 
     key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     with progress_bar(None if progress else False, title="parameters") as report:
-
-        def at(done: int, n: int, point: int) -> None:
-            if report is not None:
-                report(done, n, {"point": point})
-
         journal = held and held.journal("runs")
-        found, filters = run_smc2(program, method, key, journal=journal, progress=at)
+        found, filters = run_smc2(program, method, key, journal=journal, progress=watched(report))
     return _weighted(program, [p.trace() for p in found], filters.population, key, filters.told)
 
 
@@ -369,11 +362,6 @@ def _guided(
     key, program = MachineKey(seed), Program.of(target.machine, _data(target, held))
     helper, data = held.pickles.others[0] if held else _helper(method, target)
     with progress_bar(None if progress else False, title="particles") as report:
-
-        def at(n: int, step: int) -> None:
-            if report is not None:
-                report(n, n, {"step": step})
-
         found = run_guided(
             program.start(),
             helper.start(data, record=False),
@@ -381,7 +369,7 @@ def _guided(
             method.policy,
             key,
             journal=held and held.journal("runs"),
-            progress=at,
+            progress=watched(report),
         )
     traces = [p.trace() for p in found.particles]
     return _weighted(program, traces, found.population, key, found.told)
@@ -423,9 +411,10 @@ def _mcmc(
 
     with progress_bar(None if progress else False, title="sampling") as report:
 
-        def at(done: int, steps: int, chain: int) -> None:
+        def at(done: int, steps: int, chain: int, kept: Sequence[Any]) -> None:
             if report is not None and done % 100 == 0:
-                report(chain * steps + done, method.chains * steps, {"chain": chain + 1})
+                told = {"chain": chain + 1, **_recent(kept)}
+                report(chain * steps + done, method.chains * steps, told)
 
         try:
             for c in range(method.chains):
@@ -442,6 +431,13 @@ def _mcmc(
             drawn = f"{len(kept)} x {len(kept[0].traces)} of {method.chains} x {method.draws} draws"
             raise Stopped(made(kept), drawn) from None
     return made(chains)
+
+
+def _recent(kept: Sequence[Any]) -> dict[str, str]:
+    """The share of moves before the last hundred draws that changed something."""
+    counts = [c for _, moves in kept[-100:] for c in moves.values()]
+    tried, changed = (sum(c[i] for c in counts) for i in (0, 1))
+    return {"acceptance": f"{changed / tried:.2f}"} if tried else {}
 
 
 def _acceptance(chains: Sequence[Chain]) -> dict[str, np.ndarray]:

@@ -67,13 +67,20 @@ def refusal(target, kernel, **more) -> ppl.Diagnostic:
 
 
 def test_draws_settings_and_statistics(monkeypatch):
-    steps = []
-    told = nullcontext(lambda done, total, info: steps.append((done, total)))
+    steps, seen = [], []
+
+    def report(done, total, info):
+        steps.append((done, total))
+        seen.append(info)
+
+    told = nullcontext(report)
     monkeypatch.setattr("ppl.sampling.progress_bar", lambda *_, **__: told)
     kernel = WALK.on("rate", "n").then(GIBBS.on("ks[1:]")).then(WALK.on("ks[0]"))
     method = ppl.mcmc(kernel=kernel, chains=2, draws=60, warmup=40, thin=2)
     posterior = ppl.infer(COUNTS, method, seed=2, progress=False)
     assert posterior.shape == (2, 60) and steps[-1] == (320, 320)
+    shown = [float(info["acceptance"]) for info in seen if "acceptance" in info]
+    assert shown and all(0 < share < 1 for share in shown)
     n, ks = posterior["n"], posterior["ks"]
     assert n.dtype.kind == "i" and ks.shape == (2, 60, 3)
     assert set(np.unique(ks)) <= {0, 1, 2} and np.array_equal(posterior.result, n + ks.sum(-1))
