@@ -47,6 +47,7 @@ from ppl.semantics.precision import Precision, default_precision, precision
 from ppl.settings import together
 from ppl.target import Target
 
+SOURCES = (".py", ".json", ".lark", ".ppl")
 #: settings that programs do not depend on
 HOST = frozenset(("draws", "chains", "thin", "mode"))
 
@@ -85,7 +86,7 @@ def _sources() -> str:
     for package in (ppl, ppl.lang, ppl.semantics, ppl.inference):
         for root in package.__path__:
             for folder, _, names in os.walk(root):
-                files = [os.path.join(folder, n) for n in names if not n.endswith(".pyc")]
+                files = [os.path.join(folder, n) for n in names if n.endswith(SOURCES)]
                 found += [(f, s.st_size, s.st_mtime_ns) for f in files for s in (os.stat(f),)]
     spec = find_spec("numpyro")
     installed = Path(str(spec and spec.origin)).parent.parent
@@ -256,8 +257,12 @@ def load(file: Path) -> Kept | None:
             "advance": ((data, state, record, 0, 0, 0), (state, record)),
             "recover": ((data, position, 0, 0), [0] * form.outputs),
         }
+        shared = jax.device_count() if form.mode == "devices" else 1
         with ThreadPoolExecutor() as pool:
-            made = {k: pool.submit(thawed, c, *trees[k]) for k, c in contents.items()}
+            made = {
+                k: pool.submit(thawed, content, *trees[k], devices=shared)
+                for k, content in contents.items()
+            }
         return Kept(form, **{k: program.result() for k, program in made.items()})
     except (TypeError, ValueError, KeyError):
         executables.forget(file)

@@ -144,10 +144,10 @@ def frozen(compiled: Any) -> bytes:
         raise ValueError(str(error)) from None
 
 
-def thawed(content: bytes, arguments: Any, result: Any) -> Callable[..., Any]:
-    """The program of these bytes, which run with all that the process may do. Its arguments are
-    the leaves of trees like `arguments`, and it gives a tree like `result`; trees that it had when
-    it was compiled are not kept.
+def thawed(content: bytes, arguments: Any, result: Any, *, devices: int) -> Callable[..., Any]:
+    """The program of these bytes, which run with all that the process may do, on the first of the
+    `devices`. Its arguments are the leaves of trees like `arguments`, and it gives a tree like
+    `result`; trees that it had when it was compiled are not kept.
 
     Raises:
         ValueError: they are no program of as many leaves, or not one for these devices.
@@ -156,6 +156,6 @@ def thawed(content: bytes, arguments: Any, result: Any) -> Callable[..., Any]:
 
     trees = jax.tree.structure((tuple(arguments), {})), jax.tree.structure(result)
     try:
-        return deserialize_and_load(content, *trees)
+        return deserialize_and_load(content, *trees, execution_devices=jax.devices()[:devices])
     except Exception as error:  # whatever unpickling raises
         raise ValueError(f"no program: {error}") from None
