@@ -27,10 +27,11 @@ from ppl.inference.smc import Smc
 from ppl.semantics import keys
 from ppl.semantics.distributions.pieces import Pieces
 from ppl.semantics.omega import Key
+from ppl.semantics.processes import fetched
 from ppl.semantics.xla.packed import Packed
 from ppl.semantics.xla.points import Decision, Future, Policy
 from ppl.semantics.xla.program import Bound, Data, particles
-from ppl.semantics.xla.sharing import fetched, mesh_for, share, whole
+from ppl.semantics.xla.sharing import mesh_for, share, whole
 from ppl.semantics.xla.standing import Stood, standing
 from ppl.semantics.xla.state import Path
 from ppl.semantics.xla.steps import check_room, with_room

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ppl.executions import from_positions, named, posterior_of, whole_run
-from ppl.inference.chains import Draws
 from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.sampling import Draws
 from ppl.methods import about_run, noncentred
 from ppl.posterior import Posterior
 from ppl.progress import progress_bar

@@ -14,8 +14,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ppl.semantics.processes import fetched as fetched
-
 Array = Any
 
 
