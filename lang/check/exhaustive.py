@@ -1,6 +1,7 @@
-"""Whether the arms of a `match` cover every value, with a counterexample if they do not.
+"""Whether the arms of a `match` cover every value, with a counterexample if they do not, and
+whether all of them are reached.
 
-The matrix algorithm of Maranget, "Warnings for pattern matching" (JFP 2007). Arms with a guard
+The matrix algorithms of Maranget, "Warnings for pattern matching" (JFP 2007). Arms with a guard
 cover nothing.
 """
 
@@ -70,20 +71,7 @@ def _binders(body: Body) -> list[s.Pattern]:
 
 
 def _check(e: s.Match, body: Body, report: Callable[[Diagnostic], None]) -> None:
-    for i, arm in enumerate(e.arms[:-1]):
-        if arm.guard is None and isinstance(arm.pattern, (s.PName, s.PWild)):
-            report(
-                Diagnostic(
-                    "W301",
-                    "this arm is never reached",
-                    e.arms[i + 1].pattern.span,
-                    (Note("this one takes everything", arm.pattern.span),),
-                    "constructors are capitalised; a small letter binds a variable"
-                    if isinstance(arm.pattern, s.PName)
-                    else None,
-                )
-            )
-            break
+    _check_reached(e, body, report)
     rows: list[Row] = [[a.pattern] for a in e.arms if a.guard is None]
     try:
         witness = _Matrix(body.facts).missing(rows, [body.types[e.subject]])
@@ -108,6 +96,40 @@ def _check(e: s.Match, body: Body, report: Callable[[Diagnostic], None]) -> None
                 "add an arm `_ => …` for all that is left",
             )
         )
+
+
+def _check_reached(e: s.Match, body: Body, report: Callable[[Diagnostic], None]) -> None:
+    """Warn of arms that never are."""
+    rows: list[Row] = []
+    matrix = _Matrix(body.facts)
+    for i, arm in enumerate(e.arms):
+        if not _reached(rows, arm, body.types[e.subject], matrix):
+            why = "what it takes, arms before it take"
+            report(Diagnostic("W301", "this arm is never reached", arm.pattern.span, (Note(why),)))
+        if arm.guard is not None:
+            continue
+        rows.append([arm.pattern])
+        if isinstance(arm.pattern, (s.PName, s.PWild)) and i < len(e.arms) - 1:
+            report(
+                Diagnostic(
+                    "W301",
+                    "this arm is never reached",
+                    e.arms[i + 1].pattern.span,
+                    (Note("this one takes everything", arm.pattern.span),),
+                    "constructors are capitalised; a small letter binds a variable"
+                    if isinstance(arm.pattern, s.PName)
+                    else None,
+                )
+            )
+            return
+
+
+def _reached(rows: list[Row], arm: s.Arm, subject: Term, matrix: _Matrix) -> bool:
+    """Whether it is, as far as can be seen."""
+    try:
+        return not rows or matrix.useful(rows, [arm.pattern], [subject])
+    except _TooLarge:
+        return True
 
 
 class _Matrix:
@@ -141,6 +163,28 @@ class _Matrix:
             return [_other(heads, first), *found]
         absent = next(x for x in shapes if x.text not in heads)
         return [absent.write(["_"] * len(absent.parts)), *found]
+
+    def useful(self, rows: list[Row], row: Row, columns: list[Term]) -> bool:
+        """Whether a row matches some values, one a column, that no other of these rows matches."""
+        self.steps += 1 + len(rows)
+        if self.steps > BUDGET:
+            raise _TooLarge
+        if not columns:
+            return not rows
+        first, rest = prune(columns[0]), columns[1:]
+        head, heads = self._head(row[0]), [self._head(r[0]) for r in rows]
+        shapes = self._shapes(first) or []
+        named = [x for x in shapes if isinstance(x, _Record) or head in (None, x.text)]
+        every = [x for x in shapes if isinstance(x, _Record) or x.text in heads]
+        if named and (head is not None or len(every) == len(shapes)):
+            for shape in named:
+                parts = [*shape.parts, *rest]
+                (own,) = self._special([row], shape, first)
+                if self.useful(self._special(rows, shape, first), own, parts):
+                    return True
+            return False
+        others = [r[1:] for r, h in zip(rows, heads, strict=True) if h is None or h == head]
+        return self.useful(others, row[1:], rest)
 
     def _shapes(self, term: Term) -> list[_Shape] | None:
         """All ways to build a value; None if there are endlessly many."""

@@ -8,7 +8,8 @@ PAGES: dict[str, Code] = {
     "W301": Code(
         "an arm that is never reached",
         """
-A variable takes every value, so no later arm is tried. Constructors begin with a capital letter.
+The arms before it take all that it takes: a variable takes every value. Constructors begin with a
+capital letter.
 
     match t { leaf => 0, Node(l, r) => 1 }
     match t { Leaf => 0, Node(l, r) => 1 }
