@@ -148,7 +148,10 @@ def seen(trace):
 def up_to_date(run, past):
     """Where a run stood, with what it had gathered."""
     n = range(1, len(past.stops) + 1)
-    return [run.up_to_date(past.stops[:i], past.stale[:i]) for i in n]
+    return [
+        run.up_to_date(past.stops[:i], past.stale[:i]) if past.stale[i - 1] else past.stops[i - 1]
+        for i in n
+    ]
 
 
 def without_replaced(run, stop):

@@ -21,6 +21,7 @@ from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppl.semantics import ir
+from ppl.semantics import types as T
 from ppl.semantics.analysis.effects import Effects, main_block
 from ppl.semantics.analysis.forms import RunCall, walk
 from ppl.semantics.machine import Execution, Machine
@@ -76,6 +77,7 @@ class Resumable:
     direct: Run
     code: Code
     loops: Mapping[Any, int]
+    type: T.Type
 
     @staticmethod
     def of(machine: Machine, data: Arguments) -> Run:
@@ -92,7 +94,7 @@ class Resumable:
             for letter in "ab"
             if f"{letter}{number}" in code.namespace
         }
-        return Resumable(machine, data, direct, code, loops)
+        return Resumable(machine, data, direct, code, loops, machine.type)
 
     def __call__(self, omega: Omega) -> Execution:
         return self.direct(omega)
@@ -113,7 +115,7 @@ class Resumable:
             first, last = revision.changes(paths)
             begun = bisect_right(old.stops, first, key=_drawn)
             stops, scores, stale = old.stops[:begun], old.scores[: begun - 1], old.stale[:begun]
-            at = self.up_to_date(stops, stale)
+            at = self.up_to_date(stops, stale) if stale[-1] else stops[-1]
             kept = at.drawn
             joints = [(0, 0, kept)]
         end = len(old.stops) - 1
@@ -137,17 +139,17 @@ class Resumable:
                     scores += old.scores[here:upto]
                     joints.append((len(sites), was.drawn, old.stops[upto].drawn))
                     kept += old.stops[upto].drawn - was.drawn
-                    at = self.up_to_date(stops, stale)
+                    at = self.up_to_date(stops, stale) if stale[-1] else stops[-1]
                     s.memo = at.memo
         except Dead:
             s.w = -math.inf
-            return Execution(s, None, self.machine.type, alive=False), None
+            return Execution(s, None, self.type, alive=False), None
         except FAILURES as error:
             raise code.explained(error) from None
         if joints:
             revision.keep(paths, joints)
         s.w = sum(scores)
-        return Execution(s, value, self.machine.type), Past(stops, scores, stale)
+        return Execution(s, value, self.type), _made(Past, (stops, scores, stale))
 
     def meets(self, at: Stop, was: Stop) -> bool:
         """Whether two runs, at these stops, do the same from there on, but for what they make of
@@ -184,18 +186,16 @@ class Resumable:
         return upto
 
     def up_to_date(self, stops: list[Stop], stale: list[int]) -> Stop:
-        """The last stop, its frame with what was gathered; from now on it is that."""
-        behind = stale[-1]
-        if not behind:
-            return stops[-1]
+        """The last stop, which is stale, with what was gathered; from now on it is that."""
         frame, value, memo, drawn = stops[-1]
-        gathered, first = self.loops[frame[0]] - 1, len(stops) - 1 - behind
+        gathered, first = self.loops[frame[0]] - 1, len(stops) - 1 - stale[-1]
         items = stops[first].frame[gathered]
         for stop in stops[first:-1]:
             items = (items, stop.value)
-        stops[-1] = Stop((*frame[:gathered], items, *frame[gathered + 1 :]), value, memo, drawn)
+        frame = (*frame[:gathered], items, *frame[gathered + 1 :])
+        stops[-1] = at = _made(Stop, (frame, value, memo, drawn))
         stale[-1] = 0
-        return stops[-1]
+        return at
 
 
 def last_step(stops: Sequence[Stop], here: int, place: int) -> int:

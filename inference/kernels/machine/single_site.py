@@ -50,9 +50,9 @@ def revise_one(run: Run, trace: Trace, chosen: int, choose: Choose, source: Sour
     if not proposed.execution.alive:
         return trace
     log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
-    before, after = len(choose(trace)), len(choose(proposed))
-    if before != after:
-        log_ratio += math.log(before) - math.log(after)
+    n, m = len(choose(trace)), len(choose(proposed))
+    if n != m:
+        log_ratio += math.log(n) - math.log(m)
     return proposed if accepts(log_ratio, source) else trace
 
 

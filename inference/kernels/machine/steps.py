@@ -145,7 +145,8 @@ def _one(text: str, program: Program, choose: Selection) -> Step:
             return trace
         chosen = next(islice(sites, source.draw(SITE, INDEX, (len(sites),)), None))
         after = revise_one(program.run, trace, chosen, choose, source)
-        tally.note(text, program.name(chosen, trace), 1, _changed(trace, after, (chosen,)))
+        moved = after is not trace and _changed(trace, after, (chosen,))
+        tally.note(text, program.name(chosen, trace), 1, moved)
         return after
 
     return run

@@ -38,6 +38,7 @@ class Ran(Protocol):
 #: a program applied to its data
 Run = Callable[[Omega], Any]
 NOTHING: Mapping[int, Any] = {}
+_made = tuple.__new__  # a named tuple's own takes twice as long
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +64,7 @@ class Trace(NamedTuple):
     @property
     def kept(self) -> Trace:
         """Itself, without its past, which takes room."""
-        return self if self.past is None else Trace(self.execution, self.sites)
+        return self if self.past is None else _made(Trace, (self.execution, self.sites, None))
 
     @property
     def log_weight(self) -> float:
@@ -204,7 +205,7 @@ class Revision:
             execution, past = run.revised(self)
         else:
             execution, past = run(self), None
-        trace = Trace(execution, self.sites, past)
+        trace = _made(Trace, (execution, self.sites, past))
         self.given, self.sites, self.moved, self.past = NOTHING, {}, NOTHING, None
         self.drawn = NOTHING
         return trace
