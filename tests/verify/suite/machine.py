@@ -237,13 +237,17 @@ def proposal(program: Any) -> Kernel:
 
 
 def involution(program: Any) -> Kernel:
-    """The first choice reflected."""
-    name, values = first_choice(Runnable.of(program))
+    """The first choice reflected, where the others can stay as they are."""
+    model = Runnable.of(program)
+    name, values = first_choice(model)
     top = max(values)
+    paths = enumerate_paths(model.machine, model.target.sampler.plain)
+    known = {canonical(path.execution.sites) for path in paths}
 
     def reflected(values: Any, auxiliary: Any) -> Any:
         old = values[name]
-        return {**values, name: not old if isinstance(old, bool) else top - old}, auxiliary
+        after = {**values, name: not old if isinstance(old, bool) else top - old}
+        return (after, auxiliary) if canonical(after) in known else None
 
     return kernel(kernels.involution(reflected))(program)
 
