@@ -63,18 +63,18 @@ def step_programs(density: Density, kernel: Kernel, mode: str) -> StepPrograms:
         return {"z": z, **stats}
 
     def start(data: Any, seed: Any, chain: Any) -> Any:
-        key = jax.random.fold_in(keys.wrap(seed), chain)
+        key = jax.random.fold_in(keys.rolled(seed), chain)
         first = jax.random.fold_in(key, 0)
         found = kernel.find(data, first) if kernel.find else find_point(density, data, first)
         return begin(data, found, key)
 
     def start_from_prior(data: Any, seed: Any, chain: Any) -> Any:
-        key = jax.random.fold_in(keys.wrap(seed), chain)
+        key = jax.random.fold_in(keys.rolled(seed), chain)
         return begin(data, find_point_from_prior(density, data, jax.random.fold_in(key, 2)), key)
 
     def start_at(data: Any, seed: Any, chain: Any, z: Any) -> Any:
         point = point_at(density, data, z)
-        return begin(data, (point, is_usable(point)), jax.random.fold_in(keys.wrap(seed), chain))
+        return begin(data, (point, is_usable(point)), jax.random.fold_in(keys.rolled(seed), chain))
 
     def advance(data: Any, state: Any, record: Any, slot: Any, steps: Any, thin: Any) -> Any:
         """`steps` times `thin` steps; each thin-th state goes into `record` from `slot` on."""
