@@ -17,6 +17,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -240,6 +241,7 @@ def same(a: Any, b: Any) -> bool:
     return True
 
 
+@lru_cache(maxsize=256)  # kernels bind programs anew in every step
 def draws_after_a_point(program: ir.Program) -> bool:
     """Whether a run may draw something after it has stopped at a suspension point."""
     effects, c, stopped = Effects(program), main_block(program), False
