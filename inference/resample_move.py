@@ -41,20 +41,23 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Rmsmc:
     """Settings: those of `smc`, the kernel (`ppl.kernels`; by default single-site
-    Metropolis-Hastings), and how many steps of it each particle makes at every point."""
+    Metropolis-Hastings), and how many steps of it each particle makes at every point. `replicas` as
+    in `smc`."""
 
     particles: int = 1_000
     threshold: float = 0.5
     scheme: SchemeName = "systematic"
     kernel: Kernel | None = None
     moves: int = 1
+    replicas: int = 1
 
     def __post_init__(self) -> None:
         check_types(self)
         if self.particles < 1:
             raise fail("E811", f"particles = {self.particles}: it must be at least 1")
-        if self.moves < 1:
-            raise fail("E811", f"moves = {self.moves}: it must be at least 1")
+        for name in ("moves", "replicas"):
+            if getattr(self, name) < 1:
+                raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least 1")
         if not 0 <= self.threshold <= 1:
             raise fail("E811", f"threshold = {self.threshold}: it must be between 0 and 1")
         if self.kernel is not None:

@@ -54,7 +54,8 @@ class Smc2:
     """Settings: the `parameters`, by name; how many `particles` of them, and how many `states` in
     the filter of each, at first; of both kinds, the share of effective particles below which they
     are resampled, and the scheme; how many `moves` each parameter particle makes where they move;
-    the share of accepted moves below which filters are doubled (0: never), and the most `states`.
+    the share of accepted moves below which filters are doubled (0: never), and the most `states`;
+    `replicas` as in `smc`.
     """
 
     parameters: tuple[str, ...] | str = ()
@@ -65,10 +66,11 @@ class Smc2:
     moves: int = 2
     acceptance: float = 0.15
     most_states: int = 1_600
+    replicas: int = 1
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("particles", "states", "moves", "most_states"):
+        for name in ("particles", "states", "moves", "most_states", "replicas"):
             if getattr(self, name) < 1:
                 raise fail("E811", f"{name} = {getattr(self, name)}: it must be at least 1")
         for name in ("threshold", "acceptance"):

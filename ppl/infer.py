@@ -18,6 +18,8 @@ from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
 from ppl.semantics.machine.limits import Limits
 from ppl.target import Target, checked_target
 
+#: methods whose replicas are runs of their own
+REPLICATED = frozenset(("smc", "rmsmc", "smc2"))
 #: what is said where no run has positive weight
 IMPOSSIBLE = frozenset(("E810", "E895"))
 
@@ -78,7 +80,7 @@ def infer(
     file = None if stream is None else _path("stream", stream, "file")
     try:
         posterior = run(seed, folder)
-        if name_of(method) == "smc" and method.replicas > 1:
+        if name_of(method) in REPLICATED and method.replicas > 1:
             posterior = _replicated(posterior, method.replicas, seed, folder, run)
         if not _holds_zero_weights(posterior) or (why := _illegal_laws(target, seed)) is None:
             return posterior

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -124,6 +125,25 @@ def test_replicas_give_the_evidence_an_error(model):
     assert again.evidence_se != several.evidence_se
     with pytest.raises(DiagnosticError, match="E811.*replicas"):
         ppl.smc(replicas=0)
+
+
+@pytest.mark.parametrize("make", [ppl.rmsmc, partial(ppl.smc2, parameters="x", states=2)])
+def test_replicas_of_other_particles(make):
+    """The evidence is the mean of that of runs from other seeds."""
+    target = ppl.compile("""
+    model two(y: real) { x ~ normal(0, 1); observe y ~ normal(x, 1); z ~ normal(x, 1); observe y ~ normal(z, 1); return z }
+    """).two(y=0.8)
+    run = partial(ppl.infer, target, seed=3, progress=False)
+    one, several = run(make(particles=8)), run(make(particles=8, replicas=4))
+    assert one.evidence_se is None and 0 < several.evidence_se < 1
+    np.testing.assert_array_equal(one.log_weights, several.log_weights)
+    # x, and both observations: 1.0 times their covariance [[2, 1], [1, 3]]
+    spread = np.array([[2.0, 1.0], [1.0, 3.0]])
+    y = np.array([0.8, 0.8])
+    known = -0.5 * (y @ np.linalg.solve(spread, y)) - 0.5 * np.linalg.slogdet(2 * np.pi * spread)[1]
+    assert abs(several.log_evidence - known) < 6 * several.evidence_se
+    with pytest.raises(DiagnosticError, match="E811.*replicas"):
+        make(replicas=0)
 
 
 def test_particles_that_collapse_are_warned_of():
