@@ -59,12 +59,6 @@ def run_chains(
         )
     with precision(numbers) as scope:
         chosen = choose_mode(density.size, data, schedule, mode)
-        if chosen == "devices" and schedule.chains % jax.device_count():
-            raise fail(
-                "E811",
-                f"{schedule.chains} chains cannot be shared evenly by {jax.device_count()} devices",
-                hint="use a multiple of the number of devices, or mode = vectorised",
-            )
         steps = step_programs(density, kernel, chosen)
         data = jax.device_put(data)
         words, at = keys.seed_words(seed), _vectors(density, start)

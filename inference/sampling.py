@@ -24,6 +24,7 @@ from ppl.inference.checkpoint import Checkpoint, Place
 from ppl.inference.lanes import Lanes, Report
 from ppl.inference.records import Records
 from ppl.inference.schedule import Mode, Progress, Schedule
+from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
 from ppl.semantics.processes import fetched
 
@@ -67,10 +68,19 @@ def choose_mode(
     trees, and compiling takes about three times as long. Threads divide the work by the cores at no
     such price. So together pays only if the arithmetic is small and the steps queueing for each
     core are many enough to earn the compilation back.
+
+    Raises:
+        DiagnosticError: E811, there is no such number of chains for each device.
     """
+    devices = jax.device_count()
+    if mode == "devices" and schedule.chains % devices:
+        raise fail(
+            "E811",
+            f"{schedule.chains} chains cannot be shared evenly by {devices} devices",
+            hint="use a multiple of the number of devices, or mode = vectorised",
+        )
     if mode != "auto":
         return mode
-    devices = jax.device_count()
     if devices > 1 and schedule.chains % devices == 0:
         return "devices"
     if jax.default_backend() != "cpu":

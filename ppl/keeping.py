@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jax
@@ -82,9 +82,7 @@ def infer_keeping(
         with precision(scope), without_cache():
             return f.lower(*arguments).compile()
 
-    with ThreadPoolExecutor() as pool:
-        made = {k: pool.submit(make, *v) for k, v in given.items()}
-    programs = {k: program.result() for k, program in made.items()}
+    programs: dict[str, Any] = {}
 
     def from_prior(*begin: Any) -> Any:
         with suppress(DiagnosticError):  # one that cannot be drawn
@@ -92,9 +90,15 @@ def infer_keeping(
             return programs["prior"](*begin)
         return None, None, False
 
-    kept = Kept(form, prior=from_prior, **programs)
+    @cache
+    def made() -> Kept:
+        with ThreadPoolExecutor() as pool:
+            making = {k: pool.submit(make, *v) for k, v in given.items()}
+        programs.update((k, program.result()) for k, program in making.items())
+        return Kept(form, prior=from_prior, **programs)
+
     try:
-        posterior = run_kept(kept, data, method, target, seed, progress, scope)
+        posterior = run_kept(made, data, method, target, seed, progress, scope)
     except NoStart:
         raise explain_failure(density, data, words) from None
     about, before = json.loads(json.dumps(asdict(form))), executables.read(place[0])

@@ -283,7 +283,7 @@ def infer_kept(
     with precision():  # the data's, which may be another than the chains'
         data = jax.device_put(place[1])
     try:
-        return run_kept(kept, data, method, target, seed, progress, scope)
+        return run_kept(lambda: kept, data, method, target, seed, progress, scope)
     except jax.errors.JaxRuntimeError:  # if it is not the programs, those who trace will say so
         executables.forget(place[0])
     except NoStart:
@@ -296,7 +296,7 @@ class NoStart(Exception):
 
 
 def run_kept(
-    kept: Kept,
+    made: Callable[[], Kept],
     data: Any,
     method: Any,
     target: Target,
@@ -304,7 +304,7 @@ def run_kept(
     progress: bool,
     scope: Precision,
 ) -> Posterior:
-    """The posterior of chains of these programs.
+    """The posterior of chains of these programs, which are made while progress is shown.
 
     Raises:
         NoStart: one of them has nowhere to start.
@@ -312,20 +312,22 @@ def run_kept(
     """
     words, about = seed_words(seed), about_run(method, target.name, seed)
 
-    def begin(lane: Any) -> Any:
-        for start in (kept.start, kept.prior):
-            state, _, ok = start(data, words, lane) if start else (None, None, False)
-            if np.all(np.asarray(ok)):
-                return state
-        raise NoStart
-
     def run(report: Any) -> Draws:
+        kept = made()
         form = kept.form
+
+        def begin(lane: Any) -> Any:
+            for start in (kept.start, kept.prior):
+                state, _, ok = start(data, words, lane) if start else (None, None, False)
+                if np.all(np.asarray(ok)):
+                    return state
+            raise NoStart
+
         programs = Programs(form.mode, begin, kept.advance, form.blank, form.position)
         return sample(programs, data, method.schedule, scope, progress=report)
 
     def finish(draws: Draws) -> Posterior:
-        found = _posterior(kept, target, data, draws, about)
+        found = _posterior(made(), target, data, draws, about)
         if found is not None:
             return found
         from ppl.executions import from_positions
