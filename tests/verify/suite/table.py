@@ -85,10 +85,10 @@ MACHINE = (
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
     Entry("extend", lambda _, threshold: longer.OnLoops(threshold), ProperlyWeighted(), LOOPED, THRESHOLDS, level="numeric"),
     Entry("collapse", machine.collapsed, ProperlyWeighted(), STAGES, limit=700),
-    Entry("temper", machine.tempered, ProperlyWeighted(), FEW, THRESHOLDS, 2_000),
+    Entry("temper", machine.tempered, ProperlyWeighted(), FEW, THRESHOLDS, 800),
     Entry("guided smc", machine.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, 700),
     Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 2_000),
-    Entry("smc2", machine.smc2, ProperlyWeighted(), PARAMETERS, limit=400),
+    Entry("smc2", machine.smc2, ProperlyWeighted(), PARAMETERS, limit=200),
     Entry("backward", machine.trajectories, ProperlyWeighted(), SHORT_STAGES, THRESHOLDS, 400),
     Entry("kernel prior", machine.kernel(kernels.prior()), Reversible(), TRACES),
     Entry("kernel prior block", machine.kernel(kernels.prior(block=True)), Reversible(), TRACES),
@@ -102,7 +102,7 @@ MACHINE = (
     Entry("pmmh", machine.pmmh, Invariant(), PARAMETERS, THRESHOLDS, limit=800),
 )  # fmt: skip
 
-COMPILED = tuple(replace(e, variants=12) for e in (
+COMPILED = tuple(replace(e, variants=16) for e in (
     Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
     Entry("xla sums", compiled.sums, Measure(), SUMMED),
     Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
