@@ -5,9 +5,12 @@ carry, nest, branch, memoise and end by chance."""
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 import ppl
+from ppl.inference.kernels.machine import resuming
 from ppl.inference.kernels.machine.program import Program
 from ppl.inference.kernels.machine.resuming import Resumable, draws_after_a_point
 from ppl.inference.kernels.machine.traces import Revision, first_trace
@@ -175,34 +178,62 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_resumed_run_is_the_run_of_the_whole_program(name):
+def revisions(name, steps):
+    """Of a chain of accepted revisions, each as it is resumed, run from the beginning, and run as
+    direct code."""
     run = program(name).run
     assert isinstance(run, Resumable)
-    key = MachineKey(11)
+    key, draw = MachineKey(11), random.Random(5)
     trace = first_trace(run, key)
-    lengths = set()
-    for t in range(120):
-        source, paths = key.at(t + 1, 0), list(trace.sites)
-        redrawn = {paths[(7 * t) % len(paths)]}
-        if t % 5 == 0:
-            redrawn.add(paths[(3 * t + 1) % len(paths)])
+    for t in range(steps):
+        source = key.at(t + 1, 0)
+        redrawn = set(draw.choices(list(trace.sites), k=2 if t % 5 == 0 else 1))
         resumed = Revision(trace.sites, redrawn, source, past=trace.past)
         whole = Revision(trace.sites, redrawn, source)
         plain = Revision(trace.sites, redrawn, source)
-        a, b, c = resumed.trace(run), whole.trace(run), plain.trace(run.direct)
+        found = resumed.trace(run), whole.trace(run), plain.trace(run.direct)
+        yield run, found, (resumed.log_ratio, whole.log_ratio, plain.log_ratio)
+        if found[0].execution.alive:
+            trace = found[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_resumed_run_is_the_run_of_the_whole_program(name):
+    lengths = set()
+    for run, (a, b, c), ratios in revisions(name, 120):
         assert seen(a) == seen(b) == seen(c)
         if not a.execution.alive:
             continue
         assert a.log_weight == b.log_weight == pytest.approx(c.log_weight, abs=1e-12)
-        assert resumed.log_ratio == whole.log_ratio == plain.log_ratio
+        assert len(set(ratios)) == 1
         assert a.past is not None and b.past is not None
         assert a.past.scores == b.past.scores
         stops = [[without_replaced(run, s) for s in up_to_date(run, x.past)] for x in (a, b)]
         assert repr(stops[0]) == repr(stops[1])
-        trace = a
-        lengths.add(len(paths))
+        lengths.add(len(a.sites))
     assert len(lengths) > 1 or name not in ("branching", "shared", "chance")
+
+
+#: of what, what is put in its place, and the model that shows it
+PLANTED = {
+    "what a loop gathered is out of date": (
+        Resumable, "up_to_date", lambda self, stops, stale: stops[-1], "chain"
+    ),
+    "a step whose law has changed is not run": (
+        Resumable, "meets", lambda self, at, was: True, "chain"
+    ),
+    "zeros of two signs count as the same": (resuming, "same", lambda a, b: a == b, "zeros"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_planted_bugs_are_found(bug, monkeypatch):
+    *planted, model = PLANTED[bug]
+    monkeypatch.setattr(*planted)
+    same = []
+    for _, (a, b, _), ratios in revisions(model, 40):
+        same.append(seen(a) == seen(b) and ratios[0] == ratios[1] and a.log_weight == b.log_weight)
+    assert not all(same)
 
 
 def stretches(run, trace, path, monkeypatch):
