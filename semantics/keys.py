@@ -20,6 +20,8 @@ Array = Any
 
 _ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
 _PARITY = 0x1BD11BDA
+#: words of keys, as many as what draws by itself splits
+_FEW = 64
 
 
 @jax.jit
@@ -44,12 +46,21 @@ def _seed(seed: Array) -> Array:
 
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
-    return jnp.stack(threefry(key, *_counters(shape)), axis=-1)
+    made = jnp.stack(threefry(key, *_counters(shape)), axis=-1)
+    return _made_once(made, key) if made.size <= _FEW else made
 
 
 def _fold_in(key: Array, data: Array) -> Array:
     words = _seed(jnp.asarray(data, jnp.uint32))
-    return jnp.stack(threefry(key, words[0], words[1]))
+    return _made_once(jnp.stack(threefry(key, words[0], words[1])), key)
+
+
+def _made_once(made: Array, key: Array) -> Array:
+    """Words that no loop which draws with them makes again for every number, as XLA would: it moves
+    no integer that is divided into loops. LLVM takes exponentially long over the rounds of more
+    than a few keys in one."""
+    one = jnp.maximum(key[0] >> np.uint32(31), np.uint32(1))
+    return jax.lax.div(made, jnp.broadcast_to(one, made.shape))
 
 
 def threefry_bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:

@@ -38,3 +38,18 @@ def test_bits_are_those_of_jax(numbers):
 def test_counters_do_not_come_round():
     with pytest.raises(ValueError, match=r"at most 2\^32"):
         keys.threefry_bits(keys.seed_words(0), 32, (2**20, 2**13))
+
+
+def test_loops_that_draw_do_not_make_their_keys():
+    """Rounds of a key, numbers alone, are in no loop over the 37 that are drawn: many of them in one
+    would take LLVM forever."""
+
+    def three(key):
+        first, second = jax.random.split(key)
+        keys_ = first, second, jax.random.fold_in(second, 5)
+        return sum(jax.random.uniform(k, (37,)) for k in keys_)
+
+    text = jax.jit(three).lower(keys.key(1)).compile().as_text()
+    loops = [part for part in text.split("\n\n") if "u32[37]{0} shift-left" in part]
+    assert loops
+    assert not any("u32[] shift-left" in part or "u32[1]{0} shift-left" in part for part in loops)
