@@ -11,9 +11,10 @@ import pytest
 
 import ppl
 from ppl.inference.kernels.machine import resuming
+from ppl.inference.kernels.machine.gibbs import sweep
 from ppl.inference.kernels.machine.program import Program
 from ppl.inference.kernels.machine.resuming import Resumable, draws_after_a_point
-from ppl.inference.kernels.machine.traces import Revision, first_trace
+from ppl.inference.kernels.machine.traces import Revision, Turns, first_trace
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.machine import MachineKey
 
@@ -263,6 +264,22 @@ def test_programs_that_draw_before_their_first_point_only_are_run_whole():
     assert not draws_after_a_point(MODELS.once(ys=YS).model.program)
     assert not isinstance(program("once").run, Resumable)
     assert draws_after_a_point(MODELS.chance(ys=YS).model.program)
+
+
+@pytest.mark.parametrize("name", ["last", "branching", "nested", "zeros"])
+def test_gibbs_by_enumeration_is_the_same_resumed(name):
+    """Sweeps over all sites, each of which has the same options with the same weights."""
+    run = program(name).run
+    assert isinstance(run, Resumable)
+    first = first_trace(run, MachineKey(11))
+    found = []
+    for way in (run, run.direct):
+        trace, turns = first, Turns(MachineKey(4))
+        for _ in range(6):
+            trace, *counts = sweep(way, trace, lambda t: t.sites, turns)
+            found.append((seen(trace), round(trace.log_weight, 11), counts))
+    assert found[:6] == found[6:]
+    assert trace.past is None and len({x[0] for x in found}) > 1
 
 
 def test_a_name_that_a_site_kept_has_is_refused():

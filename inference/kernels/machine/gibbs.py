@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppl.inference.choices import CATEGORICAL, VALUE
+from ppl.inference.kernels.machine.resuming import Resumable
 from ppl.inference.kernels.machine.traces import (
     Choose,
     Run,
@@ -31,6 +32,7 @@ from ppl.inference.kernels.machine.traces import (
     Trace,
     Turns,
     alike,
+    among,
     named_twice,
 )
 from ppl.semantics.diagnostics import DiagnosticError, fail
@@ -44,6 +46,7 @@ class Pool:
     """Sites by path, each with the law that it was drawn from; of other kinds at one path, each."""
 
     def __init__(self, trace: Trace):
+        self.trace = trace
         self.sites: dict[int, list[Site]] = {k: [site] for k, site in trace.sites.items()}
 
     def keys(self) -> set[Key]:
@@ -60,9 +63,20 @@ class Alternative:
 
     def __init__(self, pool: Pool, path: int, value: Any, fresh: Omega):
         self.pool, self.path, self.value, self.fresh = pool, path, value, fresh
+        self.given, self.past = pool.trace.sites, pool.trace.past
         self.sites: dict[int, Site] = {}
         self.met: dict[Key, float] = {}
         self._added: list[int] = []
+
+    def changes(self, paths: Sequence[int]) -> tuple[int, int]:
+        """Where the site is among the paths of the present trace."""
+        first = paths.index(self.path)
+        return first, first
+
+    def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
+        """Put sites of the present trace, which the run would meet as they are, among its own."""
+        self.sites = among(self.sites, self.given, paths, kept)
+        self.met |= {(path, 0): 0.0 for _, i, j in kept for path in paths[i:j]}
 
     def begin(self, state: State) -> Draw:
         new, pool, met, sites = self.fresh.begin(state), self.pool.sites, self.met, self.sites
@@ -144,8 +158,11 @@ def enumerate_site(run: Run, trace: Trace, path: int, turns: Turns) -> Trace:
             found.append(Candidate(trace, met, math.log(p)))
             continue
         source = Alternative(pool, path, value, turns.source.at(step, i))
-        execution = run(source)
-        alive = Trace(execution, source.sites) if execution.alive else None
+        if isinstance(run, Resumable):
+            execution, past = run.revised(source)
+        else:
+            execution, past = run(source), None
+        alive = Trace(execution, source.sites, past) if execution.alive else None
         found.append(Candidate(alive, source.met, math.log(p)))
     chosen = turns.source.at(step, 0).draw(
         VALUE, CATEGORICAL, (shares(weights(found, pool, path)),)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import is_, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
@@ -33,7 +33,7 @@ from ppl.semantics.machine.memo import EMPTY, Table
 from ppl.semantics.machine.state import Dead, Omega, State
 
 if TYPE_CHECKING:
-    from ppl.inference.kernels.machine.traces import Revision, Run
+    from ppl.inference.kernels.machine.traces import Run, Site
 
 #: parts of values that are compared before they count as different
 PARTS = 64
@@ -63,6 +63,28 @@ class Past(NamedTuple):
 
 
 NOTHING = Past([], [], [])
+
+
+class Changing(Omega, Protocol):
+    """A source of randomness for a run like another, of which `given` are the sites and `past` the
+    stretches. `sites` are those that were drawn."""
+
+    sites: dict[int, Site]
+
+    @property
+    def given(self) -> Mapping[int, Site]: ...
+    @property
+    def past(self) -> Past | None: ...
+
+    def changes(self, paths: Sequence[int]) -> tuple[int, int]:
+        """Where among the paths of what is given the first site is that may change, and the last;
+        their number, twice, if there is none."""
+        ...
+
+    def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
+        """Put sites that stay as they were among those of the run: behind its first n, those that
+        are given from the i-th up to the j-th, for all (n, i, j)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +122,7 @@ class Resumable:
     def __call__(self, omega: Omega) -> Execution:
         return self.direct(omega)
 
-    def revised(self, revision: Revision) -> tuple[Execution, Past | None]:
+    def revised(self, revision: Changing) -> tuple[Execution, Past | None]:
         """The run under a revision, and its stretches; None if its weight is zero.
 
         Raises:

@@ -159,32 +159,8 @@ class Revision:
         return (found[0], found[-1]) if found else (len(paths), len(paths))
 
     def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
-        """Put sites that stay as they were among those of the run: behind its first n, those that
-        are given from the i-th up to the j-th, for all (n, i, j). paths: of all that are given.
-
-        Raises:
-            DiagnosticError: E504, the run has drawn one of them, too.
-        """
-        given, sites, at = self.given, self.sites, 0
-        instead: list[int] = []
-        for _, i, j in kept:
-            instead += paths[at:i]
-            at = j
-        instead += paths[at:]
-        if list(sites) == instead:
-            self.sites = dict(given)
-            self.sites.update(sites)
-            return
-        out: dict[int, Site] = {}
-        at, size = 0, len(sites)
-        for n, i, j in kept:
-            out.update(islice(sites.items(), at, n))
-            out.update(islice(given.items(), i, j))
-            at, size = n, size + j - i
-        out.update(islice(sites.items(), at, None))
-        if len(out) < size:
-            raise named_twice(next(sites[k].family for k in sites if k not in instead))
-        self.sites = out
+        """Put sites that stay as they were among those of the run: see `among`."""
+        self.sites = among(self.sites, self.given, paths, kept)
 
     def mark(self) -> Any:
         return len(self.sites), self.log_ratio, self.fresh.mark()
@@ -209,6 +185,39 @@ class Revision:
         self.given, self.sites, self.moved, self.past = NOTHING, {}, NOTHING, None
         self.drawn = NOTHING
         return trace
+
+
+def among(
+    sites: dict[int, Site],
+    given: Mapping[int, Site],
+    paths: Sequence[int],
+    kept: Sequence[tuple[int, int, int]],
+) -> dict[int, Site]:
+    """Sites of a run, and among them some of those that are given, whose paths are `paths`: behind
+    the run's first n those from the i-th up to the j-th, for all (n, i, j).
+
+    Raises:
+        DiagnosticError: E504, the run has drawn one of them, too.
+    """
+    at = 0
+    instead: list[int] = []
+    for _, i, j in kept:
+        instead += paths[at:i]
+        at = j
+    instead += paths[at:]
+    if list(sites) == instead:
+        out = dict(given)
+        out.update(sites)
+        return out
+    out, at, size = {}, 0, len(sites)
+    for n, i, j in kept:
+        out.update(islice(sites.items(), at, n))
+        out.update(islice(given.items(), i, j))
+        at, size = n, size + j - i
+    out.update(islice(sites.items(), at, None))
+    if len(out) < size:
+        raise named_twice(next(sites[k].family for k in sites if k not in instead))
+    return out
 
 
 def named_twice(family: Any) -> Exception:
