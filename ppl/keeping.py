@@ -18,7 +18,7 @@ from ppl.inference.initialise import explain_failure
 from ppl.inference.kernels.flat import Kernel, step_programs
 from ppl.inference.recover import BLOCK, compiled
 from ppl.inference.sampling import blank_record, choose_mode, lanes_of
-from ppl.kept import Form, Kept, NoStart, kept_for, planned, run_kept
+from ppl.kept import Form, Kept, NoStart, kept_for, planned, refuse, run_kept
 from ppl.posterior import Posterior
 from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import DiagnosticError
@@ -51,6 +51,9 @@ def infer_keeping(
     place = kept_for(method, target, scope)
     data, words, plan = jax.device_put(target.data), seed_words(seed), method.schedule
     if place is None or not _same(place[1], jax.tree.leaves(data)):
+        return None
+    before = executables.read(place[0])
+    if before is not None and not before[1]:
         return None
     mode = choose_mode(density.size, data, plan, method.mode)
     steps, lane = step_programs(density, kernel, mode), lanes_of(mode, plan.chains)[0]
@@ -101,9 +104,12 @@ def infer_keeping(
         posterior = run_kept(made, data, method, target, seed, progress, scope)
     except NoStart:
         raise explain_failure(density, data, words) from None
-    about, before = json.loads(json.dumps(asdict(form))), executables.read(place[0])
+    about = json.loads(json.dumps(asdict(form)))
     if before is None or before[0] != about or programs.keys() - before[1].keys():
-        executables.write(place[0], about, {k: frozen(p) for k, p in programs.items()})
+        try:
+            executables.write(place[0], about, {k: frozen(p) for k, p in programs.items()})
+        except ValueError:
+            refuse(place[0])
     return posterior
 
 

@@ -63,8 +63,8 @@ def kept_for(method: Any, target: Target, scope: Precision) -> tuple[Path, list[
     """The file that the programs of a run are kept in, and the arrays that they are given; None if
     they cannot be kept."""
     folder = programs_folder()
-    if folder is None or jax.process_count() > 1:
-        return None
+    if folder is None or jax.process_count() > 1 or jax.default_backend() != "cpu":
+        return None  # on accelerators it has not been tried
     try:
         known, leaves = data_of(target, default_precision())
     except _Unfit:
@@ -244,7 +244,7 @@ class Kept:
 def load(file: Path) -> Kept | None:
     """What is kept in a file; None if nothing that can be used is."""
     found = executables.read(file)
-    if found is None:
+    if found is None or not found[1]:
         return None
     about, contents = found
     try:
@@ -285,10 +285,15 @@ def infer_kept(
     try:
         return run_kept(lambda: kept, data, method, target, seed, progress, scope)
     except jax.errors.JaxRuntimeError:  # if it is not the programs, those who trace will say so
-        executables.forget(place[0])
+        refuse(place[0])
     except NoStart:
         pass
     return None
+
+
+def refuse(file: Path) -> None:
+    """Leave word that these programs cannot be kept: others are then in JAX's cache, at least."""
+    executables.write(file, {}, {})
 
 
 class NoStart(Exception):

@@ -171,6 +171,22 @@ def test_what_is_not_whole_is_ignored_and_written_again(spoil, made, folder, mon
     assert same(infer(), made[1])
 
 
+def test_programs_that_cannot_be_kept_are_traced_from_then_on(made, folder, monkeypatch):
+    def no_bytes(program):
+        raise ValueError("no bytes")
+
+    (file,) = folder.iterdir()
+    before = file.read_bytes()
+    file.unlink()
+    monkeypatch.setattr(keeping, "frozen", no_bytes)
+    try:
+        assert same(infer(), made[1]) and executables.read(file) == ({}, {})
+        monkeypatch.setattr(keeping, "run_kept", None)
+        assert same(infer(), made[1]) and executables.read(file) == ({}, {})
+    finally:
+        file.write_bytes(before)
+
+
 def test_a_folder_that_others_can_look_into_is_not_used(folder):
     def place():
         with precision() as scope:
