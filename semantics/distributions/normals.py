@@ -57,6 +57,7 @@ def standard_normals(key: Array, shape: Sequence[int], dtype: Any = None) -> Arr
     return normals_of(jax.random.bits(key, shape, f"uint{8 * real.itemsize}"))
 
 
+@jax.jit
 def normals_of(words: Array) -> Array:
     """The number of each word: `uint64` in double precision, `uint32` in single."""
     width = 8 * words.dtype.itemsize

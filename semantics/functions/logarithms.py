@@ -74,6 +74,7 @@ def log_of_normal(x: Array) -> Array:
     return _combined(shifted - 1.5 * 2.0**52, f)
 
 
+@jax.jit
 def _log1p_of_share(x: Array) -> Array:
     """log(1 + x) for 0 <= x <= 1, to one unit in the last place."""
     if x.dtype != jnp.float64:
