@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from ppl.verify import ProperlyWeighted, Sampler, search
+from ppl import kernels
+from ppl.verify import ProperlyWeighted, Reversible, Sampler, search
 from ppl.verify.runnable import Runnable
 from ppl.verify.search import Failure, Searched, joined
 from ppl.verify.verdict import Report, Verdict
-from tests.verify.suite import compiled, run
+from tests.verify.suite import compiled, continuous, run
 from tests.verify.suite.entries import PLAIN_STAGES, Entry
-from tests.verify.suite.table import COMPILED, MACHINE, TABLE
+from tests.verify.suite.table import COMPILED, DENSITIES, MACHINE, TABLE
 
 #: of the others there are checks next to their own tests
 SLICE = ("the law itself", "given", "do", "resample residual", "guided smc", "kernel gibbs")
@@ -29,6 +30,22 @@ def test_compiled_subjects_are_in_the_table():
     assert {"xla importance", "xla smc", "xla exact", "xla sums"} <= {e.name for e in COMPILED}
     found = Entry("short", compiled.sums, COMPILED[1].contract, COMPILED[1].programs).run(1)
     assert found.outcome == "PASS" and found.programs == 1
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_a_random_walk_that_drifts_is_found(monkeypatch):
+    """On a density that a generated program has when its probabilities are tilted."""
+    step = continuous.step
+
+    def drifting(move, target, z, noise):
+        return step(move, target, z, noise + 0.1)
+
+    monkeypatch.setattr(continuous, "step", drifting)
+    walk = continuous.metropolis(kernels.random_walk(scale=0.4, adapt=False))
+    found = Entry("drifts", walk, Reversible(), DENSITIES, level="numeric").run(1, shrink=0.0)
+    assert found.outcome == "FAIL"
+    verdict = found.failure.verdict
+    assert "log flow" in verdict.why and "w ~ normal(u" in verdict.counterexample.program
 
 
 def test_names_are_unique_and_programs_have_two_stages_where_populations_go_from_point_to_point():
