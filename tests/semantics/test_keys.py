@@ -49,7 +49,7 @@ def test_loops_that_draw_do_not_make_their_keys():
         keys_ = first, second, jax.random.fold_in(second, 5)
         return sum(jax.random.uniform(k, (37,)) for k in keys_)
 
-    text = jax.jit(three).lower(keys.key(1)).compile().as_text()
+    text = jax.jit(three).lower(keys.key(1)).compile().as_text() or ""
     loops = [part for part in text.split("\n\n") if "u32[37]{0} shift-left" in part]
     assert loops
     assert not any("u32[] shift-left" in part or "u32[1]{0} shift-left" in part for part in loops)

@@ -81,7 +81,7 @@ def test_tails_in_double_precision():
     n, rare = 400_000, 2.0**-32
     x = normals(~words_of(n, np.uint64, below=2**32), "double")
     for t in (6.7, 7.0, 7.3):
-        p = stats.norm.sf(t) / rare
+        p = float(stats.norm.sf(t)) / rare
         for count in (np.sum(x > t), np.sum(x < -t)):
             assert stats.binomtest(int(count), n, p).pvalue > FALSE_ALARM / 6
 
