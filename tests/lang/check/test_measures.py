@@ -51,6 +51,9 @@ def type_of(checked, expression: str) -> str:
         # a number of which it is known only later that it is real
         ("fold a = {n: 0, d: beta(1, 2)} for i in range(3) { {n: a.n + 0.5, d: at(a.n)} }",
          "{n: pos, d: dist[pos]}"),
+        # a loop whose state is a measure, and whose body is one of such
+        ("iterate d = poisson(3) until b { return if b { normal(0, 1) } else { d } }",
+         "measure[measure[real]]"),
         # through both of two functions that call each other
         ("down(beta(1, 2), normal(0, 1), k)", "dist[real]"),
         ("down(beta(1, 2), poisson(3), k)", "measure[pos]"),
