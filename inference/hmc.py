@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ppl.inference.nuts import check_hamiltonian
-from ppl.inference.schedule import Init, Mode, Progress, Schedule
+from ppl.inference.schedule import Init, Mode, Schedule
 from ppl.inference.settings import check_types
-from ppl.semantics.density import Density, Position
+from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
 
 if TYPE_CHECKING:
-    from ppl.inference.checkpoint import Checkpoint
     from ppl.inference.kernels.flat import Kernel
     from ppl.inference.sampling import Draws
 
@@ -69,33 +68,14 @@ def hmc_kernel(density: Density, settings: Hmc) -> Kernel:
     )
 
 
-def run_hmc(
-    density: Density,
-    data: Any,
-    settings: Hmc | None = None,
-    *,
-    seed: int,
-    start: Position | None = None,
-    checkpoint: Checkpoint | None = None,
-    progress: Progress | None = None,
-) -> Draws:
-    """Draws from the density's normalised measure; see `run_chains` for seeds and errors.
+def run_hmc(density: Density, data: Any, settings: Hmc | None = None, **options: Any) -> Draws:
+    """Draws from the density's normalised measure; see `run_chains` for options, seeds and errors.
 
     Stats: lp, energy, acceptance_rate, diverging, n_steps, step_size.
     """
     from ppl.inference.chains import run_chains
 
     settings = settings or Hmc()
-    return run_chains(
-        density,
-        hmc_kernel(density, settings),
-        data,
-        settings.schedule,
-        seed=seed,
-        mode=settings.mode,
-        start=start,
-        init=settings.init,
-        checkpoint=checkpoint,
-        progress=progress,
-        numbers=settings.precision,
-    )
+    options |= {"mode": settings.mode, "init": settings.init, "numbers": settings.precision}
+    kernel = hmc_kernel(density, settings)
+    return run_chains(density, kernel, data, settings.schedule, **options)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppl.inference.schedule import Init, Mode, Progress, Schedule
+from ppl.inference.schedule import Init, Mode, Schedule
 from ppl.inference.settings import check_types
-from ppl.semantics.density import Density, Position
+from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.precision import Precision
 
 if TYPE_CHECKING:
-    from ppl.inference.checkpoint import Checkpoint
     from ppl.inference.kernels.flat import Kernel
     from ppl.inference.sampling import Draws
 
@@ -80,17 +79,8 @@ def nuts_kernel(density: Density, settings: Nuts) -> Kernel:
     )
 
 
-def run_nuts(
-    density: Density,
-    data: Any,
-    settings: Nuts | None = None,
-    *,
-    seed: int,
-    start: Position | None = None,
-    checkpoint: Checkpoint | None = None,
-    progress: Progress | None = None,
-) -> Draws:
-    """Draws from the density's normalised measure; see `run_chains` for seeds and errors.
+def run_nuts(density: Density, data: Any, settings: Nuts | None = None, **options: Any) -> Draws:
+    """Draws from the density's normalised measure; see `run_chains` for options, seeds and errors.
 
     Stats: lp, energy, acceptance_rate, diverging, n_steps, step_size, tree_depth,
     reached_max_treedepth.
@@ -98,16 +88,6 @@ def run_nuts(
     from ppl.inference.chains import run_chains
 
     settings = settings or Nuts()
-    return run_chains(
-        density,
-        nuts_kernel(density, settings),
-        data,
-        settings.schedule,
-        seed=seed,
-        mode=settings.mode,
-        start=start,
-        init=settings.init,
-        checkpoint=checkpoint,
-        progress=progress,
-        numbers=settings.precision,
-    )
+    options |= {"mode": settings.mode, "init": settings.init, "numbers": settings.precision}
+    kernel = nuts_kernel(density, settings)
+    return run_chains(density, kernel, data, settings.schedule, **options)
