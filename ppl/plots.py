@@ -136,7 +136,7 @@ def plot_ancestry(posterior: Posterior, path: Path) -> None:
             "E891",
             f"`{posterior.method}` tells nothing of ancestors",
             hint="particles do (smc, rmsmc, smc2), in the process that inferred; on XLA those that "
-            "keep their history, if points times particles are at most 2^20",
+            "keep their history and were not extended, if points times particles are at most 2^20",
         )
     points, n = links.shape
     alive = np.vstack([survivors(links), np.ones(n, bool)])
