@@ -222,7 +222,7 @@ def _coercion(op: str, args: Args) -> Type:
     if op == "to_real":
         scalar = {BIT: PROB, NAT: POS, INT: REAL}.get(scalar, scalar)
     else:
-        scalar = NUMBERS[op.removeprefix("checked_")]
+        scalar = BOOL if op == "checked_bool" else NUMBERS[op.removeprefix("checked_")]
     for _ in range(rank(arg)):
         scalar = Array(scalar)
     return scalar

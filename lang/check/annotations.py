@@ -18,6 +18,9 @@ Report = Callable[[Diagnostic], None]
 
 #: what an unreadable type becomes: it agrees with everything
 UNKNOWN = ty.Base("_")
+#: names that no declared type can have
+BUILT_IN = (*ty.NAMED, "dist", "measure", ty.MAP)
+
 _HABITS = {
     "float": "real", "double": "real", "number": "real", "integer": "int", "boolean": "bool",
     "string": "text", "str": "text", "vector": "[real]", "matrix": "[[real]]", "simplex": "[prob]",
@@ -120,7 +123,7 @@ def _named(
         _unknown_member(node, name, where, report)
         return UNKNOWN
     else:
-        known = [*ty.NAMED, "dist", "measure", ty.MAP, *where.types, *variables]
+        known = [*BUILT_IN, *where.types, *variables]
         hint = f"write `{_HABITS[name]}`" if name in _HABITS else suggest(name, known)
         report(Diagnostic("E203", f"there is no type `{name}`", node.span, (), hint))
         return UNKNOWN
@@ -149,9 +152,10 @@ def _unknown_member(node: s.TypeName, name: str, where: Where, report: Report) -
 def read_data(decls: Sequence[tuple[s.TypeDecl, Where]], facts: Facts, report: Report) -> None:
     """Declared types: names first, so that they may be recursive, then constructors."""
     for d, _ in decls:
-        if d.name == ty.MAP:
+        if d.name in BUILT_IN:
+            what = "the type of maps" if d.name == ty.MAP else "a built-in type"
             hint = "give the type another name"
-            report(Diagnostic("E202", "`map` is the type of maps", d.name_span, (), hint))
+            report(Diagnostic("E202", f"`{d.name}` is {what}", d.name_span, (), hint))
             continue
         facts.data[d.name] = DataDecl(d.name, d.type_params, {}, d.name_span)
     for d, where in decls:

@@ -14,10 +14,12 @@ from ppl.lang.elaborate.context import Context
 from ppl.lang.elaborate.indices import indexed
 from ppl.lang.elaborate.scope import Frame, Scope
 from ppl.semantics import ir
+from ppl.semantics.diagnostics import fail
 from ppl.semantics.signatures import CONSTANTS, OPERATORS, PROPERTIES
 from ppl.semantics.types import (
     BOOL,
     NUMBERS,
+    OPAQUE,
     TEXT,
     UNIT,
     Array,
@@ -158,7 +160,8 @@ class Expressions(Context):
         if e in self.instance.primitive:
             op = self.instance.primitive[e]
             assert isinstance(t, Fun)
-            return self.eta(t, lambda args: ir.Op(t.result, op, args, span=e.span), e)
+            rest = tuple(_default(op, i, e) for i in range(len(t.params), len(row(op).params)))
+            return self.eta(t, lambda args: ir.Op(t.result, op, (*args, *rest), span=e.span), e)
         return ir.Lit(t, CONSTANTS[e.name], span=e.span)
 
     def eta(self, t: Fun, body, e: s.Expr) -> ir.Value:
@@ -175,6 +178,13 @@ class Expressions(Context):
         if isinstance(value.type, Tuple):
             index = int(e.name)
             return ir.Proj(value.type.items[index], value, index, span=e.span)
+        if value.type in OPAQUE.values():
+            raise fail(
+                "E732",
+                f"`{e.name}` of a {value.type} is typed, and cannot be run",
+                span=e.span,
+                hint="`ppl check` tells the types of programs over language models",
+            )
         assert isinstance(value.type, Record)
         return ir.Get(value.type.get(e.name) or self.type(e), value, e.name, span=e.span)
 
@@ -233,12 +243,7 @@ class Expressions(Context):
         if isinstance(e.fn, s.Field) and "." in op:
             args.append(self.value(e.fn.value, scope))
         for i, a in enumerate(given):
-            if a is not None:
-                args.append(self.value(a, scope))
-            else:
-                default = known.defaults[known.params[i]]
-                whole = known.kind == "plain" and signatures(op)[0].params[i] == NUMBERS["nat"]
-                args.append(literal(int(default) if whole else float(default), None, e))
+            args.append(_default(op, i, e) if a is None else self.value(a, scope))
         if known.kind == "plain":
             variables = _variables(op, tuple(a.type for a in args), self.type(e))
             for i, (a, p) in enumerate(zip(args, signatures(op)[0].params, strict=True)):
@@ -256,6 +261,14 @@ def literal(value: None | bool | int | float | str, t: Type | None, e: s.Expr) -
     if t is None or t == own or not (is_number(t) and is_real(t) == is_real(own)):
         t = own
     return ir.Lit(t, value, span=e.span)
+
+
+def _default(op: str, i: int, e: s.Expr) -> ir.Lit:
+    """What a primitive takes for its i-th argument if nothing is given."""
+    known = row(op)
+    default = known.defaults[known.params[i]]
+    whole = known.kind == "plain" and signatures(op)[0].params[i] == NUMBERS["nat"]
+    return literal(int(default) if whole else float(default), None, e)
 
 
 def _literal_type(value: None | bool | int | float | str) -> Type:

@@ -262,4 +262,14 @@ to be used or returned.
     h  ~ fold h = h0 for y in ys { … }      # the last
 """,
     ),
+    "E732": Code(
+        "a language model, which is typed and cannot be run",
+        """
+Programs over language models (`lm`, contexts, tokens) are parsed and typed, so that `ppl check`
+says whether they are well formed. There is no evaluator of them here: elaborating or running one
+stops with this error, where a model, a context or a token is first asked for something.
+
+    model constrained(lm: lm, prompt: text) { t ~ lm.next(lm.context(prompt)); return t }
+""",
+    ),
 }

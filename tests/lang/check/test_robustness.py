@@ -1,4 +1,7 @@
-"""Whatever the parser accepts, the checker answers with diagnostics, and soon."""
+"""Whatever the parser accepts, the checker answers with diagnostics, and soon.
+
+1,200 mutated programs in the usual run; `pytest -m soak tests/lang/check` reads 100,000.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from ppl.lang.check import check
+from ppl.lang.check import Checked, check
+from ppl.lang.elaborate import elaborate
 from ppl.lang.parser import parse
+from ppl.semantics.codes import CODES
 from ppl.semantics.diagnostics import DiagnosticError, Source
+from ppl.semantics.ir_verify import verify
 
 HERE = Path(__file__).parent
 TOKEN = re.compile(r'\s+|[A-Za-z_]\w*|\d+\.?\d*|"[^"]*"|->|=>|[^\w\s]')
@@ -36,6 +42,12 @@ def mutants(count: int, seed: int):
     words = [t for t in pool if t[0].isalnum()]
     for _ in range(count):
         tokens = [t for t in TOKEN.findall(rng.choice(texts)) if t]
+        own = [i for i, t in enumerate(tokens) if t[0].isalnum()]
+        if own and rng.random() < 0.5:  # mildly: a word of its own in the place of another
+            for _ in range(rng.randint(1, 2)):
+                tokens[rng.choice(own)] = tokens[rng.choice(own)]
+            yield "".join(tokens)
+            continue
         for _ in range(rng.randint(1, 4)):
             at = rng.choice([i for i, t in enumerate(tokens) if t[0].isalnum()] or [0])
             tokens[at] = rng.choice([rng.choice(words), rng.choice(PIECES), " "])
@@ -44,20 +56,51 @@ def mutants(count: int, seed: int):
         yield "".join(tokens)
 
 
-def test_mutated_programs_get_diagnostics_only():
+def elaborated(c: Checked, model: str) -> None:
+    """The program of a model obeys the rules, or is over a language model."""
+    try:
+        program = elaborate(c, model)
+    except DiagnosticError as error:
+        assert [d.code for d in error.diagnostics] == ["E732"]
+    else:
+        verify(program)
+
+
+def survived(count: int, seed: int) -> tuple[int, int]:
+    """How many mutants are parsed, and how many of those are refused: the others are programs,
+    which the rules of the IR hold for."""
     parsed = wrong = 0
-    for text in mutants(1_200, seed=20):
+    for number, text in enumerate(mutants(count, seed)):
         try:
             module = parse(Source("mutant", text))
         except DiagnosticError:
             continue
         parsed += 1
-        c = check(module)
-        assert "".join(d.render() for d in c.diagnostics) or c.ok
-        for key in c.instances:
-            assert c.instances[key].types
+        try:
+            c = check(module)
+            assert all(d.code in CODES for d in c.diagnostics)
+            assert "".join(d.render() for d in c.diagnostics) or c.ok
+            for key in c.instances:
+                assert c.instances[key].types
+            if c.ok:
+                for model in c.models:
+                    elaborated(c, model)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, mutant {number}:\n{text}") from error
         wrong += not c.ok
-    assert parsed > 150 and wrong > 100
+    return parsed, wrong
+
+
+def test_mutated_programs_get_diagnostics_or_are_programs():
+    parsed, wrong = survived(1_200, seed=20)
+    assert wrong > 100 and parsed - wrong > 20
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hundred_thousand_mutated_programs(seed):
+    parsed, wrong = survived(25_000, seed)
+    assert wrong > 2_500 and parsed - wrong > 500
 
 
 def seconds(text: str) -> float:
