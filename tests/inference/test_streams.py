@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ppl
-from ppl.inference import chains
+from ppl.inference import sampling
 from ppl.inference.checkpoint import Checkpoint
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.storage import OnDisk, Stream
@@ -31,7 +31,7 @@ WALK = ppl.mcmc(kernel=ppl.kernels.random_walk(scale=0.7), chains=3, warmup=30, 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(chains, "_BLOCK_STEPS", 50)
+    monkeypatch.setattr(sampling, "_BLOCK_STEPS", 50)
 
 
 def fit(method: Any = WALK, **files: Any):
