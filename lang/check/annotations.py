@@ -151,11 +151,16 @@ def _unknown_member(node: s.TypeName, name: str, where: Where, report: Report) -
 
 def read_data(decls: Sequence[tuple[s.TypeDecl, Where]], facts: Facts, report: Report) -> None:
     """Declared types: names first, so that they may be recursive, then constructors."""
+
+    def refuse(d: Diagnostic) -> None:
+        facts.misdeclared |= d.code.startswith("E")
+        report(d)
+
     for d, _ in decls:
         if d.name in BUILT_IN:
             what = "the type of maps" if d.name == ty.MAP else "a built-in type"
             hint = "give the type another name"
-            report(Diagnostic("E202", f"`{d.name}` is {what}", d.name_span, (), hint))
+            refuse(Diagnostic("E202", f"`{d.name}` is {what}", d.name_span, (), hint))
             continue
         facts.data[d.name] = DataDecl(d.name, d.type_params, {}, d.name_span)
     for d, where in decls:
@@ -165,7 +170,7 @@ def read_data(decls: Sequence[tuple[s.TypeDecl, Where]], facts: Facts, report: R
         for c in d.constructors:
             if c.name in facts.constructors:
                 first = facts.constructors[c.name]
-                report(
+                refuse(
                     Diagnostic(
                         "E202",
                         f"constructor `{c.name}` is defined twice",
@@ -175,6 +180,6 @@ def read_data(decls: Sequence[tuple[s.TypeDecl, Where]], facts: Facts, report: R
                     )
                 )
                 continue
-            fields = [read_annotation(f, where, report, frozenset(d.type_params)) for f in c.fields]
+            fields = [read_annotation(f, where, refuse, frozenset(d.type_params)) for f in c.fields]
             decl.fields[c.name] = tuple(fields)
             facts.constructors[c.name] = decl

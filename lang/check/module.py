@@ -87,8 +87,11 @@ def _is_entry(body: Body) -> bool:
 
 
 def _sound(functions: Functions) -> dict[str, Body]:
-    """Functions at their declared types, except those that use one with an error."""
+    """Functions at their declared types, except those that use one with an error; none where the
+    declaration of a type has one."""
     facts = functions.facts
+    if facts.misdeclared:
+        return {}
     bad = set(facts.broken)
     for name, f in functions.by_name.items():
         if f.body is None or f.body.broken or any(b.broken for b in f.instances.values()):

@@ -6,7 +6,7 @@ top down, each at the atoms it is really used at, and their bounds are checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ppl.lang import syntax as s
@@ -114,6 +114,8 @@ class Numbers:
             for var, x in zip(vars_, given, strict=False):
                 values[var] |= x
                 seeds.append(var)
+        #: what the caller takes of what flows out
+        taken = dict(zip(flows.outs, job.outs or (), strict=False))
         n = len(g.applies)
         pending = [i for i, a in enumerate(g.applies) if not a.ins]
         pending += [i for i, u in enumerate(g.uses, n) if not u.ins]
@@ -124,7 +126,7 @@ class Numbers:
                 self.summaries.drive(self.summaries.grow(c, values, [var], []))
         for var in range(len(values)):
             if values[var] == 0:
-                values[var] = _largest(self.summaries, c, values, var)
+                values[var] = _largest(self.summaries, c, values, var, taken)
                 self.summaries.drive(self.summaries.grow(c, values, [var], []))
         if self.summaries.twice:
             self.summaries.drive(self.summaries.measures(c, values))
@@ -315,13 +317,18 @@ def _call_of(at: Settled, node: s.Node) -> s.Node:
     return node
 
 
-def _largest(summaries: Summaries, c: Compiled, values: list[int], var: int) -> int:
-    """What nothing reaches may be anything that its uses accept, here and in functions called."""
+def _largest(
+    summaries: Summaries, c: Compiled, values: list[int], var: int, taken: Mapping[int, int]
+) -> int:
+    """What nothing reaches may be anything that its uses accept, here, in functions called, and in
+    the caller."""
     bound, own = atoms.MEASURE if c.flows.graph.is_measure[var] else atoms.REAL, c
     met, todo = {(c, var)}, [(c, var)]
     while todo:
         c, v = todo.pop()
         g, n = c.flows.graph, len(c.flows.graph.applies)
+        if c is own and taken.get(v):
+            bound &= taken[v]
         for seen in g.seen if c is own else ():  # of others, the values are not known here
             if seen.value == v and values[seen.drawn]:
                 bound &= values[seen.drawn]

@@ -107,6 +107,8 @@ class Facts:
     mentions: dict[str, list[str]] = field(default_factory=dict)
     #: functions whose own text has an error: they are not looked at any further
     broken: set[str] = field(default_factory=set)
+    #: whether the declaration of a type has an error: then nothing is asked of numbers
+    misdeclared: bool = False
 
     def constructor(self, p: s.PCons) -> str:
         """The program's name of the constructor that a pattern means."""

@@ -21,7 +21,10 @@ class Control(Blocks):
             case s.If(cond=cond, then=then, other=other):
                 c = self.value(cond, scope)
                 chosen = self.pure_arm(then, t, scope)
-                rest = self.unit(e) if other is None else self.pure_arm(other, t, scope)
+                if other is None:  # the measure that returns ()
+                    nothing = ir.Thunk(t, self.unit(e), span=e.span)
+                    return ir.If(t, c, chosen, self.returned(nothing), span=e.span)
+                rest = self.pure_arm(other, t, scope)
                 return ir.If(t, c, chosen, rest, span=e.span)
             case s.Match():
                 return match(self, e, t, scope, lambda arm, inner, _: self.pure(arm.body, inner))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ppl.lang import syntax as s
+from ppl.lang.elaborate import elaborate
+from ppl.semantics.ir_verify import verify
 from ppl.semantics.types import Dist, Measure
 
 
@@ -169,3 +171,26 @@ def test_a_function_that_is_never_called_is_of_the_type_that_its_text_asks_for(c
     )
     found = {key.function: [str(p) for p in i.params] for key, i in c.instances.items()}
     assert found["f"] == ["bool"] and found["g"] == ["[bool]", "bool"]
+
+
+def test_a_function_that_recursion_only_passes_on_is_of_its_own_type(checked):
+    c = checked(
+        "model m() { let p = fn (k: nat) => 0.5; z ~ pick(p, 0); return z }\n"
+        "fn pick(p, k) { stop ~ bernoulli(0.5); if stop { return k } else { pick(p, k + 1) } }"
+    )
+    verify(elaborate(c, "m"))
+    assert {str(key.params[0]) for key in c.instances if key.function == "pick"} == {"nat -> prob"}
+
+
+def test_where_a_type_is_wrongly_declared_nothing_is_asked_of_numbers(checked):
+    c = checked(
+        "type tree[a] = Leaf | Node(tree[a], x, tree[a])\n"
+        "fn total(t) { match t { Leaf => 0, Node(l, x, r) => total(l) + x + total(r) } }\n"
+        "model m(y: real) { observe y ~ normal(total(Node(Leaf, 1, Leaf)), 1) }"
+    )
+    assert [d.code for d in c.diagnostics] == ["E203"]
+
+
+def test_an_empty_branch_as_a_value_is_a_measure(checked):
+    c = checked("model m(n: nat) { let x = if n > 1 { }; return x }")
+    verify(elaborate(c, "m"))
