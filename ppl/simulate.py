@@ -63,11 +63,11 @@ def _runs(
 ) -> list[tuple[Execution, Mapping[Any, Any]]]:
     target = target.sampler
     machine = target.watched
-    machine, data = machine.within(Limits()), machine.bind(target.plain)
+    run = machine.within(Limits()).runner(target.plain)
     out = []
     for i, given in enumerate(givens):
         omega = source(MachineKey(seed, STEP, i), given)
-        out.append((machine.run(data, omega), omega.made))
+        out.append((run(omega), omega.made))
     return out
 
 
