@@ -111,16 +111,16 @@ def imagined_on_machine(
             hint="no execution agrees with the evidence: look at the model's supports and data",
         )
     base, after = before.sampler, replace(before.sampler, settings=(*before.settings, *settings))
-    replaying, imagining, data = base.watched, after.machine, after.machine.bind(after.plain)
+    replay, imagine = base.watched.runner(after.plain), after.machine.runner(after.plain)
     executions: list[Execution] = []
     observed: list[Mapping[tuple[Path, str], Any]] = []
     for i in alive:
         trace = found.again(int(i)).trace
         seen = Replayed(trace)
-        replaying.run(data, seen)
+        replay(seen)
         for k in range(times):
             omega = Imagined(seen.laws, names_of(trace), MachineKey(seed, 1, int(i) * times + k))
-            executions.append(imagining.run(data, omega))
+            executions.append(imagine(omega))
             observed.append(omega.made)
     weights = np.repeat(found.log_weights[alive], times)
     other = Runs(executions, weights, executions.__getitem__, found.evidence, found.evidence_se)
