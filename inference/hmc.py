@@ -76,6 +76,13 @@ def run_hmc(density: Density, data: Any, settings: Hmc | None = None, **options:
     from ppl.inference.chains import run_chains
 
     settings = settings or Hmc()
-    options |= {"mode": settings.mode, "init": settings.init, "numbers": settings.precision}
-    kernel = hmc_kernel(density, settings)
-    return run_chains(density, kernel, data, settings.schedule, **options)
+    return run_chains(
+        density,
+        hmc_kernel(density, settings),
+        data,
+        settings.schedule,
+        mode=settings.mode,
+        init=settings.init,
+        numbers=settings.precision,
+        **options,
+    )

@@ -88,6 +88,13 @@ def run_nuts(density: Density, data: Any, settings: Nuts | None = None, **option
     from ppl.inference.chains import run_chains
 
     settings = settings or Nuts()
-    options |= {"mode": settings.mode, "init": settings.init, "numbers": settings.precision}
-    kernel = nuts_kernel(density, settings)
-    return run_chains(density, kernel, data, settings.schedule, **options)
+    return run_chains(
+        density,
+        nuts_kernel(density, settings),
+        data,
+        settings.schedule,
+        mode=settings.mode,
+        init=settings.init,
+        numbers=settings.precision,
+        **options,
+    )
