@@ -6,6 +6,7 @@ import pytest
 
 from ppl.lang import syntax as s
 from ppl.lang.elaborate import elaborate
+from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.ir_verify import verify
 from ppl.semantics.types import Dist, Measure
 
@@ -194,3 +195,9 @@ def test_where_a_type_is_wrongly_declared_nothing_is_asked_of_numbers(checked):
 def test_an_empty_branch_as_a_value_is_a_measure(checked):
     c = checked("model m(n: nat) { let x = if n > 1 { }; return x }")
     verify(elaborate(c, "m"))
+
+
+def test_a_language_model_is_typed_and_not_run(checked):
+    c = checked("model m(lm: lm, prompt: text) { t ~ lm.next(lm.context(prompt)); return t }")
+    with pytest.raises(DiagnosticError, match=r"E732.*of a lm is typed, and cannot be run"):
+        elaborate(c, "m")
