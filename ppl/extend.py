@@ -18,7 +18,7 @@ import numpy as np
 from ppl.machine import posterior_of_runs
 from ppl.posterior import Posterior
 from ppl.replicas import joined
-from ppl.runs import Waiting
+from ppl.run_particles import Waiting
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.passes.resumable import Resumable, resumable
 from ppl.target import Target

@@ -19,7 +19,7 @@ import numpy as np
 from ppl.holes import Holes
 from ppl.methods import name_of, settings_of
 from ppl.posterior import Interrupted, Posterior
-from ppl.runs import METHODS, Runs, Stopped, runs
+from ppl.runs import METHODS, runs
 from ppl.semantics.diagnostics import Diagnostic, fail, suggest
 from ppl.semantics.engine import Engine
 from ppl.semantics.machine import Execution, MachineKey
@@ -28,6 +28,7 @@ from ppl.semantics.machine.paths import Path, split
 from ppl.settings import Setting
 from ppl.stacking import filled, numbers, rectangular, stacked
 from ppl.target import Target
+from ppl.weighted_runs import Runs, Stopped
 
 
 def infer_on_machine(

@@ -49,7 +49,8 @@ model series(ys: [real]) {
 def test_the_machine_tells_how_a_run_is(monkeypatch, method, told):
     seen = []
     bar = nullcontext(lambda done, total, info: seen.append((done, total, info)))
-    monkeypatch.setattr("ppl.runs.progress_bar", lambda *_, **__: bar)
+    for module in ("particles", "chains"):
+        monkeypatch.setattr(f"ppl.run_{module}.progress_bar", lambda *_, **__: bar)
     target = ppl.compile(SERIES).series(ys=[0.3, 1.1, -0.4])
     ppl.infer(target, method, seed=1, engine="machine")
     *_, last = (info for _, _, info in seen)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ppl.inference.smc import Smc, finish, spawn
-from ppl.runs import loop_over_data
+from ppl.run_particles import loop_over_data
 from ppl.semantics.machine.rows import stands_at_end, with_rows
 from ppl.verify import Largest, ProperlyWeighted, Sampler, check
 from ppl.verify.contracts import Contract
