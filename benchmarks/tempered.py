@@ -95,7 +95,7 @@ def measure(wanted: Sequence[str]) -> Iterator[Figure]:
 def ours(name: str) -> Callable[[], np.ndarray]:
     """Independent estimates of the log evidence by `ppl.tempered_smc`."""
     import ppl
-    from ppl.inference.tempered import run_tempered
+    from ppl.inference.populations import run_tempered
     from ppl.semantics.precision import precision
 
     problem = PROBLEMS[name]

@@ -24,9 +24,9 @@ from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.importance import WeightedDraws
 from ppl.inference.population import Population
+from ppl.inference.populations import bridge_of
 from ppl.inference.student_mixture import StudentMixture, draw, fitted, log_density, started
 from ppl.inference.temperatures import next_temperature
-from ppl.inference.tempered import bridge_of
 from ppl.inference.weighted import Importance
 from ppl.semantics import keys
 from ppl.semantics.density import Density

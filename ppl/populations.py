@@ -216,7 +216,7 @@ def _few_lineages(left: int, n: int) -> Diagnostic:
 def by_tempered(
     method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
 ) -> Posterior:
-    from ppl.inference.tempered import doubts, run_tempered
+    from ppl.inference.populations import doubts, run_tempered
 
     target = target.sampler
     free = Free(noncentred=noncentred(method))

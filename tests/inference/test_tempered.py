@@ -8,12 +8,8 @@ from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student_t
 
 import ppl
-from ppl.inference.tempered import (
-    Tempered,
-    _compiled,
-    doubts,
-    ladder_of,
-)
+from ppl.inference.populations import Tempered, _compiled, doubts
+from ppl.inference.tempered import ladder_of
 from ppl.semantics.diagnostics import DiagnosticError
 
 MODELS = ppl.compile("""
