@@ -71,7 +71,7 @@ class Bijection(Numeric):
         stated, true, back = _every(at, x)
         sides = [("log determinant", true, stated)]
         sides += [(f"x[{i}] that comes back", x[:, i], back[:, i]) for i in range(x.shape[1])]
-        return _compared(sides, x, contract, "")
+        return compared(sides, x, contract, "")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Integrator(Numeric):
         names = [f"{'qp'[i // n]}[{i % n}] that comes back" for i in range(2 * n)]
         sides = [("log determinant", np.zeros(len(x)), volume)]
         sides += [(name, x[:, i], back[:, i]) for i, name in enumerate(names)]
-        return _compared(sides, x, contract, "")
+        return compared(sides, x, contract, "")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Involution(Numeric):
         there, back, again, y = found
         sides = [(f"x[{i}] that comes back", x[:, i], again[:, i]) for i in range(x.shape[1])]
         sides.append(("log flow of the move", back, there))
-        return _compared(sides, x, contract, source, y)
+        return compared(sides, x, contract, source, y)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Metropolis(Numeric):
         if not (missed <= 1e-6).all():
             why = "no noise was found that leads from a proposal back to where it came from"
             return Verdict("INCONCLUSIVE", contract, why, Report("numeric"))
-        return _compared([("log flow of the move", back, there)], x, contract, source, y)
+        return compared([("log flow of the move", back, there)], x, contract, source, y)
 
 
 def banana(z: Any) -> Any:
@@ -258,7 +258,7 @@ def _target(program: Any, contract: Contract) -> tuple[Callable[[Any], Any], int
     )  # fmt: skip
 
 
-def _compared(
+def compared(
     sides: list[tuple[str, Any, Any]], x: Any, contract: Contract, source: str, to: Any = None
 ) -> Verdict:
     """PASS if both numbers of every side agree at every point; else FAIL at the worst."""

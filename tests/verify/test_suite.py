@@ -3,10 +3,13 @@ says so."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ppl import kernels
-from ppl.verify import ProperlyWeighted, Reversible, Sampler, search
+from ppl.semantics.xla.sites import Free
+from ppl.verify import Measure, ProperlyWeighted, Reversible, Sampler, search
 from ppl.verify.runnable import Runnable
 from ppl.verify.search import Failure, Searched, joined
 from ppl.verify.verdict import Report, Verdict
@@ -46,6 +49,19 @@ def test_a_random_walk_that_drifts_is_found(monkeypatch):
     assert found.outcome == "FAIL"
     verdict = found.failure.verdict
     assert "log flow" in verdict.why and "w ~ normal(u" in verdict.counterexample.program
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_coordinates_scaled_without_their_jacobian_are_found(monkeypatch):
+    standardised = Free._standardised
+    monkeypatch.setattr(
+        Free,
+        "_standardised",
+        lambda self, *about: standardised(replace(self, jacobian=not self.jacobian), *about),
+    )
+    entry = Entry("other", continuous.standardised, Measure(), DENSITIES, level="numeric")
+    found = entry.run(1, shrink=0.0)
+    assert found.outcome == "FAIL" and "log density" in found.failure.verdict.why
 
 
 def test_names_are_unique_and_programs_have_two_stages_where_populations_go_from_point_to_point():

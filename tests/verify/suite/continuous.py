@@ -25,7 +25,8 @@ from ppl.semantics.precision import precision
 from ppl.semantics.xla.mixed import mixed_density
 from ppl.verify import Involution, Metropolis, OnOrbit
 from ppl.verify.choices import NUMBERS
-from ppl.verify.contracts import Contract, Invariant, Reversible
+from ppl.verify.contracts import Contract, Invariant, Measure, Reversible
+from ppl.verify.maps import compared
 from ppl.verify.orbits import numpyro_rows
 from ppl.verify.programs import Program
 from ppl.verify.runnable import Runnable
@@ -69,7 +70,7 @@ class OnTilted(Numeric):
     """verdict_on(data, contract, source), for all data of a text."""
 
     verdict_on: Callable[[Any, Contract, str], Verdict]
-    takes = (Reversible, Invariant)
+    takes = (Reversible, Invariant, Measure)
 
     def verdict(self, program: Any, contract: Contract) -> Verdict:
         model = Runnable.of(tilted(program))
@@ -208,5 +209,33 @@ def no_u_turns(program: Program) -> OnTilted:
     def verdict_on(data: Any, contract: Contract, source: str) -> Verdict:
         orbits = OnOrbit(numpyro_rows, depth=2)
         return orbits.verdict((Partial(log_density, data), SIZE), contract)
+
+    return OnTilted(verdict_on)
+
+
+def standardised(program: Program) -> OnTilted:
+    """A density two of whose choices are in standardised coordinates, `w` with a location and a
+    scale that are drawn: the plain one at the same values, times the Jacobian."""
+    target = Runnable.of(tilted(program)).target
+    with precision("double"):
+        plain = target.bound.density(target.data)
+        other = target.bound.density(target.data, frozenset("uw"))
+
+    def at(data: Any, x: Any) -> Any:
+        def centred(x: Any) -> Any:
+            position = other.unflatten(x)
+            made = other.constrain(data, position, jax.random.key(0))
+            return plain.flatten({**position, **{name: made[name].data for name in "uw"}})
+
+        volume = jnp.linalg.slogdet(jax.jacfwd(centred)(x))[1]
+        there = plain.log_density(data, plain.unflatten(centred(x))) + volume
+        return there, other.log_density(data, other.unflatten(x))
+
+    run = jax.jit(jax.vmap(at, (None, 0)))
+
+    def verdict_on(data: Any, contract: Contract, source: str) -> Verdict:
+        x = Involution(standardised, standardised).points(SIZE)
+        there, found = run(data, x)
+        return compared([("log density", there, found)], x, contract, source)
 
     return OnTilted(verdict_on)

@@ -132,6 +132,7 @@ CONTINUOUS = tuple(replace(e, variants=25) for e in (
     Entry("xla mala", MALA, Reversible(), DENSITIES, level="numeric"),
     Entry("xla hmc", continuous.hamiltonian(), Reversible(), DENSITIES, level="numeric"),
     Entry("xla nuts", continuous.no_u_turns, Invariant(), DENSITIES, level="numeric"),
+    Entry("noncenter", continuous.standardised, Measure(), DENSITIES, level="numeric"),
     Entry("xla slice", lattices.kernel(lattices.on_line), Posterior(), STATES),
     Entry("xla elliptical slice", lattices.kernel(lattices.on_ellipse), Posterior(), STATES),
 ))  # fmt: skip
