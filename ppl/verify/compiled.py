@@ -35,6 +35,8 @@ from ppl.verify.subjects import wrong
 from ppl.verify.tapes import SLACK, Budget, Choice, TooMany
 
 Array = Any
+#: batches that are run before it is asked how many paths there may be
+PATIENCE = 16
 #: (mass, tape, log weight) of a row, by its bytes
 Rows = dict[bytes, "Row"]
 
@@ -120,17 +122,17 @@ def enumerated(
     with precision(None):
         sizes = tuple(jnp.shape(x) for x in jax.tree.leaves(target.data))
         enumerator, shapes = _enumerator(run, target.bound, sizes)
+        found: Rows = {}
+        left = budget.left
         try:
-            expected = enumerator.expected(target.data)
+            for k, batch in enumerate(enumerator.batches(target.data, limit=left)):
+                if k == PATIENCE and (n := enumerator.expected(target.data)) > SLACK * left:
+                    raise TooMany(f"about {n:.1g} paths, and {left:,} may be run")
+                budget.spend(len(batch.log_probability))
+                _gather(found, batch)
         except Twice as twice:
             eager = partial(run, Lanes(target.bound, target.data))
             raise reused(eager, twice.path) from None
-        if expected > SLACK * budget.left:
-            raise TooMany(f"about {expected:.1g} paths, and {budget.left:,} may be run")
-        found: Rows = {}
-        for batch in enumerator.batches(target.data, limit=budget.left):
-            budget.spend(len(batch.log_probability))
-            _gather(found, batch)
     columns = Columns(shapes)
     table = np.stack([row.numbers for row in found.values()]) if found else np.zeros((0, 0))
     keys = identified(table, columns, law.executions)

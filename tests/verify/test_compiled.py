@@ -103,7 +103,7 @@ def test_what_cannot_be_enumerated_says_so():
     verdict = check(
         Compiled(lambda m, o: m.forward(o, 4)), SHORT, ProperlyWeighted(), limit=50, level="exact"
     )
-    assert verdict.outcome == "INCONCLUSIVE" and "about 1e+03 paths" in verdict.why
+    assert verdict.outcome == "INCONCLUSIVE" and "more than" in verdict.why
     assert verdict.report.paths < 100
     with pytest.raises(DiagnosticError, match="E742"):
         check(Compiled(lambda m, o: m.forward(o, 2).log_weights), SHORT, ProperlyWeighted())

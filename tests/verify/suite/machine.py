@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -214,11 +215,16 @@ def smc2(program: Any) -> Sampler:
     """The first choice is the parameter, of which there is one particle (each moves by itself); all
     others are those of its filter."""
 
-    def run(model: Runnable, omega: Any) -> Any:
+    @lru_cache(maxsize=1)
+    def steps_of(model: Runnable) -> Smc2Steps:
         name, _ = first_choice(model)
         settings = Smc2(parameters=name, particles=1, states=2, moves=1)
         named = Program(model.machine, model.data, model.run, model.run, named=True)
-        steps = Smc2Steps(named, settings, Turns(omega))
+        return Smc2Steps(named, settings, Turns(MachineKey(0)))
+
+    def run(model: Runnable, omega: Any) -> Any:
+        steps = copy(steps_of(model))
+        object.__setattr__(steps, "turns", Turns(omega))
         at = steps.begin()
         while at.waits:
             at = steps.step(at, REJUVENATED)
