@@ -127,6 +127,7 @@ def search(
     stop: float = float("inf"),
     progress: Callable[[Searched], None] | None = None,
     variants: int = 1,
+    others: Callable[[Any], Any] = lambda subject: subject,
     among: st.SearchStrategy[Any] | None = None,
     **strategy: Any,
 ) -> Searched:
@@ -134,7 +135,8 @@ def search(
 
     name: of the subject; with the epoch it makes the seed. sizes: values to draw from, the simplest
     first. variants: programs of one text, which differ in their probabilities: these are data, so
-    that a subject is made, and compiled, once for all of them. alpha, trials: of random trials,
+    that a subject is made, and compiled, once for all of them. others: what is made of the subject
+    for all of them but the first, a smaller one for instance. alpha, trials: of random trials,
     where the level makes them: the probability at most with which any program fails of which the
     law is kept. shrink: seconds for making a failure smaller. stop: seconds after which no more
     programs are tried. strategy: arguments of `programs`; or `among`, another strategy of programs,
@@ -145,8 +147,9 @@ def search(
         programs(lifted=variants > 1, **strategy) if among is None else among,
     )
     run = _Run(
-        make, contract, limit, level, examples, alpha, trials, shrink, stop, progress, variants
-    )
+        make, contract, limit, level, examples, alpha, trials, shrink, stop, progress, variants,
+        others,
+    )  # fmt: skip
     for k in range(ROUNDS):
         if run.enough or not run.round(cases, seed_of(name, contract, strategy, epoch, k)):
             break
@@ -199,11 +202,12 @@ class _Run:
         stop: float,
         progress: Callable[[Searched], None] | None,
         variants: int,
+        others: Callable[[Any], Any],
     ):
         self.make, self.contract, self.limit, self.level = make, contract, limit, level
         self.alpha, self.trials = alpha, trials
         self.examples, self.shrink, self.stop, self.progress = examples, shrink, stop, progress
-        self.variants = variants
+        self.variants, self.others = variants, others
         self.found, self.began = Searched(), time.perf_counter()
         self.verdicts: dict[str, Verdict] = {}
         #: the last failure that was run; of Hypothesis's final run, the smallest
@@ -239,8 +243,9 @@ class _Run:
     def one(self, case: Any) -> None:
         sizes, program = case
         subject = cache(lambda: self.make(program, **sizes))
+        other = cache(lambda: self.others(subject()))
         for k in range(self.variants):
-            self.variant(program.again(k) if k else program, sizes, subject)
+            self.variant(program.again(k) if k else program, sizes, other if k else subject)
 
     def variant(self, program: Any, sizes: Mapping[str, Any], subject: Callable[[], Any]) -> None:
         drawn = json.dumps(sizes, default=repr, sort_keys=True)

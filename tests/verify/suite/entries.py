@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ppl.verify.checking import Level
 from ppl.verify.contracts import Contract
 from ppl.verify.programs import FEATURES, MACHINE_FEATURES
 from ppl.verify.search import Searched, search
+from ppl.verify.sizes import Largest
 
 Programs = Mapping[str, Any]
 
@@ -24,6 +25,12 @@ PLAIN_STAGES: Programs = {"features": FEATURES, "paths": 6, "size": 1, "stages":
 SHORT_STAGES: Programs = {**PLAIN_STAGES, "size": 0}
 #: a few traces, of unequal lengths: kernels run from each
 TRACES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 12, "size": 1, "stages": 1}
+
+
+def smallest(subject: Any) -> Any:
+    """At its smallest size, if it has several. One program of a text, at the largest size that can
+    be run, finds what depends on the text; the others find what depends on its numbers."""
+    return replace(subject, sizes=subject.sizes[:1]) if isinstance(subject, Largest) else subject
 
 
 @dataclass(frozen=True)
@@ -44,5 +51,5 @@ class Entry:
         """The check on that many programs."""
         return search(
             self.name, self.make, self.contract, examples=examples, limit=self.limit,
-            sizes=self.sizes, epoch=epoch, level=self.level, **{"variants": self.variants, **self.programs, **more},
+            sizes=self.sizes, epoch=epoch, level=self.level, others=smallest, **{"variants": self.variants, **self.programs, **more},
         )  # fmt: skip
