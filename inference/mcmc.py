@@ -123,11 +123,12 @@ def run_chain(
     try:
         _draw(program, kernel or Prior(), lengths, source, chain, kept, journal, progress)
     except KeyboardInterrupt:
-        raise Interrupted(_chain(kept)) from None
-    return _chain(kept)
+        raise Interrupted(chain_of(kept)) from None
+    return chain_of(kept)
 
 
-def _chain(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
+def chain_of(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
+    """Traces, and the moves before each."""
     accepted, moves = np.full(len(kept), math.nan), {}
     for i, (_, counts) in enumerate(kept):
         all_tried = all_changed = 0
@@ -162,12 +163,15 @@ def _draw(
         first, turns.turn, trace, tally, known = journal.place
         learnt.restore(known)
     total = lengths.warmup + lengths.draws * lengths.thin
+    before, after = None, trace.kept
     for t in range(first, total):
         if t == lengths.warmup:
             tally = Tally()
         trace = step(trace, turns, tally)
         if t >= lengths.warmup and (t - lengths.warmup + 1) % lengths.thin == 0:
-            kept.append((trace.kept, tally.counts))
+            if trace is not before:
+                before, after = trace, trace.kept
+            kept.append((after, tally.counts))
             tally = Tally()
         if journal is not None and journal.due(now=t + 1 == total):
             journal.write((t + 1, turns.turn, trace.kept, tally, learnt.known), kept)

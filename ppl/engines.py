@@ -29,7 +29,7 @@ def on_engine(
     *,
     limits: Limits | None = None,
     checkpoint: Path | None = None,
-    streams: bool = False,
+    stream: Path | None = None,
 ) -> Posterior:
     """Infer on an engine.
 
@@ -53,12 +53,6 @@ def on_engine(
             notes=chosen.reasons[:4],
             hint="leave the choice to the compiler: engine='auto'",
         )
-    if streams and (engine == "machine" or chosen.name == "machine" or _needs_machine(method)):
-        raise fail(
-            "E811",
-            f"`{name_of(method)}` of `{target.name}` runs on the machine, and chains on XLA stream",
-            hint="leave `stream` out, and save the posterior",
-        )
     if _needs_machine(method):
         if engine == "xla":
             raise fail(
@@ -67,11 +61,11 @@ def on_engine(
                 hint="leave the choice to the compiler: engine='auto'; or choose a kernel that XLA "
                 "runs: kernel=ppl.kernels.random_walk()",
             )
-        return _on_machine(method, held, seed, progress, checkpoint)
+        return _on_machine(method, held, seed, progress, checkpoint, stream)
     if engine == "machine":
-        return _on_demand(method, held, seed, progress, checkpoint)
+        return _on_demand(method, held, seed, progress, checkpoint, stream)
     if chosen.name == "machine":
-        return _on_machine(method, held, seed, progress, checkpoint)
+        return _on_machine(method, held, seed, progress, checkpoint, stream)
     if limits is not None:
         raise fail(
             "E811",
@@ -82,18 +76,27 @@ def on_engine(
         return on_xla()
     except DiagnosticError as error:
         (problem, *_) = error.diagnostics
-        if engine != "auto" or problem.code not in UNFIT or streams:
+        if engine != "auto" or problem.code not in UNFIT:
             raise
         folder = checkpoint and checkpoint / "machine"  # beside what XLA began with
-        posterior = _by_machine(method, held, seed, progress, folder)
+        posterior = _by_machine(method, held, seed, progress, folder, stream)
         if posterior is None:
             raise
     return went_over(posterior, problem)
 
 
 def _on_machine(
-    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Path | None,
+    stream: Path | None,
 ) -> Posterior:
+    if stream is not None:
+        from ppl.streaming import stream_on_machine
+
+        return stream_on_machine(method, target, seed, progress, checkpoint, stream)
     from ppl.machine import infer_on_machine  # much code, which runs on XLA do without
 
     return infer_on_machine(method, target, seed, progress, checkpoint)
@@ -129,9 +132,14 @@ def left_xla(posterior: Posterior) -> bool:
 
 
 def _on_demand(
-    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Path | None,
+    stream: Path | None,
 ) -> Posterior:
-    posterior = _by_machine(method, target, seed, progress, checkpoint)
+    posterior = _by_machine(method, target, seed, progress, checkpoint, stream)
     if posterior is None:
         raise fail(
             "E716",
@@ -142,11 +150,16 @@ def _on_demand(
 
 
 def _by_machine(
-    method: Any, target: Target, seed: int, progress: bool, checkpoint: Path | None
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Path | None,
+    stream: Path | None,
 ) -> Posterior | None:
     """The posterior; None if the method needs XLA."""
     try:
-        return _on_machine(method, target, seed, progress, checkpoint)
+        return _on_machine(method, target, seed, progress, checkpoint, stream)
     except DiagnosticError as error:
         if error.diagnostics[0].code == "E712":
             return None

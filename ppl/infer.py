@@ -43,8 +43,8 @@ def infer(
     `limits` bound the steps, the time and the memory of runs on the machine (`ppl.limits()`).
     `checkpoint` names a folder in which chains and particles write down how far they are, every
     few seconds: called again after the process was killed, they go on, and the posterior is bit
-    for bit the one that would have been. `stream` names a NetCDF file that draws of chains on XLA
-    go to, as `Posterior.save` writes it, without ever being in memory all at once; the posterior
+    for bit the one that would have been. `stream` names a NetCDF file that draws of chains go
+    to, as `Posterior.save` writes it, without ever being in memory all at once; the posterior
     reads them from there when they are asked for.
 
     Raises:
@@ -73,7 +73,7 @@ def infer(
             on_xla,
             limits=limits,
             checkpoint=folder,
-            streams=file is not None,
+            stream=file,
         )
 
     folder = None if checkpoint is None else _path("checkpoint", checkpoint, "folder")

@@ -197,7 +197,7 @@ def columns(executions: Sequence[Execution], holes: Sequence[Holes] = ()) -> dic
     found: dict[str, list[dict[tuple[int, ...], Any]]] = {}
     filled = {h: np.full((1, len(executions), *h.shape), np.nan) for h in holes}
     for at, e in enumerate(executions):
-        for name, indices, leaf in _leaves(e):
+        for name, indices, leaf in leaves_of(e):
             hole = next(((h, k) for h in holes if (k := h.place(name, indices)) is not None), None)
             if hole is not None:
                 filled[hole[0]][(0, at, *hole[1])] = leaf
@@ -211,7 +211,8 @@ def columns(executions: Sequence[Execution], holes: Sequence[Holes] = ()) -> dic
     return out | {h.leaf.name: values for h, values in filled.items()}
 
 
-def _leaves(e: Execution) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+def leaves_of(e: Execution) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+    """The numbers and arrays of numbers that an execution names: by name, and indices of loops."""
     kept = e.kept_paths
     values: dict[Path, Any] = {
         p: _array(v) for p, v in e.trace.items() if not _is_element(p, kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ NAMED_MOVES = 50
 def by_chains(
     method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
 ) -> Runs:
+    """The chains, one after the other; without their draws, where those are not held."""
     from ppl.inference.kernels.machine.program import Program
     from ppl.inference.mcmc import Interrupted, rectangle, run_chain
 
@@ -35,7 +36,7 @@ def by_chains(
             np.zeros(len(traces)),
             lambda i: program.again(traces[i], key),
             chains=len(chains),
-            stats=_acceptance(chains),
+            stats=acceptance(chains),
         )
 
     with progress_bar(None if progress else False, title="sampling") as report:
@@ -55,7 +56,7 @@ def by_chains(
                 )
         except Interrupted as stop:
             kept = rectangle([*chains, stop.chain])
-            if not kept:
+            if not kept or (held is not None and not held.holds):
                 raise
             drawn = f"{len(kept)} x {len(kept[0].traces)} of {method.chains} x {method.draws} draws"
             raise Stopped(made(kept), drawn) from None
@@ -69,10 +70,11 @@ def _recent(kept: Sequence[Any]) -> dict[str, str]:
     return {"acceptance": f"{changed / tried:.2f}"} if tried else {}
 
 
-def _acceptance(chains: Sequence[Chain]) -> dict[str, np.ndarray]:
-    """Shares of moves that changed the trace, (chain, draw): of all, and by site or kernel."""
+def acceptance(chains: Sequence[Chain], kinds: Iterable[Any] = ()) -> dict[str, np.ndarray]:
+    """Shares of moves that changed the trace, (chain, draw): of all, and by site or kernel. kinds:
+    of moves, if not only those of these chains."""
     out = {"acceptance_rate": np.array([c.accepted for c in chains])}
-    moves = list(dict.fromkeys(m for c in chains for m in c.moves))[:NAMED_MOVES]
+    moves = list(dict.fromkeys((*kinds, *(m for c in chains for m in c.moves))))[:NAMED_MOVES]
     nothing = np.full(len(chains[0].traces), np.nan)
     kernels = {kernel for kernel, _ in moves}
     for kernel, site in moves if len(moves) > 1 else ():

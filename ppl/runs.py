@@ -51,13 +51,24 @@ def runs(
             f"`{name}` has no checkpoints on the machine",
             hint=f"there {', '.join(RESUMED)} have",
         )
+    return run[name](method, target, seed, progress, resumed(method, target, seed, checkpoint))
+
+
+def resumed(
+    method: Any, target: Target, seed: int, checkpoint: Path, *, holds: bool = True
+) -> Resumed:
+    """Where a run of a target that draws what is missing is written down.
+
+    Raises:
+        DiagnosticError: E898, the checkpoint is of another run.
+    """
     from ppl.semantics.machine.pickles import Pickles
 
+    name = name_of(method)
     about = {"model": target.name, "method": name, "settings": settings_of(method), "seed": seed}
     beside = [helper_of(method, target)] if getattr(method, "guide", None) is not None else []
     pickles = Pickles(target.machine, target.machine.bind(target.plain), *beside)
-    held = Resumed(folder_of(checkpoint, about, target, method).begin(), pickles)
-    return run[name](method, target, seed, progress, held)
+    return Resumed(folder_of(checkpoint, about, target, method).begin(), pickles, holds)
 
 
 def _exact(method: Any, target: Target, seed: int, progress: bool) -> Runs:

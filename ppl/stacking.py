@@ -62,6 +62,24 @@ def stacked(values: Sequence[Any], t: T.Type, lead: tuple[int, int]) -> Any:
     return out.reshape(lead)
 
 
+def sizes_in(value: Any, t: T.Type, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """What decides how `stacked` holds values: by place in the type, the sizes of an array, the
+    kind of a number."""
+    match t:
+        case T.Tuple(items=items):
+            for i, item in enumerate(items):
+                yield from sizes_in(value[i], item, (*at, i))
+        case T.Record(fields=fields):
+            for k, item in fields:
+                yield from sizes_in(value[k], item, (*at, k))
+        case T.Array():
+            array = rectangular(value)
+            sizes = _sizes(value, _innermost(t)[1])
+            yield at, (sizes, None if array is None else (array.shape, array.dtype))
+        case T.Base() if T.is_number(t) or t == T.BOOL:
+            yield at, exact([value]).dtype
+
+
 def _array(values: Sequence[Any], t: T.Array, lead: tuple[int, int]) -> tuple[Any] | None:
     """Arrays of one size in all executions: as arrays of their parts, a list of functions, or one
     array of numbers; None of anything else."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from ppl.encoding import decode, encode
 from ppl.posterior import Posterior
-from ppl.semantics.diagnostics import Diagnostic, Note, fail
+from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
 from ppl.trees import leaves, on_host
 
 #: of the file format; a reader refuses a newer one. 2: values that are no arrays, as texts
@@ -108,6 +108,8 @@ class Stream:
             for name, arrays in groups.items():
                 if arrays and name not in self._groups:
                     self._groups[name] = _write(self._file.create_group(name), arrays, self.shape)
+                for path in self._groups.get(name, {}).keys() - arrays.keys():
+                    raise self._unequal(path)
                 for path, array in arrays.items():
                     self._put(self._groups[name].get(path), path, array[0], first)
         except OSError as error:
@@ -115,11 +117,7 @@ class Stream:
 
     def _put(self, variable: Any, path: str, rows: np.ndarray, first: int) -> None:
         if variable is None or variable.shape[2:] != rows.shape[1:]:
-            raise fail(
-                "E894",
-                f"{self.path} cannot be written: draws of `{path}` differ in size",
-                hint="infer without `stream`, and save the posterior",
-            )
+            raise self._unequal(path)
         rows = rows.astype(np.int8) if rows.dtype == bool else rows
         at = 0
         while at < len(rows):
@@ -127,6 +125,13 @@ class Stream:
             count = min(len(rows) - at, self.shape[1] - draw)
             variable[chain, draw : draw + count] = rows[at : at + count]
             at += count
+
+    def _unequal(self, path: str) -> DiagnosticError:
+        return fail(
+            "E894",
+            f"{self.path} cannot be written: draws of `{path}` differ in size",
+            hint="infer without `stream`, and save the posterior",
+        )
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         self._file.close()

@@ -58,15 +58,16 @@ class Stopped(KeyboardInterrupt):
 
 @dataclass(frozen=True, eq=False)
 class Resumed:
-    """Where runs are written down."""
+    """Where runs are written down, and whether what is written is held in memory, too."""
 
     folder: Folder
     pickles: Pickles
+    holds: bool = True
 
     def journal(self, name: str) -> Journal:
         from ppl.inference.journal import Journal
 
-        return Journal.of(self.folder, self.pickles, name)
+        return Journal.of(self.folder, self.pickles, name, holds=self.holds)
 
 
 def watched(report: Any) -> Any:

@@ -4,16 +4,19 @@ their number."""
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import ppl
-from ppl.inference import sampling
+from ppl.inference import journal, sampling
 from ppl.inference.checkpoint import Checkpoint
+from ppl.inference.journal import Journal
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.storage import OnDisk, Stream
+from ppl.trees import leaves
 
 MODELS = ppl.compile("""
 model counts(y: [nat]) {
@@ -36,6 +39,27 @@ def small_blocks(monkeypatch):
 
 def fit(method: Any = WALK, **files: Any):
     return ppl.infer(COUNTS, method, seed=4, progress=False, **files)
+
+
+GROWING = ppl.compile("""
+type tree = Leaf(real) | Node(tree, tree)
+fn grow() -> measure[tree] {
+  split ~ bernoulli(0.15)
+  if split { l ~ grow(); r ~ grow(); return Node(l, r) } else { x ~ normal(0, 1); return Leaf(x) }
+}
+fn total(t: tree) -> real { match t { Leaf(x) => x, Node(l, r) => total(l) + total(r) } }
+fn some(p: prob) -> measure[[real]] {
+  s ~ bernoulli(p)
+  if s { return [] } else { a ~ normal(0, 1); rest ~ some(p); return concat([a], rest) }
+}
+model growing(y: real) {
+  tree ~ grow()
+  n ~ poisson(2)
+  xs ~ some(0.5)
+  observe y ~ normal(total(tree) + n, 1)
+  return {tree, n, xs, pair: (n, n + 0.5)}
+}
+""").growing(y=1.3)
 
 
 def same(a, b):
@@ -61,6 +85,40 @@ def test_the_file_is_that_of_an_ordinary_run(tmp_path):
 
 class Killed(BaseException):
     """Stands for the end of the process."""
+
+
+def test_the_machine_streams_executions_of_any_structure(tmp_path, monkeypatch):
+    """In blocks that are not whole chains, and after it was killed."""
+    held, write, left = [], Journal.write, 3
+
+    def writing(self, place, made):
+        nonlocal left
+        held.append(len(made))
+        left -= 1
+        if left == 0:
+            raise Killed
+        write(self, place, made)
+
+    monkeypatch.setattr(journal, "BLOCK", 9)
+    method = ppl.mcmc(chains=3, draws=25, warmup=5)
+    fit = partial(ppl.infer, GROWING, method, seed=3, progress=False)
+    fit().save(tmp_path / "whole.nc")
+    whole, file = ppl.load_posterior(tmp_path / "whole.nc"), tmp_path / "stream.nc"
+    monkeypatch.setattr(Journal, "write", writing)
+    with pytest.raises(Killed):
+        fit(stream=file, checkpoint=tmp_path / "run")
+    found = fit(stream=file, checkpoint=tmp_path / "run")
+    assert max(held) == 9 and found.shape == (3, 25)
+    found = ppl.load_posterior(file)
+    assert list(found.draws) == list(whole.draws) and list(found.stats) == list(whole.stats)
+    for a, b in [(whole.draws, found.draws), (whole.stats, found.stats)]:
+        for name in a:
+            np.testing.assert_array_equal(np.asarray(b[name]), np.asarray(a[name]), err_msg=name)
+    assert repr(on_hosts(found.result)) == repr(on_hosts(whole.result))
+
+
+def on_hosts(tree):
+    return {k: [np.asarray(v).tolist() for v in leaves(part)] for k, part in tree.items()}
 
 
 def test_a_stream_that_was_killed_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
@@ -122,7 +180,7 @@ def test_what_does_not_stream_says_so(tmp_path):
     file = tmp_path / "a.nc"
     with pytest.raises(DiagnosticError, match="E811.*`smc` draws all at once"):
         fit(ppl.smc(particles=3), stream=file)
-    with pytest.raises(DiagnosticError, match="E811.*runs on the machine"):
-        fit(ppl.mcmc(), stream=file)
+    with pytest.raises(DiagnosticError, match="E811.*`rmsmc` draws all at once"):
+        fit(ppl.rmsmc(particles=3), engine="machine", stream=file)
     with pytest.raises(DiagnosticError, match="E811.*path of a file"):
         fit(stream=7)
