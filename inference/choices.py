@@ -26,7 +26,8 @@ def _pieces(edges: Callable[[], Any], k: int) -> Options:
 
 
 def _index(u: float, z: int, n: int) -> int:
-    return min(int(u * n), n - 1)
+    k = int(u * n)
+    return k if k < n else n - 1
 
 
 def _coin(u: float, z: int, p: float) -> bool:

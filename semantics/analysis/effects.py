@@ -25,6 +25,21 @@ def main_block(program: ir.Program) -> ir.Comp:
     return run_body(program.entry.body)
 
 
+def last_effect(c: ir.Comp) -> ir.Comp | None:
+    """The statement of a block, or of blocks in it, behind which nothing is drawn or scored."""
+    last = c
+    while isinstance(last, (ir.Block, ir.At)):
+        if isinstance(last, ir.At):
+            last = last.body
+            continue
+        parts = [*(b.comp for b in last.binds), last.result]
+        effects = [part for part in parts if part.effectful]
+        if not effects:
+            return None
+        last = effects[-1]
+    return last
+
+
 class Effects:
     """Facts about the computations of one program."""
 

@@ -21,11 +21,10 @@ def stands_at_end(run: Suspended | Execution, loop: ir.Scan) -> bool:
     """Whether a run has made all steps of a loop, and nothing else since; or is dead."""
     if not isinstance(run, Suspended):
         return not run.alive
-    number, at = run.code.generated.loops.get(id(loop), (0, 0))
-    frame = run.frame
-    if frame[0].__name__[1:] != str(number):
+    here, frame = run.code.generated.loops.get(id(loop)), run.frame
+    if here is None or frame[0].__name__[1:] != str(here.number):
         return False
-    return frame[at - 2] + 1 == len(frame[at])
+    return frame[here.at - 2] + 1 == len(frame[here.at])
 
 
 def with_rows(
@@ -43,7 +42,7 @@ def with_rows(
         if not isinstance(run, Suspended):
             return run
         frame = _swapped(run.frame, new)
-        _, at = run.code.generated.loops[id(loop)]
+        at = run.code.generated.loops[id(loop)].at
         frame = (*frame[:at], rows, *frame[at + 1 :])
         return run._replace(frame=frame, budget=run.budget and Budget(run.budget.limits))
 

@@ -23,7 +23,7 @@ from ppl.semantics.machine import MachineKey
 #: the second goes over what the first gathered. `nested`: a loop in a step. `statements`: points
 #: between statements. `shared`: steps that ask for values of one random function. `chance`: a loop
 #: that ends by chance. `grows`: the state is a list of all that came. `zeros`: states that are equal
-#: and can be told apart.
+#: and can be told apart. `ends`: nothing is drawn or scored behind the loop.
 MODELS = ppl.compile("""
 type list = Nil | Cons(nat, list)
 
@@ -129,6 +129,11 @@ model zeros(ys: [real]) {
   return xs
 }
 
+model ends(ys: [real]) {
+  xs ~ scan x = 0.0 for y in ys { x ~ normal(0.5 * x, 1); observe y ~ normal(x, 1); return x }
+  return (xs, xs[1] + sum([abs(x) for x in xs]))
+}
+
 model once(ys: [real]) {
   a ~ normal(0, 1)
   _ ~ scan s = 0.0 for y in ys { observe y ~ normal(a + s, 1); return y }
@@ -160,8 +165,10 @@ def up_to_date(run, past):
 
 def without_replaced(run, stop):
     """A stop, but for the state in its frame, which the value replaces."""
-    at = run.loops.get(stop.frame[0])
-    frame = stop.frame if at is None else (*stop.frame[: at + 1], *stop.frame[at + 2 :])
+    loop = run.loops.get(stop.frame[0])
+    frame = stop.frame
+    if loop is not None:
+        frame = (*frame[: loop.at + 1], *frame[loop.at + 2 :])
     return frame, stop.value, tuple(stop.memo.items()), stop.drawn
 
 
@@ -176,6 +183,7 @@ NAMES = [
     "chance",
     "grows",
     "zeros",
+    "ends",
 ]
 
 
@@ -248,7 +256,7 @@ def stretches(run, trace, path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("chain", 4), ("last", 3), ("twice", 5), ("statements", 3)]
+    ("name", "most"), [("chain", 4), ("last", 3), ("twice", 5), ("statements", 3), ("ends", 3)]
 )
 def test_only_what_changes_is_run(name, most, monkeypatch):
     """The step of the site, the next one, whose law has changed, and what comes behind the loop: of
@@ -258,6 +266,21 @@ def test_only_what_changes_is_run(name, most, monkeypatch):
     path = list(trace.sites)[2]
     assert stretches(run, trace, path, monkeypatch) <= most + (3 if name == "twice" else 0)
     assert stretches(run, trace._replace(past=None), path, monkeypatch) > most
+
+
+def test_what_is_behind_the_last_loop_is_run_for_what_is_accepted(monkeypatch):
+    run = program("ends").run
+    trace = first_trace(run, MachineKey(11))
+    path = list(trace.sites)[2]
+    made = []
+    advance = type(run.code).advance
+    monkeypatch.setattr(type(run.code), "advance", lambda *a: made.append(1) or advance(*a))
+    revision = Revision(trace.sites, (path,), MachineKey(5), past=trace.past)
+    draft = revision.draft(run)
+    weighed = len(made)
+    assert weighed == 2 and draft.alive and draft.size == 5
+    after = revision.finished(draft)
+    assert len(made) == weighed + 1 and after.log_weight == draft.log_weight
 
 
 def test_programs_that_draw_before_their_first_point_only_are_run_whole():

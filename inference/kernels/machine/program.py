@@ -11,7 +11,7 @@ from typing import Any
 
 from ppl.inference.kernels.machine.names import Address, checked_address
 from ppl.inference.kernels.machine.resuming import Resumable
-from ppl.inference.kernels.machine.traces import Revision, Run, Trace
+from ppl.inference.kernels.machine.traces import Revision, Run, Sited, Trace
 from ppl.semantics import ir
 from ppl.semantics.machine import Execution, Machine, MachineKey, Suspended
 from ppl.semantics.machine.machine import Arguments
@@ -58,13 +58,13 @@ class Program:
             if named[0] not in self.paths:
                 self.paths[named[0]] = path_of(named)
 
-    def again(self, trace: Trace, source: Source) -> Any:
+    def again(self, trace: Sited, source: Source) -> Any:
         """A trace's run, with names. `source` is for what no trace has."""
         execution = self.record(Revision(trace.sites, (), source))
         self.learn(execution)
         return execution
 
-    def known(self, trace: Trace) -> Mapping[int, Path]:
+    def known(self, trace: Sited) -> Mapping[int, Path]:
         """The paths of all sites of a trace, and more; `NAMELESS` of those that have no name."""
         if not trace.sites.keys() <= self.paths.keys():
             self.again(trace, MachineKey(0))
@@ -105,7 +105,7 @@ class Selection:
         """Whether the site at a path is one of them."""
         return all(any(a.means(path) for a in group) for group in self.groups)
 
-    def __call__(self, trace: Trace) -> Collection[int]:
+    def __call__(self, trace: Sited) -> Collection[int]:
         """The hashes of their paths, in the order of drawing."""
         if not self.groups:
             return trace.sites

@@ -27,7 +27,7 @@ from ppl.semantics.analysis.effects import Effects, main_block
 from ppl.semantics.analysis.forms import RunCall, walk
 from ppl.semantics.machine import Execution, Machine
 from ppl.semantics.machine.code import FAILURES, Code
-from ppl.semantics.machine.codegen.unit import Options
+from ppl.semantics.machine.codegen.unit import Loop, Options
 from ppl.semantics.machine.machine import Arguments
 from ppl.semantics.machine.memo import EMPTY, Table
 from ppl.semantics.machine.state import Dead, Omega, State
@@ -55,14 +55,16 @@ _made = tuple.__new__  # a named tuple's own takes twice as long
 
 class Past(NamedTuple):
     """The stretches of a run: where each begins, what was scored in it, and how many stops before
-    is one whose frame is up to date in what was gathered in a loop."""
+    is one whose frame is up to date in what was gathered in a loop; the value and the memo table at
+    the end."""
 
     stops: list[Stop]
     scores: list[float]
     stale: list[int]
+    end: tuple[Any, Table] | None
 
 
-NOTHING = Past([], [], [])
+NOTHING = Past([], [], [], None)
 
 
 class Changing(Omega, Protocol):
@@ -87,19 +89,75 @@ class Changing(Omega, Protocol):
         ...
 
 
+class Draft:
+    """A run under a revision that can be weighed. What that does not need is made when it is asked
+    for: the run's value, from where nothing is drawn or scored any more, and its sites in order.
+
+    log_weight: the sum of the scores, -infinity if the run died. size: the number of its sites.
+    """
+
+    __slots__ = ("run", "revision", "state", "past", "size", "log_weight", "_paths", "_joints")
+
+    def __init__(
+        self,
+        run: Resumable,
+        revision: Changing,
+        state: State,
+        past: Past,
+        size: int,
+        paths: Sequence[int],
+        joints: Sequence[tuple[int, int, int]],
+    ):
+        self.run, self.revision, self.state, self.past = run, revision, state, past
+        self.size, self.log_weight = size, sum(past.scores)
+        self._paths, self._joints = paths, joints
+
+    @property
+    def alive(self) -> bool:
+        return self.log_weight > -math.inf
+
+    @property
+    def sites(self) -> dict[int, Site]:
+        if self._joints:
+            self.revision.keep(self._paths, self._joints)
+            self._joints = ()
+        return self.revision.sites
+
+    def finished(self) -> tuple[Execution, Past | None]:
+        """The execution, and its stretches; None if its weight is zero.
+
+        Raises:
+            DiagnosticError: as `Machine.run`.
+        """
+        run, s, (stops, scores, stale, end) = self.run, self.state, self.past
+        if not self.alive:
+            s.w = -math.inf
+            return Execution(s, None, run.type, alive=False), None
+        if end is None:
+            at = run.up_to_date(stops, stale) if stale[-1] else stops[-1]
+            try:
+                _, value = run.code.advance(s, at.frame, at.value)
+            except FAILURES as error:
+                raise run.code.explained(error) from None
+            end = value, at.memo
+        s.w = self.log_weight
+        _ = self.sites
+        value, s.memo = end
+        return Execution(s, value, run.type), _made(Past, (stops, scores, stale, end))
+
+
 @dataclass(frozen=True, eq=False)
 class Resumable:
     """A program applied to its data, that is run in stretches where a revision can profit.
 
-    loops: of the block of a loop over elements, where its frames hold the elements, behind what
-    is gathered and before the state that it carries.
+    loops: of each scan's block.
     """
 
     machine: Machine
     data: Arguments
     direct: Run
     code: Code
-    loops: Mapping[Any, int]
+    loops: Mapping[Any, Loop]
     type: T.Type
 
     @staticmethod
@@ -112,10 +170,10 @@ class Resumable:
         if code.named:  # what a run records is in its state
             return direct
         loops = {
-            code.namespace[f"{letter}{number}"]: at
-            for number, at in code.generated.loops.values()
+            code.namespace[f"{letter}{loop.number}"]: loop
+            for loop in code.generated.loops.values()
             for letter in "ab"
-            if f"{letter}{number}" in code.namespace
+            if f"{letter}{loop.number}" in code.namespace
         }
         return Resumable(machine, data, direct, code, loops, machine.type)
 
@@ -128,7 +186,12 @@ class Resumable:
         Raises:
             DiagnosticError: as `Machine.run`.
         """
+        return self.draft(revision).finished()
+
+    def draft(self, revision: Changing) -> Draft:
+        """The run under a revision, as far as it has to be known to weigh it."""
         code, budget, old, sites = self.code, self.machine.budget, revision.past, revision.sites
+        loops, end = self.loops, None
         if old is None:
             at, last, kept = Stop(code.begin(self.data.values), None, EMPTY, 0), -1, 0
             old, stops, scores, stale, joints = NOTHING, [at], [], [0], []
@@ -138,41 +201,56 @@ class Resumable:
             first, last = revision.changes(paths)
             begun = bisect_right(old.stops, first, key=_drawn)
             stops, scores, stale = old.stops[:begun], old.scores[: begun - 1], old.stale[:begun]
-            at = self.up_to_date(stops, stale) if stale[-1] else stops[-1]
+            at = stops[-1]
             kept = at.drawn
             joints = [(0, 0, kept)]
-        end = len(old.stops) - 1
+        final = len(old.stops) - 1
+        s = None
         try:
             s = State(revision, code, meter=budget and budget.meter())
             s.memo = at.memo
             while True:
+                behind, loop = stale[-1], loops.get(at.frame[0])
+                if loop is not None:
+                    if at.frame[loop.at - 2] + 1 < len(at.frame[loop.at]):
+                        if loop.plain and behind:
+                            behind += 1  # what is gathered is read at the end
+                    elif loop.last:
+                        scores.append(0.0)
+                        break
+                if stale[-1] and behind == stale[-1]:
+                    at, behind = self.up_to_date(stops, stale), 0
                 s.w = 0.0
                 frame, value = code.advance(s, at.frame, at.value)
                 scores.append(s.w)
                 if frame is None:
-                    value = code.whole(s, value)
+                    end = code.whole(s, value), s.frozen_memo()
                     break
                 memo = s.frozen_memo() if s.fresh else s.memo
                 at = _made(Stop, (frame, value, memo, kept + len(sites)))
                 here = len(stops)
                 stops.append(at)
-                stale.append(0)
-                if here < end and last < (was := old.stops[here]).drawn and self.meets(at, was):
-                    upto = self.join(at, old, here, stops, stale)
+                stale.append(behind)
+                if here <= final and last < (was := old.stops[here]).drawn and self.meets(at, was):
+                    upto, gathers = self.join(at, old, here, stops, stale)
                     scores += old.scores[here:upto]
-                    joints.append((len(sites), was.drawn, old.stops[upto].drawn))
-                    kept += old.stops[upto].drawn - was.drawn
-                    at = self.up_to_date(stops, stale) if stale[-1] else stops[-1]
+                    drawn = old.stops[upto].drawn
+                    if upto == final and not gathers:
+                        scores.append(old.scores[final])
+                        drawn, end = len(paths), old.end
+                    joints.append((len(sites), was.drawn, drawn))
+                    kept += drawn - was.drawn
+                    if end is not None:
+                        break
+                    at = stops[-1]
                     s.memo = at.memo
         except Dead:
-            s.w = -math.inf
-            return Execution(s, None, self.type, alive=False), None
+            scores.append(-math.inf)
         except FAILURES as error:
             raise code.explained(error) from None
-        if joints:
-            revision.keep(paths, joints)
-        s.w = sum(scores)
-        return Execution(s, value, self.type), _made(Past, (stops, scores, stale))
+        assert s is not None  # nothing dies before it runs
+        past = _made(Past, (stops, scores, stale, end))
+        return Draft(self, revision, s, past, kept + len(sites), paths, joints)
 
     def meets(self, at: Stop, was: Stop) -> bool:
         """Whether two runs, at these stops, do the same from there on, but for what they make of
@@ -183,35 +261,38 @@ class Resumable:
         frame, before = at.frame, was.frame
         if frame[0] is not before[0] or len(frame) != len(before) or at.memo is not was.memo:
             return False
-        place = self.loops.get(frame[0])
-        if place is None:
+        loop = self.loops.get(frame[0])
+        if loop is None:
             return alike(frame, before)
         # but for what is gathered, and the state that the value is going to replace
-        gathered, live = place - 1, place + 2
+        gathered, live = loop.at - 1, loop.at + 2
         return (
-            alike(frame[:gathered], before[:gathered])
-            and frame[place] is before[place]
-            and alike(frame[live:], before[live:])
+            frame[loop.at] is before[loop.at]
+            and alike(frame[1:gathered], before[1:gathered])
+            and (live == len(frame) or alike(frame[live:], before[live:]))
         )
 
-    def join(self, at: Stop, old: Past, here: int, stops: list[Stop], stale: list[int]) -> int:
+    def join(
+        self, at: Stop, old: Past, here: int, stops: list[Stop], stale: list[int]
+    ) -> tuple[int, bool]:
         """Add the old run's stops after `here`, where the new one met it `at`: up to the last, or
-        to the loop's last if it has gathered something else. Which one that was."""
+        to the loop's last if it may have gathered something else. Which one that was, and whether
+        it may."""
         frame, upto = at.frame, len(old.stops) - 1
-        place = self.loops.get(frame[0], 0)
-        gathers = bool(place) and frame[place - 1] is not None
-        if gathers:
-            upto = last_step(old.stops, here, place)
-        new = old.stops[here + 1 : upto + 1]
-        shift = at.drawn - old.stops[here].drawn
+        loop = self.loops.get(frame[0])
+        gathers = loop is not None and frame[loop.at - 1] is not None
+        if loop is not None and gathers:
+            upto = last_step(old.stops, here, loop)
+        new, shift = old.stops[here + 1 : upto + 1], at.drawn - old.stops[here].drawn
         stops += [n._replace(drawn=n.drawn + shift) for n in new] if shift else new
-        stale += range(1, len(new) + 1) if gathers else old.stale[here + 1 : upto + 1]
-        return upto
+        behind = stale[-1] + 1
+        stale += range(behind, behind + len(new)) if gathers else old.stale[here + 1 : upto + 1]
+        return upto, gathers
 
     def up_to_date(self, stops: list[Stop], stale: list[int]) -> Stop:
         """The last stop, which is stale, with what was gathered; from now on it is that."""
         frame, value, memo, drawn = stops[-1]
-        gathered, first = self.loops[frame[0]] - 1, len(stops) - 1 - stale[-1]
+        gathered, first = self.loops[frame[0]].at - 1, len(stops) - 1 - stale[-1]
         items = stops[first].frame[gathered]
         for stop in stops[first:-1]:
             items = (items, stop.value)
@@ -221,18 +302,14 @@ class Resumable:
         return at
 
 
-def last_step(stops: Sequence[Stop], here: int, place: int) -> int:
+def last_step(stops: Sequence[Stop], here: int, loop: Loop) -> int:
     """The last stop up to which there is no other but those of the loop in which a run stands at
-    `here`, whose frame has the elements at `place`."""
-    block, parent, end = stops[here].frame[0], stops[here].frame[1], len(stops) - 1
-    steps, i = len(stops[here].frame[place]), place - 2
-    upto = here + steps - 1 - stops[here].frame[i]
-    if upto <= end:  # every step has a stop: if it is the last one's, they have no other
-        frame = stops[upto].frame
-        if frame[0] is block and frame[1] is parent and frame[i] == steps - 1:
-            return upto
-    upto = here
-    while upto < end and (f := stops[upto + 1].frame)[0] is block and f[1] is parent:
+    `here`."""
+    frame = stops[here].frame
+    if loop.plain:
+        return here + len(frame[loop.at]) - 1 - frame[loop.at - 2]
+    upto, block, parent = here, frame[0], frame[1]
+    while upto + 1 < len(stops) and (f := stops[upto + 1].frame)[0] is block and f[1] is parent:
         upto += 1
     return upto
 
@@ -245,6 +322,8 @@ def alike(xs: tuple[Any, ...], ys: tuple[Any, ...]) -> bool:
 def same(a: Any, b: Any) -> bool:
     """Whether two values of the machine cannot be told apart by any program; values of many parts
     may count as different."""
+    if type(a) is not tuple and type(b) is not tuple:
+        return _equal(a, b)
     todo, parts = [(a, b)], 0
     while todo:
         x, y = todo.pop()
@@ -258,9 +337,16 @@ def same(a: Any, b: Any) -> bool:
             if len(x) != len(y) or parts > PARTS:
                 return False
             todo += zip(x, y, strict=True)
-        elif x != y or (kind is float and math.copysign(1, x) != math.copysign(1, y)):
+        elif not _equal(x, y):
             return False
     return True
+
+
+def _equal(x: Any, y: Any) -> bool:
+    """Of values without parts: zeros of two signs are two."""
+    if x != y or type(x) is not type(y):
+        return False
+    return bool(x) or type(x) is not float or math.copysign(1, x) == math.copysign(1, y)
 
 
 @lru_cache(maxsize=256)  # kernels bind programs anew in every step

@@ -35,35 +35,41 @@ def revise(run: Run, trace: Trace, source: Source) -> Trace:
         return trace
     k = source.draw(SITE, INDEX, (n,))
     chosen = next(islice(trace.sites, k, None))
-    return revise_one(run, trace, chosen, lambda trace: trace.sites, source)
+    return revise_one(run, trace, chosen, source)
 
 
-def revise_one(run: Run, trace: Trace, chosen: int, choose: Choose, source: Source) -> Trace:
-    """The step that redraws `chosen`, one of those that `choose` gives, each as likely."""
+def revise_one(
+    run: Run, trace: Trace, chosen: int, source: Source, choose: Choose | None = None
+) -> Trace:
+    """The step that redraws `chosen`, one of all sites or of those that `choose` gives, each as
+    likely."""
     site = trace.sites[chosen]
     value = source.draw(chosen, site.family, site.args)  # its law is as it was
     if value == site.value and site.family.discrete:
         return trace  # a run is what its sites are
     drawn = {chosen: value}
     revision = Revision(trace.sites, (chosen,), source, past=trace.past, drawn=drawn)
-    proposed = revision.trace(run)
-    if not proposed.execution.alive:
+    proposed = revision.draft(run)
+    if not proposed.alive:
         return trace
     log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
-    n, m = len(choose(trace)), len(choose(proposed))
+    if choose is None:
+        n, m = len(trace.sites), proposed.size
+    else:
+        n, m = len(choose(trace)), len(choose(proposed))
     if n != m:
         log_ratio += math.log(n) - math.log(m)
-    return proposed if accepts(log_ratio, source) else trace
+    return revision.finished(proposed) if accepts(log_ratio, source) else trace
 
 
 def revise_all(run: Run, trace: Trace, chosen: Collection[int], source: Source) -> Trace:
     """The step that redraws all of `chosen`, which names tell from any trace."""
     revision = Revision(trace.sites, frozenset(chosen), source, past=trace.past)
-    proposed = revision.trace(run)
-    if not proposed.execution.alive:
+    proposed = revision.draft(run)
+    if not proposed.alive:
         return trace
     log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
-    return proposed if accepts(log_ratio, source) else trace
+    return revision.finished(proposed) if accepts(log_ratio, source) else trace
 
 
 def accepts(log_ratio: Any, source: Source) -> bool:

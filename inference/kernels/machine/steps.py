@@ -31,7 +31,7 @@ from ppl.inference.resample import Resample
 from ppl.semantics.diagnostics import fail
 
 
-@dataclass
+@dataclass(slots=True)
 class Tally:
     """How often moves were tried, and how often the trace changed, by the kernel's text and the
     moved site's name ("" if it moves several). `learning`: whether this is warm-up."""
@@ -39,10 +39,10 @@ class Tally:
     learning: bool = False
     counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
-    def note(self, kernel: str, site: str, tried: int, changed: int) -> None:
-        both = self.counts.get((kernel, site))
+    def note(self, move: tuple[str, str], tried: int, changed: int) -> None:
+        both = self.counts.get(move)
         if both is None:
-            self.counts[kernel, site] = [tried, changed]
+            self.counts[move] = [tried, changed]
         else:
             both[0] += tried
             both[1] += changed
@@ -137,16 +137,20 @@ def _mixed(steps: list[Step], weights: tuple[float, ...]) -> Step:
 
 def _one(text: str, program: Program, choose: Selection) -> Step:
     told = _told(text, choose)
+    which = None if choose.everything else choose
+    moves: dict[int, tuple[str, str]] = {}
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
-        sites, source = choose(trace), turns.next()
+        sites, source = trace.sites if which is None else which(trace), turns.next()
         if not sites:
-            tally.note(told, "", 0, 0)
+            tally.note((told, ""), 0, 0)
             return trace
         chosen = next(islice(sites, source.draw(SITE, INDEX, (len(sites),)), None))
-        after = revise_one(program.run, trace, chosen, choose, source)
-        moved = after is not trace and _changed(trace, after, (chosen,))
-        tally.note(text, program.name(chosen, trace), 1, moved)
+        after = revise_one(program.run, trace, chosen, source, which)
+        move = moves.get(chosen)
+        if move is None:
+            move = moves[chosen] = text, program.name(chosen, trace)
+        tally.note(move, 1, _changed(trace, after, (chosen,)))
         return after
 
     return run
@@ -158,10 +162,10 @@ def _all(text: str, program: Program, choose: Selection) -> Step:
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
         sites, source = choose(trace), turns.next()
         if not sites:
-            tally.note(text, "", 0, 0)
+            tally.note((text, ""), 0, 0)
             return trace
         after = revise_all(program.run, trace, sites, source)
-        tally.note(text, "", 1, _changed(trace, after, sites))
+        tally.note((text, ""), 1, _changed(trace, after, sites))
         return after
 
     return run
@@ -171,7 +175,11 @@ def _changed(before: Trace, after: Trace, sites: Collection[int]) -> bool:
     """Whether some of the redrawn sites, and with them perhaps others, came out differently."""
     if after is before:
         return False
-    return any(k not in after.sites or after.sites[k].value != before.sites[k].value for k in sites)
+    old, new = before.sites, after.sites
+    for k in sites:
+        if k not in new or new[k].value != old[k].value:
+            return True
+    return False
 
 
 def _gibbs(text: str, program: Program, choose: Selection) -> Step:
@@ -185,7 +193,7 @@ def _gibbs(text: str, program: Program, choose: Selection) -> Step:
                     raise _not_finite(program, site, trace)
                 checked.add(site)
         after, tried, changed = sweep(program.run, trace, choose, turns)
-        tally.note(text, "", tried, changed)
+        tally.note((text, ""), tried, changed)
         return after
 
     return run
@@ -197,7 +205,7 @@ def _particles(kernel: ParticleGibbs, program: Program, choose: Selection) -> St
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
         after, changed = sweep(trace, turns)
-        tally.note(text, "", 1, changed)
+        tally.note((text, ""), 1, changed)
         return after
 
     return run
@@ -226,7 +234,7 @@ def _marginal(
                 _check_walks(program, site, trace, "pmmh")
                 checked.add(site)
         after = step(trace, turns, learns=kernel.adapt and tally.learning)
-        tally.note(text, "", 1, after is not trace)
+        tally.note((text, ""), 1, after is not trace)
         return after
 
     return run
@@ -238,7 +246,7 @@ def _proposing(kernel: Proposal, program: Program, choose: Selection) -> Step:
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
         after = propose(program, helper, trace, turns)
-        tally.note(text, "", 1, after is not trace)
+        tally.note((text, ""), 1, after is not trace)
         return after
 
     return run
@@ -250,7 +258,7 @@ def _jumping(kernel: Involution, program: Program, choose: Selection) -> Step:
 
     def run(trace: Trace, turns: Turns, tally: Tally) -> Trace:
         after = jump(trace, turns)
-        tally.note(text, "", 1, after is not trace)
+        tally.note((text, ""), 1, after is not trace)
         return after
 
     return run
@@ -279,7 +287,7 @@ def _walk(kernel: RandomWalk, program: Program, choose: Selection, learnt: Learn
         first = walk(program.run, trace, choose, tuning, turns.next(), learns=learns)
         walked = int(any(continuous(trace.sites[k]) for k in choose(trace)))
         after, tried, changed = walk_whole(program.run, first, choose, kernel.scale, turns)
-        tally.note(text, "", walked + tried, (first is not trace) + changed)
+        tally.note((text, ""), walked + tried, (first is not trace) + changed)
         return after
 
     return run

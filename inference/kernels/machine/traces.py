@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from ppl.inference.kernels.machine.resuming import Past, Resumable
+from ppl.inference.kernels.machine.resuming import Draft, Past, Resumable
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Execution
 from ppl.semantics.machine.distributions.shapes import shape_drawn
@@ -71,9 +71,25 @@ class Trace(NamedTuple):
         """The sum of the scores, without the sites' own densities."""
         return self.execution.log_weight
 
+    @property
+    def alive(self) -> bool:
+        return self.execution.alive
+
+    @property
+    def size(self) -> int:
+        """The number of sites."""
+        return len(self.sites)
+
+
+class Sited(Protocol):
+    """A trace, or the draft of one."""
+
+    @property
+    def sites(self) -> Mapping[int, Site]: ...
+
 
 #: the sites of a trace that a kernel may move, in the order of drawing
-Choose = Callable[[Trace], Collection[int]]
+Choose = Callable[[Sited], Collection[int]]
 
 
 class Revision:
@@ -178,9 +194,19 @@ class Revision:
     def trace(self, run: Run) -> Trace:
         """The run's trace. What its functions draw later is fresh, and belongs to no trace."""
         if isinstance(run, Resumable):
-            execution, past = run.revised(self)
-        else:
-            execution, past = run(self), None
+            return self.finished(run.draft(self))
+        return self._traced(run(self), None)
+
+    def draft(self, run: Run) -> Draft | Trace:
+        """What the run's trace is going to be, of which only what weighs it is made now, if that is
+        less."""
+        return run.draft(self) if isinstance(run, Resumable) else self.trace(run)
+
+    def finished(self, draft: Draft | Trace) -> Trace:
+        """The trace that was drafted."""
+        return draft if isinstance(draft, Trace) else self._traced(*draft.finished())
+
+    def _traced(self, execution: Execution, past: Past | None) -> Trace:
         trace = _made(Trace, (execution, self.sites, past))
         self.given, self.sites, self.moved, self.past = NOTHING, {}, NOTHING, None
         self.drawn = NOTHING

@@ -23,7 +23,16 @@ from typing import Any, NamedTuple
 from ppl.inference.choices import INDEX, SITE, STEP
 from ppl.inference.kernels.machine.coordinates import Line, Thin, lines, numbers, with_numbers
 from ppl.inference.kernels.machine.single_site import accepts
-from ppl.inference.kernels.machine.traces import Choose, Revision, Run, Site, Trace, Turns, alike
+from ppl.inference.kernels.machine.traces import (
+    Choose,
+    Revision,
+    Run,
+    Site,
+    Sited,
+    Trace,
+    Turns,
+    alike,
+)
 from ppl.semantics.machine.distributions.line import LINE
 from ppl.semantics.machine.omega import Source
 from ppl.semantics.machine.paths import step_hash
@@ -99,19 +108,19 @@ def walk(
     chosen = [k for k in choose(trace) if continuous(trace.sites[k])]
     if not chosen:
         return trace
-    proposed, log_ratio = None, -math.inf
+    log_ratio = -math.inf
     try:
         steps = [step_site(k, trace.sites[k], tuning, source) for k in chosen]
         moved = {s.path: s.value for s in steps}
         revision = Revision(trace.sites, (), source, moved, trace.past)
-        proposed = revision.trace(run)
-        if proposed.execution.alive:
+        proposed = revision.draft(run)
+        if proposed.alive:
             log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
             log_ratio += sum(way_back(s, proposed, tuning) for s in steps)
     except (ArithmeticError, ValueError):  # at an end of a support, which has no coordinate
         log_ratio = -math.inf
     moves = log_ratio > -math.inf and accepts(log_ratio, source)
-    after = proposed if moves and proposed is not None else trace
+    after = revision.finished(proposed) if moves else trace
     if learns:
         zs = _where(after, chosen)
         tuning.learn(zs, math.exp(min(0.0, log_ratio)) - (ONE if len(zs) == 1 else MANY))
@@ -147,7 +156,7 @@ def step_site(path: int, site: Site, tuning: Tuning, source: Source) -> Stepped:
     return Stepped(path, site, across, which, here, there, with_numbers(site.value, new))
 
 
-def way_back(step: Stepped, proposed: Trace, tuning: Tuning) -> float:
+def way_back(step: Stepped, proposed: Sited, tuning: Tuning) -> float:
     """log of the density of stepping back at a site over that of the step; 0 if it is gone."""
     path, before, after = step.path, step.site, proposed.sites.get(step.path)
     if after is None or not alike(before, after.family, after.args):
@@ -203,11 +212,11 @@ def step_whole(run: Run, trace: Trace, path: int, scale: float, source: Source) 
         new[i] += 2 ** (k // 2) * (1 if k % 2 else -1)
     moved = {path: with_numbers(site.value, new)}
     revision = Revision(trace.sites, (), source, moved, trace.past)
-    proposed = revision.trace(run)
-    if not proposed.execution.alive:
+    proposed = revision.draft(run)
+    if not proposed.alive:
         return trace
     log_ratio = proposed.log_weight - trace.log_weight + revision.log_ratio
-    return proposed if accepts(log_ratio, source) else trace
+    return revision.finished(proposed) if accepts(log_ratio, source) else trace
 
 
 def walk_whole(

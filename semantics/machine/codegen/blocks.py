@@ -20,7 +20,7 @@ from ppl.semantics.analysis.effects import is_checkpoint
 from ppl.semantics.analysis.forms import RunCall, guarded_body, iid_loop
 from ppl.semantics.machine.codegen.direct import Direct, run_call
 from ppl.semantics.machine.codegen.targets import Path, Target
-from ppl.semantics.machine.codegen.unit import Piece, Unit
+from ppl.semantics.machine.codegen.unit import Loop, Piece, Unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,6 +300,9 @@ class Block(Direct):
         state = (self.fresh(), self.fresh(), self.fresh(), carry)
         bound = (c.param.name, c.carry.name)
         later = self.later(("scan", id(c)), [c.body], bound, path, emit, state)
+        plain = point and not self.unit.effects.suspends(c.body)
+        at = 4 + (later.path is not None)
+        self.unit.loops[id(c)] = Loop(later.number, at, plain, c is self.unit.last)
         init, over = self.as_atom(self.value(c.init)), self.as_atom(self.value(c.over))
         self.go_on(self.frame(later, path, ["-1", self.constant(None), over, init], k))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics.machine.codegen.direct import function
 from ppl.semantics.machine.codegen.pieces import blocks
-from ppl.semantics.machine.codegen.unit import Options, Piece, Unit
+from ppl.semantics.machine.codegen.unit import Loop, Options, Piece, Unit
 from ppl.semantics.machine.values import Constructors
 
 
@@ -17,9 +17,8 @@ from ppl.semantics.machine.values import Constructors
 class Generated:
     """source: the module's text. bound: its constants. places: where code is from, by its name.
     calls: where calls of primitives are from, by their text. twins: the `a` block of each `b`
-    block. entry: the number of the main function, run. lazy: whether values may be lazy. loops: of
-    each scan, by identity, the number of its block and where its frame holds the elements, behind
-    the number of the step and what is gathered."""
+    block. entry: the number of the main function, run. lazy: whether values may be lazy. loops: the
+    scans, by identity."""
 
     source: str
     bound: Mapping[str, Any]
@@ -29,7 +28,7 @@ class Generated:
     entry: int
     constructors: Constructors
     lazy: bool
-    loops: Mapping[int, tuple[int, int]]
+    loops: Mapping[int, Loop]
 
 
 def generate(program: ir.Program, options: Options) -> Generated:
@@ -54,14 +53,8 @@ def generate(program: ir.Program, options: Options) -> Generated:
         entry.number,
         unit.constructors,
         unit.lazy,
-        dict(_loops(unit)),
+        unit.loops,
     )
-
-
-def _loops(unit: Unit) -> Iterator[tuple[int, tuple[int, int]]]:
-    for key, block in unit.laters.items():
-        if key[0] == "scan":
-            yield key[1], (block.number, 4 + (block.path is not None))
 
 
 def _values(unit: Unit) -> list[str]:

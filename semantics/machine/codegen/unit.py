@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ppl.semantics import ir
 from ppl.semantics.analysis import recursive_functions
-from ppl.semantics.analysis.effects import Effects, main_block
+from ppl.semantics.analysis.effects import Effects, last_effect, main_block
 from ppl.semantics.analysis.forms import RunCall, fused_calls, run_body, walk
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.machine import arrays, rational
@@ -56,6 +56,17 @@ class Piece:
     counted: bool = False
 
 
+class Loop(NamedTuple):
+    """A scan as blocks. number: its block's. at: where its frame holds the elements, behind the
+    number of the step and what is gathered. plain: whether a run stops once a step, at its end.
+    last: whether no run draws, scores or stops behind the loop."""
+
+    number: int
+    at: int
+    plain: bool
+    last: bool
+
+
 class Unit:
     """What the emitters share."""
 
@@ -73,6 +84,7 @@ class Unit:
         self._rewritten: dict[Any, Any] = {}
         self._runs: dict[int, tuple[ir.Comp, bool]] = {}
         self.laters: dict[Any, Any] = {}
+        self.loops: dict[int, Loop] = {}
         self.emitted: set[tuple[str, int]] = set()
         self.places: dict[str, tuple[str, Span | None]] = {}
         #: calls of primitives, as they are written in generated code
@@ -80,6 +92,8 @@ class Unit:
         ops = {n.op for f in program.functions for n in walk(f.body) if isinstance(n, ir.Op)}
         self.lazy, self.rejects = "lazy" in ops, "normalize_rejection" in ops
         self.points = frozenset(self._main_points()) if options.suspends else frozenset()
+        remembers = ops & {"mem", "lazy", "gaussian_process"}  # and draws what is asked for
+        self.last = last_effect(self.main) if options.suspends and not remembers else None
         self._collect_constructors()
 
     def _main_points(self) -> list[int]:
