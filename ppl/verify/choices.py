@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count, pairwise
 from random import Random
 
@@ -20,6 +21,10 @@ PRIMES = (7, 5, 11, 13, 3, 17, 19, 23)
 WHOLES = (13, 23, 11, 29, 17, 19)
 #: the name of the probabilities that are data
 NUMBERS = "p"
+
+
+#: those of a range are looked up, for a program is hundreds of choices
+_integers = cache(st.integers)
 
 
 class _Unit(st.SearchStrategy):
@@ -66,7 +71,7 @@ class Choices:
     # -- choices
 
     def integer(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))
+        return self.draw(_integers(low, high))
 
     def flip(self, one_in: int = 2) -> bool:
         return self.integer(0, one_in - 1) == one_in - 1
