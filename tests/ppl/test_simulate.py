@@ -126,7 +126,7 @@ def test_predictions_for_more_data_draw_the_rest(posterior):
 
 def test_predictions_keep_values_of_any_structure():
     posterior = ppl.infer(
-        MODELS.chosen_tree(y=5.0), ppl.importance(particles=400), seed=3, progress=False
+        MODELS.chosen_tree(y=5.0), ppl.importance(particles=60), seed=3, progress=False
     )
     predicted = posterior.predict(seed=2)
     assert set(np.unique(predicted.result)) == {5.0} and np.allclose(predicted["y"], 5, atol=CLOSE)

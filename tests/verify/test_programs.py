@@ -29,11 +29,24 @@ def module(program: Program):
     return parse(Source("generated.ppl", program.source))
 
 
-@given(programs(features=ALL))
-@settings(GENERATE, max_examples=400)
-def test_all_are_well_typed(program):
-    errors = [d.render() for d in check(module(program)).diagnostics if d.severity == "error"]
-    assert not errors, errors[0]
+@pytest.fixture(scope="module")
+def sample() -> list[Program]:
+    """400 programs."""
+    made: list[Program] = []
+
+    @given(programs(features=ALL))
+    @settings(GENERATE, max_examples=400)
+    def collect(program):
+        made.append(program)
+
+    collect()
+    return made
+
+
+def test_all_are_well_typed(sample):
+    for program in sample:
+        errors = [d.render() for d in check(module(program)).diagnostics if d.severity == "error"]
+        assert not errors, errors[0]
 
 
 @given(programs(features=ALL, paths=150))
@@ -88,7 +101,7 @@ HIGHER_ORDER = {
 }
 
 
-def test_every_feature_occurs_often_enough():
+def test_every_feature_occurs_often_enough(sample):
     """Over 400 programs; an entire feature that stopped occurring would make tests blind.
 
     A fifth of the usual share is asked for. Counts of six samples of 400 had standard deviations up
@@ -98,14 +111,9 @@ def test_every_feature_occurs_often_enough():
     """
     seen: Counter[str] = Counter()
     signs = SIGNS | HIGHER_ORDER
-
-    @given(programs(features=ALL))
-    @settings(GENERATE, max_examples=400)
-    def collect(program):
+    for program in sample:
         text = program.source
         seen.update(k for k, (sign, _) in signs.items() if re.search(sign, text, re.MULTILINE))
-
-    collect()
     rare = {k: seen[k] / 400 for k, (_, share) in signs.items() if seen[k] < share / 5 * 400}
     assert not rare, rare
 
