@@ -93,23 +93,27 @@ def run_particles(
     if guide is not None:
         helper, arguments = guide[0], (data, seed, guide[1])
     settings = replace(settings, guide=None)
-    about = settings, observe, checkpoint, progress, stands and guide is None
-    return with_room(bound, lambda b: _run(b, helper, arguments, *about))
+    about = settings, observe, helper, stands and guide is None
+
+    def run(bound: Bound) -> Particles:
+        cuts = compiled(bound, *about)
+        return run_cuts(cuts, bound, arguments, settings.particles, checkpoint, progress)
+
+    return with_room(bound, run)
 
 
-def _run(
+def run_cuts(
+    cuts: Cuts,
     bound: Bound,
-    helper: Bound | None,
     arguments: tuple[Any, ...],
-    settings: Smc,
-    observe: Observe,
+    n: int,
     checkpoint: Checkpoint | None,
     progress: Progress | None,
-    stands: bool,
 ) -> Particles:
-    run = compiled(bound, settings, observe, helper, stands)(*arguments)
+    """The n particles of a `program` that was compiled."""
+    run = cuts(*arguments)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
-    watch = None if progress is None else partial(tell, progress, settings.particles)
+    watch = None if progress is None else partial(tell, progress, n)
     values, weights, history, lost, ancestors, *stood = fetched(
         run(*arguments, checkpoint=saved and saved.part(bound.rooms), watch=watch)
     )

@@ -20,13 +20,13 @@ from typing import Any
 import jax.numpy as jnp
 
 from ppl.semantics import distributions as D
-from ppl.semantics.xla.axes import Arr, Axis, elementwise, narrow
+from ppl.semantics.xla.axes import Arr, Axes, Axis, narrow
 from ppl.semantics.xla.held import Held, made_of
 from ppl.semantics.xla.points import OWN, Ahead, Policy
 from ppl.semantics.xla.program import NOTHING, Bound, Data, particles
 from ppl.semantics.xla.redraw import Redraw
 from ppl.semantics.xla.sequential import Alone
-from ppl.semantics.xla.state import Scope, Site, State, total
+from ppl.semantics.xla.state import Scope, Site, State, masked, total
 from ppl.semantics.xla.values import RValue
 
 
@@ -51,12 +51,14 @@ class Conditional:
         inner = replace(quiet, given={**scope.given, site.name: u})
         x, drawn = self.base(site, inner, State())
         own = total((f.score for f in drawn.scores), (self.axis,))
-        legal = narrow(jnp.where(D.valid(made), 0.0, -jnp.inf), axes)
-        if scope.mask is not None:
-            legal = elementwise(lambda m, s: jnp.where(m, s, 0.0), scope.mask, legal)
         observed = {**state.observed, f"{OWN}/{site.name}": own}
-        state = replace(state.scored(legal), observed=observed)
+        state = replace(state.scored(legal(made, axes, scope)), observed=observed)
         return x, state.with_site(site.path, u, site.span)
+
+
+def legal(made: Any, axes: Axes, scope: Scope) -> Arr:
+    """What a draw scores: no mass where there is no law to draw from."""
+    return masked(scope, narrow(jnp.where(D.valid(made), 0.0, -jnp.inf), axes))
 
 
 def sweep(

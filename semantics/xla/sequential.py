@@ -129,6 +129,11 @@ def run_sequentially(
             stop = steps.send(meeting.at(stop))
     except StopIteration as end:
         out, state = end.value
+        return ended(out, state, scope)
+
+
+def ended(out: RValue, state: State, scope: Scope) -> Result:
+    """What a walk comes to, of one lineage for every particle of the last version. Raises E731."""
     _check_kept(out, None)
     front: Front = state.extra
     lineage = front.lineage

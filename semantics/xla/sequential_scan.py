@@ -171,7 +171,8 @@ def scan(
     def step(carry: Any, x: Any) -> Any:
         (current, inner, who, recent, seen, led, weights, omega), (t, own, leading) = carry, x
         faults: Any = None if scope.faults is None else []
-        source, policy_now, lost, more, aside = omega.enter(t), policy, None, {}, None
+        source = None if omega is None else omega.enter(t)
+        policy_now, lost, more, aside = policy, None, {}, None
         if lead is not None:
             led, more, sight, source, aside = lead.step(led, leading, who, source, faults)
             if sight is not None:
@@ -188,7 +189,8 @@ def scan(
         live = (after, inner, who, recent, seen, led)
         ancestors, weights, live = decided(decision, weights, lambda a: _heirs(live, a, axis), live)
         stored = (ancestors, (happened, faults)) if recent is None else None
-        return (*live, weights, omega.leave(chose)), (stored, decision.told, lost)
+        left = None if omega is None else omega.leave(chose)
+        return (*live, weights, left), (stored, decision.told, lost)
 
     follows = loop.follows or (lead is not None and lead.follows)
     same = jnp.arange(axis.size, dtype=jnp.int32) if follows or not history else None

@@ -70,6 +70,12 @@ def _sweep(
 ) -> tuple[Any, Point, Any]:
     """Each of the coordinates in `own`, of `count` values: (source, point, how many changed)."""
 
+    alive = target.alive_k
+
+    def each(i: Any, carry: Any) -> Any:
+        here = alive[jnp.asarray(own)[i]]
+        return target.if_alive(here, lambda carry: one(i, carry), carry)
+
     def one(i: Any, carry: Any) -> Any:
         point, omega, changed = carry
         omega, inner = omega, omega.enter(i)
@@ -78,7 +84,7 @@ def _sweep(
         return after, omega.leave(inner), changed + moved
 
     init = (point, omega, jnp.zeros((), int))
-    point, omega, changed = jax.lax.fori_loop(0, len(own), one, init)
+    point, omega, changed = jax.lax.fori_loop(0, len(own), each, init)
     return omega, point, changed
 
 

@@ -7,10 +7,11 @@ warm-up, and never after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,6 +19,7 @@ from ppl.semantics import distributions as D
 from ppl.semantics.mixed import MixedDensity
 
 Path = tuple[str, ...]
+T = TypeVar("T")
 
 
 class Point(NamedTuple):
@@ -30,10 +32,39 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """A mixed density given its data."""
+    """A mixed density given its data.
+
+    alive: of sites, by path, which of their draws have been made (booleans of the shape of their
+    loops), if not all. No factor depends on the others, and they need not be moved.
+    """
 
     density: MixedDensity
     data: Any
+    alive: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def alive_z(self) -> Any:
+        """Of free coordinates, whether their draws have been made (size,)."""
+        return self._alive((s.path, s.unconstrained_shape) for s in self.density.sites)
+
+    @property
+    def alive_k(self) -> Any:
+        """Of discrete ones (count,)."""
+        return self._alive((s.path, s.shape) for s in self.density.discrete)
+
+    def _alive(self, shapes: Iterable[tuple[str, tuple[int, ...]]]) -> Any:
+        parts = [jnp.zeros(0, bool)]
+        for path, shape in shapes:
+            own = jnp.asarray(self.alive.get(path, True))
+            wide = jnp.reshape(own, own.shape + (1,) * (len(shape) - own.ndim))
+            parts.append(jnp.ravel(jnp.broadcast_to(wide, shape)))
+        return jnp.concatenate(parts)
+
+    def if_alive(self, alive: Any, step: Callable[[T], T], carry: T) -> T:
+        """What a step makes of the carry, if the coordinate that it moves is `alive`."""
+        if not self.alive:
+            return step(carry)
+        return jax.lax.cond(alive, step, lambda carry: carry, carry)
 
     def position(self, z: Any, k: Any) -> dict[str, Any]:
         return {**self.density.unflatten(z), **self.density.unflatten_discrete(k)}

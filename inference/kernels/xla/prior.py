@@ -8,6 +8,7 @@ Law: `Reversible`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -36,7 +37,10 @@ def prior(kernel: Prior, path: Path, draws: dict[str, np.ndarray]) -> Move:
     draws = {site: own for site, own in draws.items() if own.any()}
 
     def step(target: Target, point: Point, tuned: Any, omega: Any, adapting: Any) -> Step:
-        omega, chosen = _all(draws, omega) if kernel.block else _one(draws, omega, path)
+        chosen = {site: jnp.asarray(own) for site, own in draws.items()}
+        if not kernel.block:
+            omega, chosen = _one(draws, target.alive, omega, path)
+        chosen = {site: own & target.alive.get(site, True) for site, own in chosen.items()}
         omega, after, _, moved = propose(target, point, chosen, omega, path)
         return Step(after, tuned, omega, {rate_of(label): real(moved)})
 
@@ -58,14 +62,17 @@ def propose(
     return metropolis(point, proposed, after - before, omega, path)
 
 
-def _all(draws: dict[str, np.ndarray], omega: Any) -> tuple[Any, dict[str, Any]]:
-    return omega, {site: jnp.asarray(own) for site, own in draws.items()}
-
-
-def _one(draws: dict[str, np.ndarray], omega: Any, path: Path) -> tuple[Any, dict[str, Any]]:
+def _one(
+    draws: dict[str, np.ndarray], alive: Mapping[str, Any], omega: Any, path: Path
+) -> tuple[Any, dict[str, Any]]:
+    """One of the draws that have been made, all with the same probability."""
     total = int(sum(own.sum() for own in draws.values()))
-    even = D.make("categorical", (jnp.full(total, 1 / total),))
-    omega, pick = omega.draw((*path, "which"), even, ())
+    even = jnp.full(total, 1 / total)
+    if alive:
+        wide = [jnp.ravel(jnp.broadcast_to(alive.get(k, True), v.shape)) for k, v in draws.items()]
+        made = jnp.concatenate(wide)[np.concatenate([v.ravel() for v in draws.values()])]
+        even = jnp.where(jnp.any(made), made / jnp.maximum(jnp.sum(made), 1), even)
+    omega, pick = omega.draw((*path, "which"), D.make("categorical", (even,)), ())
     chosen, start = {}, 0
     for site, own in draws.items():
         number = np.full(prod(own.shape), -1)

@@ -67,7 +67,11 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
     ) -> tuple[Any, Any, Point, Any]:
         """Every integer in turn."""
         exponents, steps = tuned
-        largest = LARGEST if kernel.adapt else int(first)
+        largest, alive = LARGEST if kernel.adapt else int(first), target.alive_k
+
+        def each(i: Any, carry: Any) -> Any:
+            at = jnp.asarray(block.k)[i]
+            return target.if_alive(alive[at], lambda carry: one(i, carry), carry)
 
         def one(i: Any, carry: Any) -> Any:
             point, exponents, omega, moved = carry
@@ -86,7 +90,7 @@ def random_walk(kernel: RandomWalk, block: Block, path: Path) -> Move:
             return point, exponents, omega.leave(inner), moved + accepted
 
         init = (point, exponents, omega, jnp.zeros((), int))
-        point, exponents, omega, moved = jax.lax.fori_loop(0, m, one, init)
+        point, exponents, omega, moved = jax.lax.fori_loop(0, m, each, init)
         return (exponents, steps + adapting), omega, point, moved
 
     stats = {rate_of(label): jnp.nan} | ({f"scale of {label}": jnp.nan} if n else {})
@@ -99,6 +103,8 @@ def walk(
     """One Gaussian step of the block's free coordinates, accepted or not; see `metropolis`."""
     normal = D.make("normal", (0.0, 1.0))
     omega, noise = omega.draw((*path, "step"), normal, (len(block.z),))
+    if target.alive:
+        noise = jnp.where(target.alive_z[block.z], noise, 0.0)
     proposed = target.point(point.z.at[block.z].add(tuning.spread_out(noise)), point.k)
     return metropolis(point, proposed, proposed.log_density - point.log_density, omega, path)
 

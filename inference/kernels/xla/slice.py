@@ -46,9 +46,18 @@ def slice_move(kernel: Slice, block: Block, path: Path) -> Move:
         if kernel.direction == "random":
             normal = D.make("normal", (0.0, 1.0))
             omega, noise = omega.draw((*path, "direction"), normal, (n,))
-            unit = zero.at[block.z].set(noise / jnp.sqrt(jnp.sum(noise**2)))
+            if target.alive:
+                noise = jnp.where(target.alive_z[block.z], noise, 0.0)
+            length = jnp.sqrt(jnp.sum(noise**2))
+            unit = zero.at[block.z].set(noise / jnp.where(length > 0, length, 1.0))
             omega, point, moved = along(target, point, unit, omega)
             return Step(point, tuned, omega, {rate_of(label): real(moved)})
+
+        alive = target.alive_z
+
+        def each(i: Any, carry: Any) -> Any:
+            here = alive[jnp.asarray(block.z)[i]]
+            return target.if_alive(here, lambda carry: one(i, carry), carry)
 
         def one(i: Any, carry: Any) -> Any:
             point, omega, moved = carry
@@ -56,7 +65,7 @@ def slice_move(kernel: Slice, block: Block, path: Path) -> Move:
             inner, point, went = along(target, point, axis, omega.enter(i))
             return point, omega.leave(inner), moved + went
 
-        point, omega, moved = jax.lax.fori_loop(0, n, one, (point, omega, jnp.zeros((), int)))
+        point, omega, moved = jax.lax.fori_loop(0, n, each, (point, omega, jnp.zeros((), int)))
         return Step(point, tuned, omega, {rate_of(label): real(moved / n)})
 
     return Move(nothing_tuned, step, {rate_of(label): jnp.nan})
