@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ppl.semantics import ir
@@ -147,14 +147,21 @@ def _leaves(atom: Any) -> list[Any]:
     return out
 
 
-def _rewrite(subject: Rewrite, model: Runnable, budget: Budget) -> Found:
-    law = model.law(budget.left, kept_of)
-    budget.spend(law.paths)
-    after = subject.run(model.program)
+@lru_cache(maxsize=4)
+def _rewritten(run: Callable[[ir.Program], ir.Program], program: ir.Program) -> Machine:
+    """What runs a program after a pass, on any data."""
+    after = run(program)
     if not isinstance(after, ir.Program):
         raise wrong(f"it gave {after!r}", "a pass gives a program of the IR")
     verify(after)
-    other = law_of(Machine(after), model.target.sampler.plain, budget.left, kept_of)
+    return Machine(after)
+
+
+def _rewrite(subject: Rewrite, model: Runnable, budget: Budget) -> Found:
+    law = model.law(budget.left, kept_of)
+    budget.spend(law.paths)
+    after = _rewritten(subject.run, model.program)
+    other = law_of(after, model.target.sampler.plain, budget.left, kept_of)
     budget.spend(other.paths)
     found = Found(law.masses, rational=law.rational and other.rational, paths=budget.used)
     found.masses.update(other.masses)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -83,22 +83,28 @@ def collapsed(program: Any) -> Largest:
 LADDER = (0.0, 0.4, 1.0)
 
 
-def tempered(program: Any, threshold: float) -> Sampler:
-    """Two particles of the prior, tempered, resampled, and moved at the temperature in between."""
+def tempered(program: Any, threshold: float) -> Largest:
+    """Particles of the prior, tempered, resampled, and moved at the temperature in between."""
     policy = Resample("systematic", threshold)
 
-    def run(model: Runnable, omega: Any) -> Any:
+    @lru_cache(maxsize=1)
+    def steps(model: Runnable) -> Any:
         named = Program(model.machine, model.data, model.run, model.run, named=True)
-        at = tempering.forward(named, 2, omega)
+        moves = {s: tempering.tempered(named, s) for s in LADDER[1:-1]}
+        return named, {s: (step_of(kernels.gibbs(), own), seen) for s, (own, seen) in moves.items()}
+
+    def run(model: Runnable, omega: Any, n: int) -> Any:
+        named, moves = steps(model)
+        at = tempering.forward(named, n, omega)
         for k, (t, s) in enumerate(pairwise(LADDER)):
             at = tempering.temper(at, t, s)
             if s < 1:
                 at = moving.resample(at, policy, omega, k)
-                own, seen = tempering.tempered(named, s)
-                at = moving.move(at, step_of(kernels.gibbs(), own), 1, omega, k, seen)
+                step, seen = moves[s]
+                at = moving.move(at, step, 1, omega, k, seen)
         return list(zip(at.runs, at.population.log_weights.tolist(), strict=True))
 
-    return Sampler(run)
+    return Largest(lambda n: Sampler(partial(run, n=n)), sizes=(1, 2))
 
 
 def scheme(name: SchemeName) -> Callable[..., Resampler]:
@@ -195,9 +201,13 @@ def trajectories(program: Any, threshold: float) -> Largest:
     def make(n: int) -> Sampler:
         settings = Smc(particles=n, threshold=threshold, trajectories=1)
 
-        def run(model: Runnable, omega: Any) -> Any:
+        @lru_cache(maxsize=1)
+        def simulation(model: Runnable) -> BackwardSimulation:
             named = Program(model.machine, model.data, model.run, model.run, named=True)
-            backward = BackwardSimulation(named, settings)
+            return BackwardSimulation(named, settings)
+
+        def run(model: Runnable, omega: Any) -> Any:
+            backward = simulation(model)
             stages = backward.filter(omega)
             (drawn,) = backward.trajectories(stages, 1, omega)
             return drawn.run, float(stages[-1].population.log_mass)

@@ -42,6 +42,8 @@ RESAMPLED = {"scheme": SCHEMES, **THRESHOLDS}
 _ODD = {"dead_draws", "iid", "mixture", "discrete_uniform", "zero_scores", "zero_probability"}
 #: choices that have names of their own, and never probability zero
 NAMED = {**PLAIN, "features": FEATURES - _ODD}
+#: short ones, whose every choice is moved at every point
+MOVED = {**STAGES, "size": 0, "stages": 1}
 #: choices that are all made one by one
 SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 #: programs with few states in all
@@ -85,9 +87,9 @@ MACHINE = (
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
     Entry("extend", lambda _, threshold: longer.OnLoops(threshold), ProperlyWeighted(), LOOPED, THRESHOLDS, level="numeric"),
     Entry("collapse", machine.collapsed, ProperlyWeighted(), STAGES, limit=700),
-    Entry("temper", machine.tempered, ProperlyWeighted(), FEW, THRESHOLDS, 800),
+    Entry("temper", machine.tempered, ProperlyWeighted(), FEW, THRESHOLDS, 500),
     Entry("guided smc", machine.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, 700),
-    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), {**STAGES, "stages": 1}, THRESHOLDS, 2_000),
+    Entry("rmsmc", machine.rmsmc, ProperlyWeighted(), MOVED, THRESHOLDS, 1_000),
     Entry("smc2", machine.smc2, ProperlyWeighted(), PARAMETERS, limit=200),
     Entry("backward", machine.trajectories, ProperlyWeighted(), SHORT_STAGES, THRESHOLDS, 400),
     Entry("kernel prior", machine.kernel(kernels.prior()), Reversible(), TRACES),
