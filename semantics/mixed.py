@@ -49,6 +49,22 @@ class Whitened(NamedTuple):
     there less that of the standard normals."""
 
 
+class InValues(NamedTuple):
+    """Sites by their values instead of by coordinates. Raises E730 for a site that is not drawn by
+    every run."""
+
+    program: Any
+    """The program, as IR."""
+    named: Callable[[Any, Position], dict[str, Any]]
+    """(data, position) to every named value as the evaluator has it, sites and others."""
+    placed: Callable[..., tuple[Position, Any]]
+    """(data, position, sites, values=None) to the position in which the sites have these values,
+    arrays by path, and its log density with respect to them: without the Jacobians of the sites'
+    coordinates."""
+    form: Callable[[Callable[[Any, Position], Any]], Any]
+    """The shapes of what a function of data and a position gives."""
+
+
 @dataclass(frozen=True)
 class MixedDensity(Density):
     """Positions have the free coordinates of `sites` and the integers of `discrete`."""
@@ -80,6 +96,7 @@ class MixedDensity(Density):
     position, unless retained=False. No site may be summed out."""
     whiten: Callable[[frozenset[str]], Whitened] = field(default=_by_hand, compare=False)
     """Sites by their paths; raises E862 if one is not Gaussian given the others."""
+    in_values: InValues | None = field(default=None, compare=False)
 
     @property
     def count(self) -> int:

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from ppl.inference.kernels.algebra import Kernel, basic_kernels
 from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
+from ppl.inference.kernels.programmed import Involution, Proposal
 from ppl.semantics.diagnostics import fail
 
 
@@ -145,6 +146,8 @@ ON_XLA = (
     Prior,
     ParticleGibbs,
     ParticleMarginal,
+    Proposal,
+    Involution,
 )
 
 

@@ -1,6 +1,6 @@
 """Kernels that a user writes: proposals that are programs, and involutions.
 
-Both are for the machine, whose traces have any structure.
+The machine runs them on traces of any structure, XLA where every run draws the same sites.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ppl.inference.kernels.algebra import Kernel
+from ppl.inference.kernels.machine.names import unknown
+from ppl.semantics import ir
+from ppl.semantics import types as T
+from ppl.semantics.analysis.binders import binders
 from ppl.semantics.diagnostics import fail
 
 #: values by name, as results show them
@@ -77,6 +81,37 @@ def involution(
 ) -> Involution:
     """A kernel that jumps by an involution of values and auxiliary values."""
     return Involution(move=move, auxiliary=auxiliary, data=data, log_jacobian=log_jacobian)
+
+
+def values_asked(model: Any, data: Values, program: ir.Program) -> dict[str, str | tuple[str, ...]]:
+    """Which values of a program's traces the parameters of a model get, beside those in `data`:
+    `old_x`, or `x`, that of `x`; one that is a record those that its fields name.
+
+    Raises:
+        DiagnosticError: E855, no value of the program has such a name; E601, there is no parameter
+            of a name in `data`.
+    """
+    params, known = model.program.entry.params, binders(program)
+    for name in data:
+        if name not in {p.name for p in params}:
+            raise fail("E601", f"`{model.name}` has no parameter `{name}`")
+    wanted: dict[str, str | tuple[str, ...]] = {}
+    for p in params:
+        if p.name in data:
+            continue
+        if isinstance(p.type, T.Record):
+            wanted[p.name] = tuple(name for name, _ in p.type.fields)
+        else:
+            wanted[p.name] = p.name if p.name in known else p.name.removeprefix("old_")
+    for name in names_asked(wanted):
+        if name not in known:
+            raise unknown(name, known, ())
+    return wanted
+
+
+def names_asked(wanted: Mapping[str, str | tuple[str, ...]]) -> list[str]:
+    """Of all these values."""
+    return [n for w in wanted.values() for n in ((w,) if isinstance(w, str) else w)]
 
 
 def check_model(kernel: str, model: Any) -> None:

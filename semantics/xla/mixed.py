@@ -12,14 +12,16 @@ import jax.numpy as jnp
 from ppl.semantics import keys
 from ppl.semantics.density import SiteInfo
 from ppl.semantics.diagnostics import DiagnosticError
-from ppl.semantics.mixed import DiscreteSite, MixedDensity, Whitened
+from ppl.semantics.mixed import DiscreteSite, InValues, MixedDensity, Whitened
 from ppl.semantics.omega import Key
 from ppl.semantics.xla import conditional
 from ppl.semantics.xla.axes import Arr, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.held import DiscoverMixed, Held
+from ppl.semantics.xla.placed import VALUE, Placed
 from ppl.semantics.xla.points import Policy
 from ppl.semantics.xla.program import (
+    ALL,
     NOTHING,
     Bound,
     Data,
@@ -52,10 +54,11 @@ def mixed_density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> Mi
     return density
 
 
-def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDensity:
+def _density(bound: Bound, data: Data, chosen: tuple[str, ...] | None) -> MixedDensity:
     flat, tree = jax.tree.flatten(dict(data))
     shapes = tuple((x.shape, str(x.dtype)) for x in flat)
-    sites, discrete, loops = _coordinates(bound, data, names)
+    sites, discrete, loops = _coordinates(bound, data, chosen)
+    like = jax.eval_shape(lambda data: data, dict(data))
     held = Held(tuple((s.path, s.options) for s in discrete))
 
     def run(
@@ -100,6 +103,26 @@ def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDe
             lambda data, position: run(data, position, rule)[0],
         )
 
+    def named(data: Data, position: Mapping[str, Any]) -> dict[str, Any]:
+        given = {k: Arr(jnp.asarray(u)) for k, u in position.items()}
+        _, state = bound.execute(data, rule=Summing(held), given=given, record=ALL)
+        return {**state.sites, **state.kept}
+
+    def placed(
+        data: Data,
+        position: Mapping[str, Any],
+        names: frozenset[str],
+        values: Mapping[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], Any]:
+        told = {f"{name}/{VALUE}": x for name, x in (values or {}).items()}
+        score, state = run(data, {**position, **told}, Placed(held, names))
+        return {**position, **_second(state)}, score
+
+    def form(f: Any) -> Any:
+        zeros = {s.path: jnp.zeros(s.unconstrained_shape) for s in sites}
+        zeros |= {s.path: jnp.zeros(s.shape, int) for s in discrete}
+        return jax.eval_shape(f, like, zeros)
+
     def given_rest(path: str) -> Any:
         return _given_rest(bound, data, held, sites, discrete, path)
 
@@ -133,6 +156,7 @@ def _density(bound: Bound, data: Data, names: tuple[str, ...] | None) -> MixedDe
         given_rest=given_rest,
         sweep=sweep,
         whiten=whiten,
+        in_values=InValues(bound.program, named, placed, form),
     )
 
 

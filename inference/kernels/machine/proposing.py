@@ -19,11 +19,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ppl.inference.kernels.machine.names import unknown
 from ppl.inference.kernels.machine.program import Program
 from ppl.inference.kernels.machine.single_site import accepts
 from ppl.inference.kernels.machine.traces import Site, Trace, Turns, alike, first_trace, named_twice
-from ppl.semantics import types as T
+from ppl.inference.kernels.programmed import names_asked, values_asked
 from ppl.semantics.analysis.binders import binders
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine import Machine, MachineKey
@@ -38,33 +37,15 @@ class Helper:
     """A program beside the one that is inferred: its parameters get values of that one's traces, or
     what is given as `data`.
 
-    A parameter `old_x`, or `x`, gets the value of `x`; one that is a record gets those that its
-    fields name.
-
     Raises:
-        DiagnosticError: E855, no value of the program has such a name; E601, there is no parameter
-            of a name in `data`.
+        DiagnosticError: as `values_asked`.
     """
 
     def __init__(self, model: Any, data: Mapping[str, Any], program: Program):
         self.machine: Machine = model.machine.under(program.machine.budget)
         self.name, self.data = model.name, data
-        entry, known = self.machine.program.entry, binders(program.ir)
-        self.wanted: dict[str, str | tuple[str, ...]] = {}
-        for p in entry.params:
-            if p.name in data:
-                continue
-            if isinstance(p.type, T.Record):
-                self.wanted[p.name] = tuple(name for name, _ in p.type.fields)
-            else:
-                self.wanted[p.name] = p.name if p.name in known else p.name.removeprefix("old_")
-        self.names = [n for w in self.wanted.values() for n in ((w,) if isinstance(w, str) else w)]
-        for name in self.names:
-            if name not in known:
-                raise unknown(name, known, ())
-        for name in data:
-            if name not in {p.name for p in entry.params}:
-                raise fail("E601", f"`{self.name}` has no parameter `{name}`")
+        self.wanted = values_asked(model, data, program.ir)
+        self.names = names_asked(self.wanted)
 
     def at(self, kept: Mapping[str, Any]) -> Program | None:
         """It, given the values of a trace; None if the trace has not all of them."""

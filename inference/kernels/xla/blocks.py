@@ -17,6 +17,7 @@ from ppl.inference.kernels.algebra import Kernel, On, basic_kernels, parts_of
 from ppl.inference.kernels.basic import Gibbs, Prior
 from ppl.inference.kernels.machine.names import Index, read_address
 from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
+from ppl.inference.kernels.programmed import Involution, Proposal
 from ppl.inference.kernels.xla.move import Block, Point
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.mixed import MixedDensity
@@ -26,9 +27,9 @@ from ppl.semantics.xla.held import is_at
 def held_by(kernel: Kernel) -> tuple[str, ...] | None:
     """The names whose discrete sites have to be held for a kernel: those that it names. None, for
     all, if one of its parts moves whatever is discrete (`gibbs` or `prior` without names), or runs
-    the program forward (`pgibbs`, `pmmh`)."""
-    forward = (ParticleGibbs, ParticleMarginal)
-    every = _free(kernel) or any(isinstance(k, forward) for k in basic_kernels(kernel))
+    the program forward (`pgibbs`, `pmmh`), or values (`proposal`, `involution`)."""
+    whole = (ParticleGibbs, ParticleMarginal, Proposal, Involution)
+    every = _free(kernel) or any(isinstance(k, whole) for k in basic_kernels(kernel))
     return None if every else tuple(dict.fromkeys(_named(kernel)))
 
 

@@ -27,14 +27,17 @@ from ppl.inference.kernels.basic import (
     Slice,
 )
 from ppl.inference.kernels.particle import ParticleGibbs, ParticleMarginal
+from ppl.inference.kernels.programmed import Involution, Proposal
 from ppl.inference.kernels.xla import blocks
 from ppl.inference.kernels.xla.elliptical import elliptical_slice
 from ppl.inference.kernels.xla.gibbs import gibbs
+from ppl.inference.kernels.xla.involution import Jump, involution
 from ppl.inference.kernels.xla.mala import mala
 from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target
 from ppl.inference.kernels.xla.particle_gibbs import particle_gibbs
 from ppl.inference.kernels.xla.particle_marginal import particle_marginal
 from ppl.inference.kernels.xla.prior import prior
+from ppl.inference.kernels.xla.proposing import Helper, check_sites, proposal
 from ppl.inference.kernels.xla.random_walk import random_walk
 from ppl.inference.kernels.xla.slice import slice_move
 from ppl.inference.kernels.xla.trajectories import trajectories
@@ -121,6 +124,8 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
     if not isinstance(kernel, ON_XLA):
         raise fail("E819", f"`{kernel}` runs on the machine only", hint="use engine='machine'")
     path: Path = ("", "kernel", next(place.labels))
+    if isinstance(kernel, Proposal | Involution):
+        return _programmed(kernel, path, place)
     block = _movable(kernel, place)
     place.moved.append(block)
     match kernel:
@@ -143,6 +148,28 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
             return gibbs(kernel, block, path, _options(place.density), together)
         case _:
             return prior(kernel, path, blocks.draws_in(place.density, block))
+
+
+def _programmed(kernel: Proposal | Involution, path: Path, place: _Place) -> Move:
+    density = place.density
+    if place.named:
+        raise fail(
+            "E811",
+            f"`{kernel}` says itself which sites it moves, and `on` was asked of it",
+            hint="leave `on` out",
+        )
+    if density.in_values is None:
+        raise fail("E819", f"`{kernel}` moves values, and there is no program to run")
+    if isinstance(kernel, Involution):
+        model, data = kernel.auxiliary, kernel.data
+        helper = None if model is None else Helper(model, data, density.in_values)
+        place.moved.append(blocks.everything(density))
+        return involution(path, Jump(kernel, density, helper))
+    helper = Helper(kernel.model, kernel.data, density.in_values)
+    check_sites(helper, density)
+    everything = blocks.everything(density)
+    place.moved.append(blocks.named_block(density, tuple(helper.sites), everything))
+    return proposal(kernel, path, helper)
 
 
 def _movable(kernel: Kernel, place: _Place) -> Block:
