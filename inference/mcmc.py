@@ -135,13 +135,13 @@ def chain_of(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
         for move, (tried, changed) in counts.items():
             shares = moves.get(move)
             if shares is None:
-                shares = moves[move] = np.full(len(kept), math.nan)
+                shares = moves[move] = [math.nan] * len(kept)
             if tried:
                 shares[i] = changed / tried
                 all_tried, all_changed = all_tried + tried, all_changed + changed
         if all_tried:
             accepted[i] = all_changed / all_tried
-    return Chain([trace for trace, _ in kept], accepted, moves)
+    return Chain([trace for trace, _ in kept], accepted, {k: np.array(v) for k, v in moves.items()})
 
 
 def _draw(
@@ -172,7 +172,7 @@ def _draw(
             if trace is not before:
                 before, after = trace, trace.kept
             kept.append((after, tally.counts))
-            tally = Tally()
+            tally.counts = {}
         if journal is not None and journal.due(now=t + 1 == total):
             journal.write((t + 1, turns.turn, trace.kept, tally, learnt.known), kept)
         if progress is not None:

@@ -313,4 +313,4 @@ def test_a_name_that_a_site_kept_has_is_refused():
     paths = list(trace.sites)
     revision.sites = {paths[0]: trace.sites[paths[0]]}
     with pytest.raises(DiagnosticError, match="E504"):
-        revision.keep(paths, [(0, 0, 3)])
+        revision.keep([(0, 0, 3)])

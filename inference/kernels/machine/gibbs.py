@@ -68,13 +68,14 @@ class Alternative:
         self.met: dict[Key, float] = {}
         self._added: list[int] = []
 
-    def changes(self, paths: Sequence[int]) -> tuple[int, int]:
-        """Where the site is among the paths of the present trace."""
-        first = paths.index(self.path)
+    def changes(self) -> tuple[int, int]:
+        """Where the site is in the present trace."""
+        first = list(self.given).index(self.path)
         return first, first
 
-    def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
+    def keep(self, kept: Sequence[tuple[int, int, int]]) -> None:
         """Put sites of the present trace, which the run would meet as they are, among its own."""
+        paths = list(self.given)
         self.sites = among(self.sites, self.given, paths, kept)
         self.met |= {(path, 0): 0.0 for _, i, j in kept for path in paths[i:j]}
 

@@ -78,12 +78,12 @@ class Changing(Omega, Protocol):
     @property
     def past(self) -> Past | None: ...
 
-    def changes(self, paths: Sequence[int]) -> tuple[int, int]:
-        """Where among the paths of what is given the first site is that may change, and the last;
-        their number, twice, if there is none."""
+    def changes(self) -> tuple[int, int]:
+        """Where among what is given the first site is that may change, and the last; the number of
+        what is given, twice, if there is none."""
         ...
 
-    def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
+    def keep(self, kept: Sequence[tuple[int, int, int]]) -> None:
         """Put sites that stay as they were among those of the run: behind its first n, those that
         are given from the i-th up to the j-th, for all (n, i, j)."""
         ...
@@ -96,7 +96,7 @@ class Draft:
     log_weight: the sum of the scores, -infinity if the run died. size: the number of its sites.
     """
 
-    __slots__ = ("run", "revision", "state", "past", "size", "log_weight", "_paths", "_joints")
+    __slots__ = ("run", "revision", "state", "past", "size", "log_weight", "_joints")
 
     def __init__(
         self,
@@ -105,12 +105,11 @@ class Draft:
         state: State,
         past: Past,
         size: int,
-        paths: Sequence[int],
         joints: Sequence[tuple[int, int, int]],
     ):
         self.run, self.revision, self.state, self.past = run, revision, state, past
         self.size, self.log_weight = size, sum(past.scores)
-        self._paths, self._joints = paths, joints
+        self._joints = joints
 
     @property
     def alive(self) -> bool:
@@ -119,7 +118,7 @@ class Draft:
     @property
     def sites(self) -> dict[int, Site]:
         if self._joints:
-            self.revision.keep(self._paths, self._joints)
+            self.revision.keep(self._joints)
             self._joints = ()
         return self.revision.sites
 
@@ -191,14 +190,12 @@ class Resumable:
     def draft(self, revision: Changing) -> Draft:
         """The run under a revision, as far as it has to be known to weigh it."""
         code, budget, old, sites = self.code, self.machine.budget, revision.past, revision.sites
-        loops, end = self.loops, None
+        loops, advance, end = self.loops, code.advance, None
         if old is None:
             at, last, kept = Stop(code.begin(self.data.values), None, EMPTY, 0), -1, 0
             old, stops, scores, stale, joints = NOTHING, [at], [], [0], []
-            paths = []
         else:
-            paths = list(revision.given)
-            first, last = revision.changes(paths)
+            first, last = revision.changes()
             begun = bisect_right(old.stops, first, key=_drawn)
             stops, scores, stale = old.stops[:begun], old.scores[: begun - 1], old.stale[:begun]
             at = stops[-1]
@@ -210,18 +207,19 @@ class Resumable:
             s = State(revision, code, meter=budget and budget.meter())
             s.memo = at.memo
             while True:
-                behind, loop = stale[-1], loops.get(at.frame[0])
+                frame, value, _, _ = at
+                behind, loop = stale[-1], loops.get(frame[0])
                 if loop is not None:
-                    if at.frame[loop.at - 2] + 1 < len(at.frame[loop.at]):
-                        if loop.plain and behind:
-                            behind += 1  # what is gathered is read at the end
-                    elif loop.last:
+                    at_end = frame[loop.at - 2] + 1 == len(frame[loop.at])
+                    if at_end and loop.last:
                         scores.append(0.0)
                         break
-                if stale[-1] and behind == stale[-1]:
-                    at, behind = self.up_to_date(stops, stale), 0
+                    if behind and loop.plain and not at_end:
+                        behind += 1  # what is gathered is read at the end
+                    elif behind:
+                        behind, frame = 0, self.up_to_date(stops, stale).frame
                 s.w = 0.0
-                frame, value = code.advance(s, at.frame, at.value)
+                frame, value = advance(s, frame, value)
                 scores.append(s.w)
                 if frame is None:
                     end = code.whole(s, value), s.frozen_memo()
@@ -237,7 +235,7 @@ class Resumable:
                     drawn = old.stops[upto].drawn
                     if upto == final and not gathers:
                         scores.append(old.scores[final])
-                        drawn, end = len(paths), old.end
+                        drawn, end = len(revision.given), old.end
                     joints.append((len(sites), was.drawn, drawn))
                     kept += drawn - was.drawn
                     if end is not None:
@@ -250,7 +248,7 @@ class Resumable:
             raise code.explained(error) from None
         assert s is not None  # nothing dies before it runs
         past = _made(Past, (stops, scores, stale, end))
-        return Draft(self, revision, s, past, kept + len(sites), paths, joints)
+        return Draft(self, revision, s, past, kept + len(sites), joints)
 
     def meets(self, at: Stop, was: Stop) -> bool:
         """Whether two runs, at these stops, do the same from there on, but for what they make of
@@ -265,10 +263,11 @@ class Resumable:
         if loop is None:
             return alike(frame, before)
         # but for what is gathered, and the state that the value is going to replace
-        gathered, live = loop.at - 1, loop.at + 2
+        elements, live = loop.at, loop.at + 2
         return (
-            frame[loop.at] is before[loop.at]
-            and alike(frame[1:gathered], before[1:gathered])
+            frame[elements] is before[elements]
+            and frame[2 : elements - 1] == before[2 : elements - 1]  # the path, the step
+            and (frame[1] is before[1] or same(frame[1], before[1]))
             and (live == len(frame) or alike(frame[live:], before[live:]))
         )
 
@@ -284,7 +283,9 @@ class Resumable:
         if loop is not None and gathers:
             upto = last_step(old.stops, here, loop)
         new, shift = old.stops[here + 1 : upto + 1], at.drawn - old.stops[here].drawn
-        stops += [n._replace(drawn=n.drawn + shift) for n in new] if shift else new
+        if shift:
+            new = [n._replace(drawn=n.drawn + shift) for n in new]
+        stops += new
         behind = stale[-1] + 1
         stale += range(behind, behind + len(new)) if gathers else old.stale[here + 1 : upto + 1]
         return upto, gathers
@@ -322,8 +323,8 @@ def alike(xs: tuple[Any, ...], ys: tuple[Any, ...]) -> bool:
 def same(a: Any, b: Any) -> bool:
     """Whether two values of the machine cannot be told apart by any program; values of many parts
     may count as different."""
-    if type(a) is not tuple and type(b) is not tuple:
-        return _equal(a, b)
+    if type(a) is not tuple or type(b) is not tuple:
+        return a is b or _equal(a, b)
     todo, parts = [(a, b)], 0
     while todo:
         x, y = todo.pop()

@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any
 
 from ppl.inference.choices import ACCEPT, COIN, INDEX, SITE
-from ppl.inference.kernels.machine.traces import Choose, Revision, Run, Trace
+from ppl.inference.kernels.machine.traces import NOTHING, Choose, Revision, Run, Trace
 from ppl.semantics.machine.omega import Source
 
 
@@ -35,20 +35,25 @@ def revise(run: Run, trace: Trace, source: Source) -> Trace:
         return trace
     k = source.draw(SITE, INDEX, (n,))
     chosen = next(islice(trace.sites, k, None))
-    return revise_one(run, trace, chosen, source)
+    return revise_one(run, trace, chosen, source, k)
 
 
 def revise_one(
-    run: Run, trace: Trace, chosen: int, source: Source, choose: Choose | None = None
+    run: Run,
+    trace: Trace,
+    chosen: int,
+    source: Source,
+    place: int | None = None,
+    choose: Choose | None = None,
 ) -> Trace:
     """The step that redraws `chosen`, one of all sites or of those that `choose` gives, each as
-    likely."""
+    likely. place: which of all it is, if that is known."""
     site = trace.sites[chosen]
     value = source.draw(chosen, site.family, site.args)  # its law is as it was
     if value == site.value and site.family.discrete:
         return trace  # a run is what its sites are
     drawn = {chosen: value}
-    revision = Revision(trace.sites, (chosen,), source, past=trace.past, drawn=drawn)
+    revision = Revision(trace.sites, (chosen,), source, NOTHING, trace.past, drawn, place)
     proposed = revision.draft(run)
     if not proposed.alive:
         return trace

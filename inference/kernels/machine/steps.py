@@ -30,6 +30,9 @@ from ppl.inference.kernels.programmed import Involution, Proposal
 from ppl.inference.resample import Resample
 from ppl.semantics.diagnostics import fail
 
+#: of one move, by whether it changed the trace: there are as many of them as draws
+ONE = (1, 0), (1, 1)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -37,15 +40,13 @@ class Tally:
     moved site's name ("" if it moves several). `learning`: whether this is warm-up."""
 
     learning: bool = False
-    counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     def note(self, move: tuple[str, str], tried: int, changed: int) -> None:
         both = self.counts.get(move)
-        if both is None:
-            self.counts[move] = [tried, changed]
-        else:
-            both[0] += tried
-            both[1] += changed
+        if both is not None:
+            tried, changed = both[0] + tried, both[1] + changed
+        self.counts[move] = ONE[changed] if tried == 1 else (tried, changed)
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,14 @@ def _one(text: str, program: Program, choose: Selection) -> Step:
         if not sites:
             tally.note((told, ""), 0, 0)
             return trace
-        chosen = next(islice(sites, source.draw(SITE, INDEX, (len(sites),)), None))
-        after = revise_one(program.run, trace, chosen, source, which)
+        k = source.draw(SITE, INDEX, (len(sites),))
+        chosen = next(islice(sites, k, None))
+        place = k if which is None else None
+        after = revise_one(program.run, trace, chosen, source, place, which)
         move = moves.get(chosen)
         if move is None:
             move = moves[chosen] = text, program.name(chosen, trace)
-        tally.note(move, 1, _changed(trace, after, (chosen,)))
+        tally.note(move, 1, after is not trace and _changed(trace, after, (chosen,)))
         return after
 
     return run

@@ -43,11 +43,13 @@ _made = tuple.__new__  # a named tuple's own takes twice as long
 
 @dataclass(slots=True, eq=False)
 class Site:
-    """One random choice of a trace; not changed once it is made."""
+    """One random choice of a trace; not changed once it is made. log_p: the log density of its
+    value, from when that is first asked for."""
 
     value: Any
     family: Any
     args: tuple[Any, ...]
+    log_p: float | None = None
 
     def log_prob(self, value: Any) -> float:
         return self.family.log_prob(value, *self.args)
@@ -98,7 +100,8 @@ class Revision:
 
     After the run, `sites` are its sites and `log_ratio` is Σ log p'(v') - log p(v) over the sites
     in both that were not redrawn. past: of the run whose sites are given, if that is known. drawn:
-    values of sites that are redrawn, if they were drawn before.
+    values of sites that are redrawn, if they were drawn before. place: of the one site that may
+    change among what is given, if that is known.
     """
 
     __slots__ = (
@@ -108,6 +111,7 @@ class Revision:
         "moved",
         "past",
         "drawn",
+        "place",
         "sites",
         "log_ratio",
         "_new",
@@ -121,9 +125,10 @@ class Revision:
         moved: Mapping[int, Any] = NOTHING,
         past: Past | None = None,
         drawn: Mapping[int, Any] = NOTHING,
+        place: int | None = None,
     ):
         self.given, self.redrawn, self.fresh, self.moved = given, redrawn, fresh, moved
-        self.past, self.drawn = past, drawn
+        self.past, self.drawn, self.place = past, drawn, place
         self.sites: dict[int, Site] = {}
         self.log_ratio = 0.0
 
@@ -150,36 +155,37 @@ class Revision:
                 sites[path] = old
                 return old.value
         value = old.value
-        if not alike(old, family, args):
+        if (type(value) is tuple or old.family is not family) and not alike(old, family, args):
             value = self._new(path, family, args)
             sites[path] = Site(value, family, args)
             return value
         if is_moved:
             value = moved[path]
-        sites[path] = site = Site(value, family, args)
-        ratio = site.log_prob(value)
-        if ratio == -math.inf:
+        here, before = family.log_prob(value, *args), old.log_p
+        if here == -math.inf:
             raise Dead
-        self.log_ratio += ratio - old.log_prob(old.value)
+        if before is None:
+            before = old.log_p = old.log_prob(old.value)
+        sites[path] = Site(value, family, args, here)
+        self.log_ratio += here - before
         return value
 
-    def changes(self, paths: Sequence[int]) -> tuple[int, int]:
-        """Where among the paths of what is given the first site is that may change, and the last;
-        their number, twice, if there is none."""
+    def changes(self) -> tuple[int, int]:
+        """Where among what is given the first site is that may change, and the last; the number of
+        what is given, twice, if there is none."""
         redrawn, moved = self.redrawn, self.moved
-        if len(redrawn) == 1 and not moved:
-            (path,) = redrawn
-            first = paths.index(path)
-            return first, first
-        found = [i for i, path in enumerate(paths) if path in redrawn or path in moved]
-        return (found[0], found[-1]) if found else (len(paths), len(paths))
+        if self.place is not None:
+            return self.place, self.place
+        found = [i for i, path in enumerate(self.given) if path in redrawn or path in moved]
+        return (found[0], found[-1]) if found else (len(self.given), len(self.given))
 
-    def keep(self, paths: Sequence[int], kept: Sequence[tuple[int, int, int]]) -> None:
+    def keep(self, kept: Sequence[tuple[int, int, int]]) -> None:
         """Put sites that stay as they were among those of the run: see `among`."""
-        self.sites = among(self.sites, self.given, paths, kept)
+        self.sites = among(self.sites, self.given, list(self.given), kept)
 
     def mark(self) -> Any:
-        return len(self.sites), self.log_ratio, self.fresh.mark()
+        fresh = self.fresh  # a key has nothing to mark
+        return len(self.sites), self.log_ratio, type(fresh) is not MachineKey and fresh.mark()
 
     def restore(self, mark: Any) -> None:
         size, self.log_ratio, fresh = mark
@@ -284,11 +290,12 @@ class Turns:
 
     def next(self) -> Source:
         """The source of the next turn."""
-        for source in self._ahead:
-            self.turn += 1
-            return source
-        self._ahead = steps_of(self.source, self.turn, self.BLOCK, 0)
-        return self.next()
+        source = next(self._ahead, None)
+        if source is None:
+            self._ahead = steps_of(self.source, self.turn, self.BLOCK, 0)
+            source = next(self._ahead)
+        self.turn += 1
+        return source
 
     def step(self) -> int:
         """The step of the next turn, for whoever draws in many slots of it."""

@@ -41,18 +41,17 @@ def _index(k: Any, p: tuple[Any, ...]) -> bool:
 
 
 def _categorical_sample(u: float, z: int, p: tuple[Any, ...]) -> int:
-    left, last = u * sum(p), -1
+    total = sum(p)
+    if not (0 < total < inf and min(p) >= 0):
+        raise Dead
+    left, last = u * total, 0
     for i, w in enumerate(p):
+        if left < w:
+            return i
         if w > 0:
-            if left < w:
-                if w < inf and min(p) >= 0:
-                    return i
-                raise Dead
             left -= w
             last = i
-    if last >= 0 and _weights(p):
-        return last  # u times the total was rounded up
-    raise Dead
+    return last  # u times the total was rounded up
 
 
 def _categorical_log_prob(k: Any, p: tuple[Any, ...]) -> float:
