@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import ppl
+from ppl import kernels
 from ppl.inference.exact import enumerate_paths
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.particle import ParticleGibbs
@@ -37,6 +39,7 @@ from ppl.verify.runnable import Runnable
 from ppl.verify.sizes import planned
 from tests.verify.suite import machine
 
+COINS = ppl.compile("model coins() { c ~ bernoulli(0.3); d ~ categorical([0.2, 0.5, 0.3]) }")
 #: paths that are run with three particles
 FEW = 4_000
 
@@ -176,6 +179,25 @@ def kernel(description: Description) -> Callable[[Any], Compiled]:
         return Runs(done.omega, values, jnp.zeros(1))
 
     return lambda program: Compiled(run)
+
+
+def proposal(program: Any) -> Compiled:
+    """Proposed by the same program with other probabilities."""
+    return kernel(machine.proposed(program))(program)
+
+
+def involution(program: Any) -> Compiled:
+    """All flags turned round where a coin says so, or numbers of the first choice reflected up to
+    one that is drawn."""
+
+    def turned(x: Any, u: Any) -> Any:
+        flags = {k: jnp.where(u["c"], ~v, v) for k, v in x.items() if v.dtype == bool}
+        first = next(iter(x))
+        if first in flags:
+            return {**x, **flags}, u
+        return {**x, **flags, first: jnp.where(x[first] <= u["d"], u["d"] - x[first], x[first])}, u
+
+    return kernel(kernels.involution(turned, COINS.coins))(program)
 
 
 def particle_gibbs(program: Any) -> Compiled:

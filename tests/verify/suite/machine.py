@@ -247,9 +247,13 @@ def smc2(program: Any) -> Sampler:
 def proposal(program: Any) -> Kernel:
     """Proposed by the same program with other probabilities and without its scores, which are lines
     of their own."""
+    return kernel(proposed(program))(program)
+
+
+def proposed(program: Any) -> Any:
     other = program.again(GUIDE)
     source = re.sub(r"^  (factor|observe) .*\n", "", program.source, flags=re.MULTILINE)
-    return kernel(kernels.proposal(compiled(source)[program.model], **other.data))(program)
+    return kernels.proposal(compiled(source)[program.model], **other.data)
 
 
 def involution(program: Any) -> Kernel:

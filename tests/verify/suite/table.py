@@ -8,6 +8,8 @@ from ppl import kernels
 from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.semantics.passes import PASSES
 from ppl.verify import Enumerates, Invariant, Measure, Posterior, ProperlyWeighted, Reversible
+from ppl.verify.islands import POLYNOMIAL as CURVES
+from ppl.verify.islands import islands as CONJUGATE
 from ppl.verify.programs import FEATURES
 from tests.verify.suite import (
     annealed,
@@ -15,6 +17,7 @@ from tests.verify.suite import (
     compiled,
     continuous,
     going_on,
+    islands,
     lattices,
     longer,
     machine,
@@ -48,6 +51,8 @@ MOVED = {**STAGES, "size": 0, "stages": 1}
 SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 #: programs with few states in all
 STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
+#: whose choices every run makes, with no scores but those of the stages
+ALWAYS = {**STATES, "features": STATES["features"] - {"branches", "scores", "zero_scores"}}
 #: with fewer still, for populations and proposals among them
 POINTS = {**STATES, "paths": 3, "stages": 2}
 #: with few paths, for loops that run them at every step
@@ -70,6 +75,10 @@ LAST = {**PLAIN_STAGES, "features": FEATURES - {"scan", "for"}}
 
 #: loops over data, of which pasts are drawn, and which go on
 PASTS, GROWING = {"among": chains.state_spaces()}, {"among": chains.filters()}
+
+#: conjugate islands; those that nodes of quadrature can stand for
+ISLANDS, POLYNOMIAL = {"among": CONJUGATE()}, {"among": CONJUGATE(families=CURVES)}
+COLLAPSED, DISCRETE = islands.collapsed, islands.discrete
 
 PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
 
@@ -115,6 +124,8 @@ COMPILED = tuple(replace(e, variants=16) for e in (
     Entry("xla extend", going_on.extended, ProperlyWeighted(), GROWING, THRESHOLDS, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
+    Entry("xla proposal", compiled.proposal, Posterior(), ALWAYS),
+    Entry("xla involution", compiled.involution, Posterior(), ALWAYS),
     Entry("xla pgibbs", compiled.particle_gibbs, Posterior(), STATES, limit=6_000),
     Entry("xla pmmh", compiled.pmmh, ProperlyWeighted(), STATES, limit=6_000),
     Entry("tempered smc", annealed.annealed(annealed.tempered), Measure(), POINTS),
