@@ -75,6 +75,7 @@ def mover_of(kernel: Kernel, moves: int, data: Data) -> Mover:
 
     def mover(omega: Any, spot: Spot, position: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
         density = spot.density
+        compose(kernel, spot.whole, 0, part=True)  # whether it fits the program
         if not position:
             return omega, position
         target = Target(density, data, spot.alive)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ppl.inference.kernels.basic import runs_on_xla
+from ppl.inference.kernels.basic import moves_prefixes, runs_on_xla
 from ppl.methods import name_of
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
@@ -110,7 +110,9 @@ def _needs_machine(method: Any) -> bool:
         correlated = name_of(method) == "pmmh" and method.correlation > 0
         return correlated or (guide is not None and guide.model.engine.name == "machine")
     kernel = getattr(method, "kernel", None)
-    return kernel is None or name_of(method) == "rmsmc" or not runs_on_xla(kernel)
+    if name_of(method) == "rmsmc":  # which has one by default
+        return kernel is not None and not moves_prefixes(kernel)
+    return kernel is None or not runs_on_xla(kernel)
 
 
 def checked_limits(limits: Any) -> Limits:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import ChainMap
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from ppl.semantics.xla.sites import Free
 from ppl.semantics.xla.state import State
 from ppl.semantics.xla.values import RValue
 from ppl.target import Target
+
+if TYPE_CHECKING:
+    from ppl.inference.particles import Particles
 
 #: the share of particles below which having so few different ancestors is remarked
 LINEAGES = 0.02
@@ -99,10 +102,39 @@ def by_smc(
             progress=report,
             stands=True,
         )
-    (values, result, faults), roots = found.values
+    run, roots = found.values
+    go_on = found.stood and partial(standing, target, method, seed, found.stood)
+    posterior = _particles(found, run, method, target, seed, standing=go_on)
+    return _remarked(posterior, method, np.asarray(roots.data))
+
+
+def by_rmsmc(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
+    from ppl.inference.moving_particles import run_moving_particles
+
+    target = target.sampler
+    with progress_bar(None if progress else False, title="particles") as report:
+        found = run_moving_particles(
+            target.bound,
+            target.data,
+            method,
+            seed=seed,
+            observe=whole_run,
+            checkpoint=checkpoint,
+            progress=report,
+        )
+    return _particles(found, found.values, method, target, seed)
+
+
+def _particles(
+    found: Particles, run: Any, method: Any, target: Target, seed: int, **more: Any
+) -> Posterior:
+    """The posterior of particles, of which a whole `run` was observed."""
+    values, result, faults = run
     raise_faults(faults, weights=found.log_weights)
     n = method.particles
-    posterior = posterior_of(
+    return posterior_of(
         target,
         values,
         result,
@@ -116,10 +148,9 @@ def by_smc(
             "log_evidence": found.so_far,
             **found.genealogy,
         },
-        standing=found.stood and partial(standing, target, method, seed, found.stood),
         **about_run(method, target.name, seed),
+        **more,
     )
-    return _remarked(posterior, method, np.asarray(roots.data))
 
 
 def _trajectories(

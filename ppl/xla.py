@@ -100,6 +100,7 @@ _RUNNERS = {
     "pmmh": "chains.by_kernels",
     "importance": "populations.by_importance",
     "smc": "populations.by_smc",
+    "rmsmc": "populations.by_rmsmc",
     "exact": "populations.by_exact",
     "map": "chains.by_map",
     "laplace": "chains.by_laplace",
@@ -111,4 +112,9 @@ _RUNNERS = {
 KEPT = ("nuts", "hmc")
 #: those that go on from checkpoints and can stream, and those that only go on
 STREAMED = ("chains.by_gradients", "chains.by_kernels")
-RESUMED = ("populations.by_importance", "populations.by_smc", "populations.by_tempered")
+RESUMED = (
+    "populations.by_importance",
+    "populations.by_smc",
+    "populations.by_rmsmc",
+    "populations.by_tempered",
+)

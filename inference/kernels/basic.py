@@ -151,6 +151,15 @@ ON_XLA = (
 )
 
 
+#: those that XLA runs on the prefixes of a program, too: they need densities and laws alone
+ON_PREFIXES = (RandomWalk, Slice, Mala, HmcMove, NutsMove, Gibbs, Prior)
+
+
+def moves_prefixes(kernel: Kernel) -> bool:
+    """Whether XLA moves particles on their way by every kernel in it."""
+    return all(isinstance(k, ON_PREFIXES) for k in basic_kernels(kernel))
+
+
 def runs_on_xla(kernel: Kernel) -> bool:
     """Whether XLA has every kernel in it."""
     basic = list(basic_kernels(kernel))

@@ -272,4 +272,16 @@ depend on each other alone.
     m ~ normal(0, 1); s ~ half_normal(abs(m)); …                     # smc2(parameters="m,s")
 """,
     ),
+    "E878": Code(
+        "particles that compiled code does not move",
+        """
+Compiled code moves the particles of `rmsmc` in the coordinates of a density, of as many numbers for
+every particle. A program whose choices have none (draws in loops without a bound, laws on sets that
+free numbers are not mapped onto) is the machine's, which moves values; `ppl.infer` goes over to it
+by itself (W717) unless engine='xla' was asked for.
+
+    ppl.infer(target, ppl.rmsmc())                      # on either
+    ppl.infer(target, ppl.rmsmc(), engine="machine")
+""",
+    ),
 }

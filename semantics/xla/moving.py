@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import path_hash
 from ppl.semantics.xla.axes import Arr, Axis
@@ -44,11 +45,12 @@ Position = Mapping[str, Any]
 
 
 class Spot(NamedTuple):
-    """Where particles move. density: of their prefixes. alive: of sites in a loop under way, which
-    of their draws (booleans of the shape of their loops) have been made."""
+    """Where particles move. density: of their prefixes; whole: of all choices. alive: of sites in a
+    loop under way, which of their draws (booleans of the shape of their loops) have been made."""
 
     density: MixedDensity
     alive: Mapping[str, Any]
+    whole: MixedDensity
 
 
 #: (source of randomness, where, positions (n, …)) to the source and the positions after the moves
@@ -61,10 +63,21 @@ def run_moving(
     """The program's result and state, as `run_sequentially` gives them.
 
     Raises:
-        DiagnosticError: E730, there is a point at which XLA cannot stop; what `mixed_density` does.
+        DiagnosticError: E730, there is a point at which XLA cannot stop; E878, the choices of the
+            program have no coordinates.
     """
     bound = replace(bound, late=frozenset())  # choices that are read later move, too
-    whole = mixed_density(bound, data, None)
+    try:
+        whole = mixed_density(bound, data, None)
+    except DiagnosticError as error:
+        (why, *_) = error.diagnostics
+        raise fail(
+            "E878",
+            f"compiled code does not move particles of this program: {why.message}",
+            span=why.span,
+            notes=why.notes,
+            hint="leave the choice of the engine to the compiler: engine='auto'",
+        ) from None
     base = rule_of(whole)
     return _Moving(Prefixes(bound, data, base, whole), Along(base), axis, policy, mover).run(omega)
 
@@ -159,7 +172,7 @@ class _Moving:
         density = self.prefixes.density(frozenset(position), k, t, alive)
         given = {name: u.data for name, u in position.items()}
         inner = omega.enter(path_hash(("", "move", str(k))) >> 1)
-        inner, new = self.mover(inner, Spot(density, alive), given)
+        inner, new = self.mover(inner, Spot(density, alive, self.prefixes.whole), given)
         moved = {
             name: replace(u, data=jnp.asarray(new[name], u.data.dtype))
             for name, u in position.items()

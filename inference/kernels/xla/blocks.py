@@ -70,6 +70,12 @@ def named_block(density: MixedDensity, names: tuple[str, ...], within: Block) ->
     return Block(_within(z, within.z), _within(k, within.k))
 
 
+def knows(density: MixedDensity, name: str) -> bool:
+    """Whether there is a site at the path of a name, or below it."""
+    path = "/".join(read_address(name).names)
+    return any(is_at(site, path) for site in names_of(density))
+
+
 def _within(parts: list[np.ndarray], whole: np.ndarray) -> np.ndarray:
     found = np.unique(np.concatenate([np.zeros(0, int), *(p.ravel() for p in parts)]))
     return np.intersect1d(found, whole)

@@ -33,7 +33,7 @@ from ppl.inference.kernels.xla.elliptical import elliptical_slice
 from ppl.inference.kernels.xla.gibbs import gibbs
 from ppl.inference.kernels.xla.involution import Jump, involution
 from ppl.inference.kernels.xla.mala import mala
-from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target
+from ppl.inference.kernels.xla.move import Block, Move, Path, Point, Step, Target, nothing_tuned
 from ppl.inference.kernels.xla.particle_gibbs import particle_gibbs
 from ppl.inference.kernels.xla.particle_marginal import particle_marginal
 from ppl.inference.kernels.xla.prior import prior
@@ -61,10 +61,19 @@ class _Place:
     warmup: float
     moved: list[Block]
     composed: bool
+    prefix: bool
 
 
-def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = False) -> Move:
-    """The kernel on this density, which `blocks.held_by` of it says what to hold for.
+def compose(
+    kernel: Kernel,
+    density: MixedDensity,
+    warmup: int,
+    *,
+    part: bool = False,
+    prefix: bool = False,
+) -> Move:
+    """The kernel on this density, which `blocks.held_by` of it says what to hold for. On the
+    `prefix` of a program what moves sites that are still to come does nothing.
 
     Raises:
         DiagnosticError: E855, it names a site that there is not; E819, E862, it cannot move a site;
@@ -74,14 +83,14 @@ def compose(kernel: Kernel, density: MixedDensity, warmup: int, *, part: bool = 
     names = iter(blocks.labels(kernel))
     everything = blocks.everything(density)
     composed = len(list(basic_kernels(kernel))) > 1
-    place = _Place(density, names, everything, False, float(warmup), moved, composed)
-    move = _build(kernel, place)
+    place = _Place(density, names, everything, False, float(warmup), moved, composed, prefix)
+    move, none = _build(kernel, place), np.zeros(0, int)
     union = Block(
-        np.unique(np.concatenate([b.z for b in moved])),
-        np.unique(np.concatenate([b.k for b in moved])),
+        np.unique(np.concatenate([none, *(b.z for b in moved)])),
+        np.unique(np.concatenate([none, *(b.k for b in moved)])),
     )
     left = blocks.unmoved(density, union)
-    if left and not part:
+    if left and not (part or prefix):
         shown = " and ".join(f"`{name}`" for name in left[:3]) + (" and others" if left[3:] else "")
         raise fail(
             "E863",
@@ -103,6 +112,8 @@ def _suited(density: MixedDensity, path: str) -> str:
 def _build(kernel: Kernel, place: _Place) -> Move:
     match kernel:
         case On(kernel=inner, sites=sites):
+            if place.prefix:
+                sites = tuple(name for name in sites if blocks.knows(place.density, name))
             block = blocks.named_block(place.density, sites, place.block)
             return _build(inner, replace(place, block=block, named=True))
         case Then(first=first, second=second):
@@ -127,6 +138,12 @@ def _basic(kernel: Kernel, place: _Place) -> Move:
     if isinstance(kernel, Proposal | Involution):
         return _programmed(kernel, path, place)
     block = _movable(kernel, place)
+    if not len(block.z) and not len(block.k):
+        return Move(
+            nothing_tuned,
+            lambda _, point, tuned, omega, adapting: Step(point, tuned, omega, {}),
+            {},
+        )
     place.moved.append(block)
     match kernel:
         case RandomWalk():
@@ -192,7 +209,7 @@ def _movable(kernel: Kernel, place: _Place) -> Block:
     names = [name for part in blocks.sites_in(density, left) for name in part]
     if place.named and names:
         raise fail("E819", f"`{kernel.name}` cannot move `{names[0]}`, which {what}", hint=hint)
-    if not len(block.z) and not len(block.k):
+    if not len(block.z) and not len(block.k) and not place.prefix:
         raise fail(
             "E819",
             f"there is nothing that `{kernel.name}` could move",
