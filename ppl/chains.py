@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ppl.executions import from_positions, stream_positions
+from ppl.failing import failing_casts
 from ppl.inference.chains import run_chains
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.hmc import hmc_kernel, run_hmc
@@ -45,7 +46,9 @@ def by_gradients(
         found = infer_keeping(method, target, density, kernel, seed, progress, free)
         if found is not None:
             return found
-    return sampled(run, _finish(method, target, seed, stream, free=free), progress, method)
+    finish = _finish(method, target, seed, stream, free=free)
+    doubt = partial(failing_casts, target, free=lambda: free)
+    return sampled(run, finish, progress, method, doubt)
 
 
 def by_kernels(
@@ -75,8 +78,10 @@ def by_kernels(
             progress=report,
         )
 
-    finish = _finish(method, target, seed, stream, free=rule_of(density))
-    return sampled(run, finish, progress, method)
+    free = rule_of(density)
+    finish = _finish(method, target, seed, stream, free=free)
+    doubt = partial(failing_casts, target, free=lambda: free)
+    return sampled(run, finish, progress, method, doubt)
 
 
 def _finish(method: Any, target: Target, seed: int, stream: Path | None, *, free: Any) -> Any:

@@ -40,6 +40,7 @@ from ppl.sampling import sampled
 from ppl.semantics import types as T
 from ppl.semantics.analysis import static_params
 from ppl.semantics.density import unflatten
+from ppl.semantics.diagnostics import Diagnostic
 from ppl.semantics.ir_print import show
 from ppl.semantics.jax_compat import surroundings, thawed
 from ppl.semantics.keys import seed_words
@@ -336,12 +337,22 @@ def run_kept(
         if found is not None:
             return found
         from ppl.executions import from_positions
+
+        return from_positions(target, draws, free=free(), **about)
+
+    def free() -> Any:
         from ppl.semantics.xla.sites import Free
 
-        free = Free(noncentred=noncentred(method))
-        return from_positions(target, draws, free=free, **about)
+        return Free(noncentred=noncentred(method))
 
-    return sampled(run, finish, progress, method)
+    def doubt(draws: Draws) -> Diagnostic | None:
+        if not draws.divergences:
+            return None
+        from ppl.failing import failing_casts  # imports what traces
+
+        return failing_casts(target, draws, free)
+
+    return sampled(run, finish, progress, method, doubt)
 
 
 def _posterior(

@@ -14,10 +14,14 @@ from ppl.semantics.diagnostics import Diagnostic
 
 
 def sampled(
-    run: Callable[[Any], Draws], finish: Callable[[Draws], Posterior], progress: bool, asked: Any
+    run: Callable[[Any], Draws],
+    finish: Callable[[Draws], Posterior],
+    progress: bool,
+    asked: Any,
+    doubt: Callable[[Draws], Diagnostic | None],
 ) -> Posterior:
     """What `finish` makes of the draws of a run, which is given where to tell of its progress.
-    asked: the settings that say how many chains and draws there are to be.
+    asked: the settings that say how many chains and draws there are to be. doubt: a warning.
 
     Raises:
         Interrupted: the user stopped it; its posterior is of the draws so far, if they are not in
@@ -35,4 +39,5 @@ def sampled(
             "W896", f"stopped by the user with {made} of {asked.chains} x {asked.draws} draws"
         )
         raise Interrupted(replace(posterior, remarks=(*posterior.remarks, remark))) from None
-    return finish(draws)
+    posterior, why = finish(draws), doubt(draws)
+    return posterior if why is None else replace(posterior, remarks=(*posterior.remarks, why))

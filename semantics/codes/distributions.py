@@ -72,6 +72,19 @@ standardised value, one Gumbel per category). Those that declare none are refuse
     g ~ weibull(2, 1)                  # right: by its quantile
 """,
     ),
+    "W710": Code(
+        "a cast that fails where chains went",
+        """
+The draws are fine, but near them there are points at which a cast fails. The density is zero
+there, so that chains never stay: they draw from the posterior given that the cast does not fail.
+Say so, or use a function that cannot fail.
+
+    x ~ normal(0, 1)
+    observe y ~ normal(0, (x + 1) as pos)              # silently given that x >= -1
+    condition x >= -1                                  # right, if that is meant; before the cast
+    observe y ~ normal(0, softplus(x + 1))             # right, if it is not
+""",
+    ),
     "W726": Code(
         "a law without a density",
         """

@@ -68,6 +68,8 @@ def check_index(node: ir.Op, i: RValue, n: int, scope: Scope) -> None:
 
 
 _ROUNDING = 1e-9
+#: in `Scope.record`: runs go on with a number that is allowed where a cast fails
+FORGIVEN = "forgiven"
 
 _LEGAL: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "checked_nat": ("negative", lambda x: x >= 0),
@@ -95,15 +97,22 @@ def _note_illegal(
     return x
 
 
+#: what a run goes on with that forgives a failing cast
+_ALLOWED = {"checked_nat": 0, "checked_pos": 1, "checked_prob": 0.5, "checked_int": 0}
+
+
 def _checked(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
-    _check(node, args[0], scope)
-    return args[0]
+    a = args[0]
+    _check(node, a, scope)
+    if FORGIVEN not in scope.record or is_constant(a):
+        return a
+    (_, legal), otherwise = _LEGAL[node.op], _ALLOWED[node.op]
+    return map_leaves(lambda x: elementwise(lambda v: jnp.where(legal(v), v, otherwise), x), a)
 
 
 def _checked_prob(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
     """Numbers that leave [0, 1] by rounding are read as its ends; others have been noted."""
-    a = args[0]
-    _check(node, a, scope)
+    a = _checked(node, args, scope)
     if is_constant(a):
         return min(max(a, 0), 1)
     return map_leaves(lambda x: elementwise(_rounded_prob, x), a)
@@ -115,8 +124,7 @@ def _rounded_prob(x: Any) -> Any:
 
 
 def _checked_int(node: ir.Op, args: list[RValue], scope: Scope) -> RValue:
-    a = args[0]
-    _check(node, a, scope)
+    a = _checked(node, args, scope)
     if is_constant(a):
         return int(a)
     return map_leaves(lambda x: Arr(jnp.asarray(x.data, jnp.result_type(int)), x.axes), a)

@@ -19,6 +19,7 @@ from ppl.semantics.density import Density, SiteInfo
 from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, spread
+from ppl.semantics.xla.checks import FORGIVEN
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.fixed import Fixed, values_of
 from ppl.semantics.xla.guided import Guided, follow, propose
@@ -341,6 +342,16 @@ class Bound:
         record = frozenset(("faults",))
         _, state = self.execute(data, rule=Summing(free), given=given, record=record)
         return state.faults
+
+    def forgiven(
+        self, data: Data, position: Mapping[str, Any], free: SiteRule = CENTRED
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """The log density that there would be if casts did not fail, and what goes wrong."""
+        given = {k: Arr(u) for k, u in position.items()}
+        record = frozenset(("faults", FORGIVEN))
+        _, state = self.execute(data, rule=Summing(free), given=given, record=record)
+        scores, _ = eliminate(state.scores, state.extra.chains)
+        return _no_value_no_mass(total(scores, ()).data), state.faults
 
     def recover(
         self,
