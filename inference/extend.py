@@ -50,6 +50,7 @@ class Stretch:
     inside: Mapping[str, np.ndarray]
     value: RValue | None
     ancestors: np.ndarray
+    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class Waiting:
         """After a run from the beginning."""
         earlier, inside = (_arrays(names(_recorded(t))) for t in (stood.earlier, stood.inside))
         roots = np.asarray(stood.roots.data)
-        stretch = Stretch(inside, stood.value, roots)
+        stretch = Stretch(inside, stood.value, roots, steps)
         points = points_of(stood.history)
         return Waiting(
             bound, settings, seed, _bare(stood), steps, earlier, roots, points, (stretch,)
@@ -85,26 +86,31 @@ class Waiting:
 
     @property
     def parts(self) -> Parts:
-        parts = parts_of(self.bound)
+        return self._parts(self.bound)
+
+    def _parts(self, bound: Bound) -> Parts:
+        parts = parts_of(bound)
         assert parts is not None
         return parts
 
-    def go_on(self, rows: Data, steps: int, names: Names) -> tuple[Waiting, Any]:
-        """Where they stand after so many more rows, and what went wrong on the way. Raises what
+    def go_on(self, bound: Bound, rows: Data, steps: int, names: Names) -> tuple[Waiting, Any]:
+        """Where they stand after so many more rows, and what went wrong on the way. bound: the
+        program, which may draw what is missing in these rows and was not before. Raises what
         running the loop does."""
+        parts = self._parts(bound)
         known = Packed.of((dict(self.stood.live), self.stood.state))
 
         def run(again: Bound) -> Any:
-            stepping = _stepping(again, self.parts, self.settings, self.stood.version, names)
+            stepping = _stepping(again, parts, self.settings, self.stood.version, names)
             first = jnp.asarray(self.steps)
             begun = self.stood.log_weights, first, self.seed
             out = stepping(_read_by(again, rows), known, *begun).tree()
             check_room(out[0], again)
             return out
 
-        inside, stood, faults = with_room(self.parts.again, run)
+        inside, stood, faults = with_room(parts.again, run)
         ancestors = np.asarray(stood.roots.data)
-        stretch = Stretch(_arrays(inside), stood.value, ancestors)
+        stretch = Stretch(_arrays(inside), stood.value, ancestors, steps)
         before = self.stretches if self.settings.keep_history else ()
         pairs = zip(self.points, points_of(stood.history), strict=True)
         return replace(
@@ -117,22 +123,25 @@ class Waiting:
             stretches=(*before, stretch),
         ), faults
 
-    def finish(self, data: Data, observe: Observe) -> tuple[Any, np.ndarray, Lines, Points]:
-        """What follows the loop: `observe(result, state)`, the log weights (n,), what happened
-        before, and what was told of the points."""
-        cut = self.parts.cut
+    def finish(
+        self, bound: Bound, data: Data, observe: Observe
+    ) -> tuple[Any, np.ndarray, Lines, Points]:
+        """What follows the loop, in the program of all data: `observe(result, state)`, the log
+        weights (n,), what happened before, and what was told of the points."""
+        parts = self._parts(bound)
+        cut = parts.cut
         grows = cut.value_is_read and cut.loop.keep == "all"
         value = self._states() if grows else self.stood.state
 
         def run(after: Bound) -> Any:
-            about = self.parts, self.settings, self.stood.version + 1, observe
+            about = parts, self.settings, self.stood.version + 1, observe
             finishing = _finishing(after, *about, compiled=not grows)
             known = Packed.of((dict(self.stood.live), value))
             out = finishing(_read_by(after, data), known, self.stood.log_weights, self.seed)
             check_room(out[0], after)
             return out
 
-        values, weights, roots, history = with_room(self.parts.after, run)
+        values, weights, roots, history = with_room(parts.after, run)
         last = np.asarray(roots.data)
         points = zip(self.points, points_of(history), strict=True)
         lines = Lines(self, last)
@@ -164,19 +173,23 @@ class Lines(Mapping[str, np.ndarray]):
     def _inside(self) -> dict[str, np.ndarray]:
         at, cut = self._waiting, self._waiting.parts.cut
         parts = [
-            {name: v[who] for name, v in s.inside.items()}
+            (s.steps, {name: v[who] for name, v in s.inside.items()})
             for s, who in _traced(at.stretches, self._last)
             if s.inside
         ]
         if not (at.settings.keep_history and parts):
-            return parts[0] if parts else {}
+            return parts[0][1] if parts else {}
         # a fold's own value has no time
         own = "/".join(cut.path) if cut.loop.keep == "last" else None
+        last, names = parts[0][1], dict.fromkeys(name for _, p in parts for name in p)
+
+        def joined(name: str) -> np.ndarray:
+            like = next(p[name] for _, p in parts if name in p)
+            rows = (p[name] if name in p else _missing(like, n) for n, p in reversed(parts))
+            return np.concatenate(list(rows), axis=1)
+
         return {
-            name: parts[0][name]
-            if name.partition(".")[0] == own
-            else np.concatenate([p[name] for p in reversed(parts)], axis=1)
-            for name in parts[0]
+            name: last[name] if name.partition(".")[0] == own else joined(name) for name in names
         }
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -185,11 +198,12 @@ class Lines(Mapping[str, np.ndarray]):
         return self._inside[name][None]
 
     def __iter__(self) -> Iterator[str]:
+        stretches = self._waiting.stretches
         yield from self._waiting.earlier
-        yield from self._waiting.stretches[-1].inside
+        yield from dict.fromkeys(name for s in reversed(stretches) for name in s.inside)
 
     def __len__(self) -> int:
-        return len(self._waiting.earlier) + len(self._waiting.stretches[-1].inside)
+        return sum(1 for _ in self)
 
     @property
     def roots(self) -> np.ndarray:
@@ -212,6 +226,11 @@ def _traced(
     for stretch in reversed(stretches):
         yield stretch, last
         last = stretch.ancestors[last]
+
+
+def _missing(like: np.ndarray, steps: int) -> np.ndarray:
+    """Of a name that steps do not have, where others do."""
+    return np.full((len(like), steps, *like.shape[2:]), np.nan)
 
 
 def _arrays(named: Mapping[str, RValue]) -> dict[str, np.ndarray]:

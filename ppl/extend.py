@@ -45,6 +45,8 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
         why = "on the machine a filter begins with at least one row" if none else ""
         raise _no_particles(posterior, why)
     if isinstance(standing, Waiting):
+        if longer.holes:
+            raise _incomplete(longer, "on the machine a filter goes on with complete data")
         runs = standing.go_on(longer.sampler, progress=progress)
         return posterior_of_runs(standing.method, longer, runs, seed=standing.seed)
     from ppl.populations import extended  # imports JAX
@@ -84,16 +86,7 @@ def _with_rows(target: Target, loop: Resumable, rows: Mapping[str, Any]) -> tupl
             span=loop.loop.span,
             hint="give as many rows of each",
         )
-    if target.holes:
-        raise fail(
-            "E874",
-            f"values of `{target.holes[0].leaf.name}` are missing, and drawn where the model "
-            "begins, not where its loop comes to them",
-            hint="extend data that are complete",
-        )
     more = model.on({**target.values, **rows})
-    if more.holes:
-        raise fail("E874", "the new rows are not complete", hint="extend by complete rows")
     lengths = {name: _length(more.values[name]) for name in loop.rows}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{n} of `{name}`" for name, n in lengths.items())
@@ -115,7 +108,28 @@ def _with_rows(target: Target, loop: Resumable, rows: Mapping[str, Any]) -> tupl
     whole = {name: _joined(target.values[name], more.values[name]) for name in loop.rows}
     longer = model.on({**target.values, **whole})
     kept = {"settings": target.settings, "warnings": target.warnings}
-    return replace(longer, **kept), replace(more, **kept)
+    longer, more = replace(longer, **kept), replace(more, **kept)
+    if longer.holes:
+        _check_forms(target, longer, more)
+    return longer, more
+
+
+def _check_forms(target: Target, *others: Target) -> None:
+    """Raise E874 if programs that draw what is missing here and there carry other things."""
+    parts = resumable(target.sampler.program)
+    for other in others:
+        new = resumable(other.sampler.program)
+        same = new.loop.carry.type == parts.loop.carry.type and set(new.live) <= set(parts.live)
+        if not same:
+            raise _incomplete(other, "its loop carries what is drawn for them to where it is read")
+
+
+def _incomplete(target: Target, why: str) -> Exception:
+    return fail(
+        "E874",
+        f"values of `{target.holes[0].leaf.name}` are missing, and {why}",
+        hint="infer again with all data",
+    )
 
 
 def _length(values: Any) -> int:
@@ -130,4 +144,6 @@ def _joined(a: Any, b: Any) -> Any:
         return {k: _joined(a[k], b[k]) for k in a}
     if isinstance(a, tuple):
         return tuple(_joined(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ma.MaskedArray) or isinstance(b, np.ma.MaskedArray):
+        return np.ma.concatenate([a, b])
     return np.concatenate([a, b])

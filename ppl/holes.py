@@ -151,15 +151,21 @@ def _dummy(t: T.Type) -> Any:
 
 
 def drawn(holes: Iterable[Holes], draws: Mapping[str, Any]) -> dict[str, Any]:
-    """Draws by site, those of holes by the name of their leaf and of its shape.
+    """Draws by site (chain, draw, …), those of holes by the name of their leaf and of its shape.
 
     Holes are drawn at the leaf's name, or wherever they are observed: in pieces, or at one path in
-    each arm of a branch. What else has the leaf's name are its observations.
+    each arm of a branch. What else has the leaf's name are its observations. Where a loop kept its
+    last step alone, what was drawn there stays by its path.
     """
     out = dict(draws)
     for h in holes:
         name = h.leaf.name
-        parts = {path: d for path in draws if (d := h.dimensions(path)) is not None}
+        parts = {
+            path: d
+            for path in draws
+            if (d := h.dimensions(path)) is not None
+            and np.ndim(draws[path]) >= 2 + sum(isinstance(part, slice) for part in d)
+        }
         if not parts:
             if name in out:
                 out[name] = h.spread(np.asarray(out[name]))
@@ -212,7 +218,7 @@ def program_for(
         _require_possible(leaf, program)
     fused = [leaf for leaf in leaves if sampling or not T.is_real(leaf.item)]
     first = [leaf for leaf in leaves if leaf not in fused]
-    opened = run_passes(program, only=("inline", "simplify")) if fused else program
+    opened = run_passes(program, only=("inline", "simplify")) if fused or sampling else program
     while True:
         try:
             out = fuse_holes(opened, fused, sizes, finite=not sampling) if fused else opened

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl.executions import from_positions, named, posterior_of, whole_run
+from ppl.holes import drawn
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.sampling import Draws
 from ppl.methods import about_run, noncentred
@@ -202,9 +203,11 @@ def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterio
     """The posterior of particles that go on, by so many steps, with the data of `more`, and so have
     come to the end of those of `longer`."""
     method, seed = waiting.settings, waiting.seed
+    longer, more = longer.sampler, more.sampler
     with precision():
-        waiting, faults = waiting.go_on(more.data, steps, named)
-        found, log_weights, lines, points = waiting.finish(longer.data, _run_and_roots)
+        waiting, faults = waiting.go_on(more.bound, more.data, steps, named)
+        finished = waiting.finish(longer.bound, longer.data, _run_and_roots)
+    found, log_weights, lines, points = finished
     (values, result, others), _ = found
     raise_faults((*faults, *others), weights=log_weights)
     n = method.particles
@@ -221,6 +224,8 @@ def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterio
         **about_run(method, longer.name, seed),
     )
     draws = ChainMap(posterior.draws, lines)  # type: ignore[arg-type]
+    if longer.holes:
+        draws = drawn(longer.holes, {**lines, **posterior.draws})
     return _remarked(replace(posterior, draws=draws), method, lines.roots)
 
 

@@ -22,6 +22,7 @@ from ppl.interventions import (
 )
 from ppl.semantics.analysis.binders import binders
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note, fail
+from ppl.semantics.holes import option_leaves
 from ppl.settings import Setting, check_kinds, for_machine, shown, together
 
 if TYPE_CHECKING:
@@ -189,8 +190,10 @@ class Target:
 
     @cached_property
     def sampler(self) -> Target:
-        """The same measure, for methods that draw what is missing in the data."""
-        return replace(self, sampling=True) if self.holes and not self.sampling else self
+        """The same measure, for methods that draw what is missing in the data: a program that goes
+        on as it began if something is missing later."""
+        may_miss = not self.sampling and option_leaves(self.model.program.entry)
+        return replace(self, sampling=True) if may_miss else self
 
     @cached_property
     def complete(self) -> Target:

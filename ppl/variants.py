@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ppl.holes import Holes, program_for, sizes_of
+from ppl.semantics.ir_print import show
 
 if TYPE_CHECKING:
     from ppl.interventions import Named
@@ -26,6 +27,8 @@ class Variants:
         self._bounds: dict[Any, Bound] = {}
         self._outlines: dict[Any, Mapping[str, Named]] = {}
         self._with_holes: dict[Any, ir.Program] = {}
+        #: so that what sizes make no difference to is compiled once
+        self._by_text: dict[str, ir.Program] = {}
         self._machines: dict[int, Machine] = {}
         self._collapsed: dict[Any, tuple[ir.Program, Collapsed]] = {}
 
@@ -61,13 +64,14 @@ class Variants:
         *,
         sampling: bool,
     ) -> ir.Program:
-        """The program that draws holes in data of these sizes."""
-        if not holes:
+        """The program that draws holes in data of these sizes, or would draw them, `sampling`."""
+        if not holes and not sampling:
             return program
         sizes = sizes_of(program, holes, values)
         key = sampling, sizes
         if key not in self._with_holes:
-            self._with_holes[key] = program_for(program, holes, sizes, sampling=sampling)
+            made = program_for(program, holes, sizes, sampling=sampling)
+            self._with_holes[key] = self._by_text.setdefault(show(made), made)
         return self._with_holes[key]
 
     def collapsed(

@@ -6,7 +6,8 @@ What is observed is split by where the holes are, which is data:
 
     if missing then { v.1 <- run d; return v.1 } else { observe v ~ d; return v }
 
-and later uses see v.1. Loops over the data return the elements drawn beside their own results. A
+and later uses see v.1. Loops over the data return the elements drawn beside their own results,
+unless nothing after a loop of the main block reads them. A
 part of the data that is used before it is drawn, or not drawn in the same way in all arms of a
 branch, is refused.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
+from ppl.semantics.analysis.effects import main_block
 from ppl.semantics.diagnostics import Span
 from ppl.semantics.holes import (
     Leaf,
@@ -76,6 +78,8 @@ class _Fuser:
         self.needed: list[ir.Bind] = []
         #: where the value at hand stands
         self.place: Span | None = None
+        #: what is read after the statement at hand, if that is one of the main block
+        self.later: frozenset[str] | None = None
 
     def run(self) -> ir.Program:
         entry = self.program.entry
@@ -166,6 +170,7 @@ class _Fuser:
     def inside(self, n: Any, levels: Levels) -> Any:
         """A node whose computations draw nothing that is seen outside."""
         if isinstance(n, ir.Comp):
+            self.later = None
             held, self.needed = self.needed, []
             done = self.comp(n, all_away(levels))
             before, self.needed = [*self.needed, *done.before], held
@@ -201,8 +206,9 @@ class _Fuser:
 
     def block(self, c: ir.Block, levels: Levels) -> _Done:
         before: list[ir.Bind] = []
-        start = levels
-        for b in c.binds:
+        start, main = levels, c is main_block(self.program)
+        for k, b in enumerate(c.binds):
+            self.later = _read(c, k + 1) if main else None
             if isinstance(b.comp, ir.Return):
                 self.views.learn(b.name, b.comp.value)
                 if self.views.view(b.comp.value) is not None:
@@ -213,6 +219,7 @@ class _Fuser:
             levels = done.levels
             if isinstance(done.comp, ir.Return):
                 self.views.values[b.name] = done.comp.value
+        self.later = frozenset() if main else None
         done = self.statement(c.result, levels)
         before += done.before
         if done.levels is start:
@@ -250,6 +257,7 @@ class _Fuser:
     # ---------------------------------------------------------------------------------- branches
 
     def branch(self, c: ir.If, levels: Levels) -> _Done:
+        self.later = None
         cond = self.value(c.cond, levels)
         then, other = (self.statement(arm, levels) for arm in (c.then, c.other))
         new = [news(levels, arm.levels) for arm in (then, other)]
@@ -279,6 +287,7 @@ class _Fuser:
     # ------------------------------------------------------------------------------------- loops
 
     def plate(self, c: ir.For, levels: Levels) -> _Done:
+        self.later = None
         over = self.value(c.over, levels, looping=True)
         loop = open_loop(c, levels, self.views, self.fresh)
         done = self.statement(c.body, loop.inside)
@@ -295,6 +304,7 @@ class _Fuser:
         return _Done(before, component(pairs, 0, self.fresh), levels)
 
     def scan(self, c: ir.Scan, levels: Levels) -> _Done:
+        later, self.later = self.later, None
         over = self.value(c.over, levels, looping=True)
         init = self.value(c.init, levels)
         loop = open_loop(c, levels, self.views, self.fresh)
@@ -303,6 +313,11 @@ class _Fuser:
         if not spots:
             body = block(done.before, done.comp)
             return _Done([], replace(c, init=init, over=over, body=body), levels)
+        shown = {name for (name, _), _ in spots}
+        if later is not None and not any(self.views.shows(n, s) for n in later for s in shown):
+            param, over, body = loop.with_masks(c.param, over, block(done.before, done.comp))
+            whole = replace(c, init=init, param=param, over=over, body=body)
+            return _Done([], whole, loop.unread(spots))
         body = self.beside(done, spots)
         firsts = loop.firsts(spots, c.span)
         state = T.Tuple((c.carry.type, *(f.type for f in firsts)))
@@ -320,3 +335,9 @@ class _Fuser:
         steps = next(iter(loop.opened.values()))
         last = ir.Op(state, "index", (states, ir.Lit(T.NAT, steps.hi - steps.lo - 1)))
         return _Done(before, returned(part(last, 0)), levels)
+
+
+def _read(c: ir.Block, k: int) -> frozenset[str]:
+    """What the statements of a block read from number k on."""
+    names = frozenset(c.result.free)
+    return names.union(*(b.comp.free for b in c.binds[k:]))

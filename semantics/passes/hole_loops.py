@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ppl.semantics import ir
 from ppl.semantics import types as T
 from ppl.semantics.diagnostics import Span
-from ppl.semantics.holes import Leaf, bind, component, part, returned, zipped
+from ppl.semantics.holes import bind, component, part, returned, zipped
 from ppl.semantics.ir_map import block
 from ppl.semantics.ir_names import Fresh
 from ppl.semantics.passes import hole_errors as errors
@@ -65,6 +65,15 @@ class Loop:
         ]
         return row, over, block(binds, body)
 
+    def unread(self, spots: Iterable[tuple[At, Spot]]) -> Levels:
+        """The levels after the loop, if what it drew is read no more: as if it were the data."""
+        levels = self.outside
+        for (name, depth), _ in spots:
+            at = (name, depth - 1)
+            data = levels[at].data or levels[at].missing
+            levels = {**levels, at: levels[at].drawn(self.opened[at], data)}
+        return levels
+
     def collected(
         self, results: ir.Value, spots: Iterable[tuple[At, Spot]], before: list[ir.Bind]
     ) -> Levels:
@@ -102,7 +111,8 @@ def open_loop(c: ir.For | ir.Scan, levels: Levels, views: Views, fresh: Fresh) -
             for at, level in levels.items()
             if 0 <= lo < hi <= level.size and not level.scalar
             if level.is_open(spot := Spot(at, lo, hi, False))
-            if opened.get(at, spot) == spot and _mentions(c.body, level.leaf, views)
+            if opened.get(at, spot) == spot
+            and any(views.shows(name, level.leaf.name) for name in c.body.free)
         }
         views.indices[counter] = Indices(lo, hi, frozenset(counted))
         opened |= counted
@@ -118,16 +128,9 @@ def _first(level: Level, span: Span | None) -> ir.Value:
     if level.data is None:
         raise errors.used(level.leaf, span)
     item: T.Type = level.data.type.item  # type: ignore[attr-defined]
+    if item == T.BOOL or T.is_number(item):  # so that the data are not read before the loop
+        return ir.Lit(item, False if item == T.BOOL else 0.0 if T.is_real(item) else 0)
     return ir.Op(item, "index", (level.data, ir.Lit(T.BIT, 0)))
-
-
-def _mentions(body: ir.Comp, leaf: Leaf, views: Views) -> bool:
-    """Whether the parameter of a leaf, or another name of it, occurs."""
-    return any(
-        spot.at[0] == leaf.name
-        for name in body.free & views.known.keys()
-        for spot in views.known[name].spots.values()
-    )
 
 
 def _below(

@@ -60,6 +60,11 @@ class Views:
         if view is not None:
             self.known[name] = view
 
+    def shows(self, name: str, leaf: str) -> bool:
+        """Whether a variable is a leaf's parameter, or another name of it or of a part of it."""
+        view = self.known.get(name)
+        return view is not None and any(spot.at[0] == leaf for spot in view.spots.values())
+
     def resolve(self, v: ir.Value) -> ir.Value:
         """What a variable is bound to, through other variables."""
         while True:

@@ -57,6 +57,16 @@ model hidden(ys: [bool]) {
   return (c, x)
 }
 
+model gaps(ys: [real?]) {
+  s ~ half_normal(1)
+  h ~ fold h = s for y in ys { h ~ normal(h, s); observe y ~ normal(h, 0.8); return h + 0.1 * y }
+  return (s, h)
+}
+model echoed(ys: [real?]) {
+  hs ~ scan h = 0.0 for y in ys { h ~ normal(h, 1); observe y ~ normal(h, 0.8); return h }
+  return (hs, ys)
+}
+
 model mean_first(ys: [real]) { let m = mean(ys); fold h = m for y in ys { h ~ normal(h, 1); observe y ~ normal(h, 1); return h } }
 model by_number(ys: [real]) { h ~ fold h = 0.0 for t in range(len(ys)) { h ~ normal(h, 1); observe ys[t] ~ normal(h, 1); return h }; return h }
 model whole(ys: [real]) { h ~ fold h = 0.0 for y in ys { h ~ normal(h, 1); observe y ~ normal(h + sum(ys), 1); return h }; return h }
@@ -112,6 +122,31 @@ def test_without_history_what_is_carried_does_not_grow():
     assert extend._stepping.cache_info().misses == 1
 
 
+def test_rows_may_miss_values_that_none_did_before():
+    """Where they are is data: the loop draws there, and the particles are those of one run."""
+    first, *more = stretches({"ys": [0.5, None, -0.4, 1.1]}, 1, 3, 4)
+    whole = filtered(MODELS.gaps, {"ys": [0.5, None, -0.4, 1.1]})
+    found = filtered(MODELS.gaps, first)
+    extend._finishing.cache_clear()
+    for rows in more:
+        found = found.extend(rows)
+    agree(whole, found)
+    assert extend._finishing.cache_info().misses == 1
+    drawn = np.isfinite(found["ys"])
+    assert drawn.shape == (1, 20, 4) and (drawn == [False, True, False, False]).all()
+
+
+def test_what_is_missing_and_read_after_the_loop_is_carried_from_its_first_row_on():
+    found = filtered(MODELS.echoed, {"ys": [0.5, 0.2]})
+    with pytest.raises(DiagnosticError, match="E874.*are missing"):
+        found.extend(ys=[None])
+    machine = ppl.infer(
+        MODELS.gaps(ys=[0.5]), ppl.smc(particles=5), engine="machine", progress=False
+    )
+    with pytest.raises(DiagnosticError, match="E874.*on the machine"):
+        machine.extend(ys=[None])
+
+
 def numbered_from_the_start(source, first):
     return source
 
@@ -140,7 +175,9 @@ def test_histories_are_traced_back_through_stretches():
         settings=ppl.smc(particles=3),
         earlier={"s": np.arange(3.0)},
         roots=np.arange(3),
-        stretches=tuple(extend.Stretch(d, None, w) for d, w in zip(drawn, who, strict=True)),
+        stretches=tuple(
+            extend.Stretch(d, None, w, d["h/h"].shape[1]) for d, w in zip(drawn, who, strict=True)
+        ),
     )
     lines = extend.Lines(waiting, last)
     second = who[2][last]
