@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +19,11 @@ from ppl.inference.sampling import Draws
 from ppl.semantics import ir
 from ppl.semantics.analysis.forms import walk
 from ppl.semantics.diagnostics import Diagnostic
-from ppl.semantics.xla.program import Bound
-from ppl.semantics.xla.state import SiteRule
 from ppl.target import Target
+
+if TYPE_CHECKING:
+    from ppl.semantics.xla.program import Bound
+    from ppl.semantics.xla.state import SiteRule
 
 #: points that are looked at
 POINTS = 512

@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from math import prod
@@ -31,6 +31,7 @@ import ppl.inference
 import ppl.lang
 import ppl.semantics
 from ppl.cache import programs_folder
+from ppl.failing import failing_casts
 from ppl.holes import drawn
 from ppl.inference import executables
 from ppl.inference.sampling import Draws, Programs, choose_mode, lanes_of, sample
@@ -40,7 +41,6 @@ from ppl.sampling import sampled
 from ppl.semantics import types as T
 from ppl.semantics.analysis import static_params
 from ppl.semantics.density import unflatten
-from ppl.semantics.diagnostics import Diagnostic
 from ppl.semantics.ir_print import show
 from ppl.semantics.jax_compat import surroundings, thawed
 from ppl.semantics.keys import seed_words
@@ -345,13 +345,7 @@ def run_kept(
 
         return Free(noncentred=noncentred(method))
 
-    def doubt(draws: Draws) -> Diagnostic | None:
-        if not draws.divergences:
-            return None
-        from ppl.failing import failing_casts  # imports what traces
-
-        return failing_casts(target, draws, free)
-
+    doubt = partial(failing_casts, target, free=free)
     return sampled(run, finish, progress, method, doubt)
 
 
