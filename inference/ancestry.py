@@ -64,6 +64,14 @@ def genealogy(ancestors: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return {"ancestors": links, "lineages": survivors(links).sum(axis=1)}
 
 
+def rows_of(ancestors: Sequence[Any]) -> list[np.ndarray]:
+    """The particle that each goes on from, point by point, of points (n,) and the steps of loops
+    (steps, n); none if they are not kept of one (None)."""
+    if any(a is None for a in ancestors):
+        return []
+    return [row for a in ancestors for row in np.atleast_2d(a)]
+
+
 def survivors(ancestors: np.ndarray) -> np.ndarray:
     """Of the particles at each point, (points, n), which have descendants in the end. Entry t of
     `ancestors` says whom each particle after point t goes on from."""

@@ -9,7 +9,7 @@ is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppl.inference.ancestry import genealogy, rows_of
 from ppl.inference.particles import compiled_policy
 from ppl.inference.smc import Smc
 from ppl.semantics import keys
@@ -25,7 +26,7 @@ from ppl.semantics.omega import Key
 from ppl.semantics.xla.axes import Arr, Axis
 from ppl.semantics.xla.lineage import inherited
 from ppl.semantics.xla.packed import Packed
-from ppl.semantics.xla.points import Policy
+from ppl.semantics.xla.points import FEW, Policy
 from ppl.semantics.xla.program import ALL, Bound, Data, particles
 from ppl.semantics.xla.sharing import mesh_for
 from ppl.semantics.xla.sites import draw
@@ -58,7 +59,8 @@ class Waiting:
     """Particles of `smc` where the loop over data has ended, after `steps`, and nothing after it.
 
     earlier: (n, …) by name, of what was before the loop. roots: (n,), who each descends from at
-    the beginning. points: what was told of each.
+    the beginning. points: what was told of each; ancestors: whom each particle there goes on from,
+    as of `Front`.
     """
 
     bound: Bound
@@ -69,6 +71,7 @@ class Waiting:
     earlier: Mapping[str, np.ndarray]
     roots: np.ndarray
     points: tuple[np.ndarray, ...]
+    ancestors: tuple[Any, ...]
     stretches: tuple[Stretch, ...]
 
     @staticmethod
@@ -79,10 +82,9 @@ class Waiting:
         earlier, inside = (_arrays(names(_recorded(t))) for t in (stood.earlier, stood.inside))
         roots = np.asarray(stood.roots.data)
         stretch = Stretch(inside, stood.value, roots, steps)
-        points = points_of(stood.history)
-        return Waiting(
-            bound, settings, seed, _bare(stood), steps, earlier, roots, points, (stretch,)
-        )
+        points, links = points_of(stood.history), tuple(stood.ancestors)
+        told = earlier, roots, points, links, (stretch,)
+        return Waiting(bound, settings, seed, _bare(stood), steps, *told)
 
     @property
     def parts(self) -> Parts:
@@ -120,14 +122,15 @@ class Waiting:
             earlier={k: v[ancestors] for k, v in self.earlier.items()},
             roots=self.roots[ancestors],
             points=tuple(np.concatenate(pair) for pair in pairs),
+            ancestors=(*self.ancestors, *stood.ancestors),
             stretches=(*before, stretch),
         ), faults
 
     def finish(
         self, bound: Bound, data: Data, observe: Observe
-    ) -> tuple[Any, np.ndarray, Lines, Points]:
+    ) -> tuple[Any, np.ndarray, Lines, Points, Mapping[str, np.ndarray]]:
         """What follows the loop, in the program of all data: `observe(result, state)`, the log
-        weights (n,), what happened before, and what was told of the points."""
+        weights (n,), what happened before, and what was told of the points, and is of ancestors."""
         parts = self._parts(bound)
         cut = parts.cut
         grows = cut.value_is_read and cut.loop.keep == "all"
@@ -141,11 +144,18 @@ class Waiting:
             check_room(out[0], after)
             return out
 
-        values, weights, roots, history = with_room(parts.after, run)
+        values, weights, roots, history, ancestors = with_room(parts.after, run)
         last = np.asarray(roots.data)
         points = zip(self.points, points_of(history), strict=True)
         lines = Lines(self, last)
-        return values, np.asarray(weights), lines, tuple(np.concatenate(p) for p in points)
+        told = tuple(np.concatenate(p) for p in points)
+        return values, np.asarray(weights), lines, told, self._genealogy(ancestors)
+
+    def _genealogy(self, after: Sequence[Any]) -> Mapping[str, np.ndarray]:
+        """Of all points, if they are few enough to be kept."""
+        rows = rows_of((*self.ancestors, *after))
+        few = self.settings.keep_history and sum(map(len, rows)) <= FEW
+        return genealogy(rows) if few else {}
 
     def _states(self) -> RValue:
         """The loop's value, of all steps so far, as each particle has it."""
@@ -243,7 +253,7 @@ def _recorded(tables: Any) -> State:
 
 def _bare(stood: Stood) -> Stood:
     """Without what is stored by stretches."""
-    return replace(stood, earlier=({}, {}), inside=({}, {}), value=None, history=())
+    return replace(stood, earlier=({}, {}), inside=({}, {}), value=None, history=(), ancestors=())
 
 
 def _read_by(bound: Bound, data: Data) -> Data:
@@ -312,6 +322,7 @@ def _finishing(
             meeting=standing,
         )
         values = spread_value(observe(result, end), (axis,))
-        return values, end.extra.log_weights, end.extra.lineage.roots, end.extra.history
+        front = end.extra
+        return values, front.log_weights, front.lineage.roots, front.history, front.ancestors
 
     return jax.jit(run) if compiled else run

@@ -207,7 +207,7 @@ def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterio
     with precision():
         waiting, faults = waiting.go_on(more.bound, more.data, steps, named)
         finished = waiting.finish(longer.bound, longer.data, _run_and_roots)
-    found, log_weights, lines, points = finished
+    found, log_weights, lines, points, ancestors = finished
     (values, result, others), _ = found
     raise_faults((*faults, *others), weights=log_weights)
     n = method.particles
@@ -219,7 +219,7 @@ def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterio
         (1, n),
         log_weights=log_weights[None] + np.log(n),
         evidence=float(np.logaddexp.reduce(log_weights)),
-        points=_told(points),
+        points=_told(points) | dict(ancestors),
         standing=lambda _: waiting,
         **about_run(method, longer.name, seed),
     )

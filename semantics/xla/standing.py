@@ -32,7 +32,10 @@ Table = Mapping[str, RValue]
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["live", "state", "value", "log_weights", "roots", "earlier", "inside", "history"],
+    data_fields=[
+        *("live", "state", "value", "log_weights", "roots"),
+        *("earlier", "inside", "history", "ancestors"),
+    ],
     meta_fields=["version"],
 )
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Stood:
     live: what the loop and the rest of the program read of what was computed before. state: the
     loop's. value: the loop's, if all states are kept. log_weights: (n,). roots: the particle that
     each descends from where the run began. earlier, inside: (sites, kept values), by path, of what
-    was before the loop and in it. history: of all points so far. version: of the particle axis,
-    before the loop.
+    was before the loop and in it. history, ancestors: of all points so far, as of `Front`. version:
+    of the particle axis, before the loop.
     """
 
     live: Table
@@ -54,6 +57,7 @@ class Stood:
     earlier: tuple[Table, Table]
     inside: tuple[Table, Table]
     history: Any
+    ancestors: Any
     version: int
 
 
@@ -119,6 +123,7 @@ class Standing:
             (table(*sites, known=True), table(*kept, known=True)),
             (table(*sites, known=False), inside),
             front.history,
+            front.ancestors,
             before.extra.lineage.version,
         )
         return out, replace(state, extra=replace(front, stood=stood))
