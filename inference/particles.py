@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ppl.inference.ancestry import genealogy, shown
+from ppl.inference.ancestry import genealogy, rows_of, shown
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
 from ppl.inference.guided import gives_up
@@ -125,9 +125,7 @@ def run_cuts(
         for i in range(3)
     )
     kept = stood[0].tree(beside=values) if stood else None
-    known = not any(a is None for a in ancestors)
-    links = [row for a in ancestors for row in np.atleast_2d(a)] if known else []
-    told = sizes, due.astype(bool), masses, links
+    told = sizes, due.astype(bool), masses, rows_of(ancestors)
     return Particles(values, np.asarray(weights), *told, kept)
 
 
