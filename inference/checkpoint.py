@@ -45,11 +45,15 @@ class Checkpoint(Folder):
     _written: dict[int, float] = field(default_factory=dict, repr=False)
     _blocks: dict[int, int] = field(default_factory=dict, repr=False)
 
+    def has(self, lane: int) -> bool:
+        """Whether a lane had begun."""
+        return (self.folder / f"lane-{lane}.npz").exists()
+
     def load(self, lane: int, like: Any) -> Place | None:
         """Where a lane was, its state in the form of `like`; None if it had not begun."""
-        file = self.folder / f"lane-{lane}.npz"
-        if not file.exists():
+        if not self.has(lane):
             return None
+        file = self.folder / f"lane-{lane}.npz"
         try:
             found = _read(file)
             full = int(found["full"])

@@ -7,12 +7,15 @@ path, never on the order of evaluation. Two instances: `Key` runs programs, `Tap
 - `Tape` reads a finite sequence of choices and records the log-probability of every option it met,
   so that the host can extend the prefix until every possible path has run exactly once.
 
-`enter(t)` is the source for step t of a loop; `leave` returns to the source outside.
+`enter(t)` is the source for step t of a loop; `leave` returns to the source outside. `lanes` runs
+a function that draws once for each of n lanes, and tells seeds by which `again` draws what a lane
+drew.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -22,10 +25,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.semantics import distributions as D
+from ppl.semantics import keys
 from ppl.semantics.diagnostics import fail
 
 Array = Any
 Path = tuple[str, ...]
+
+#: (source of a lane, what is the lane's own) to that source after its draws, and a tree of arrays
+Lane = Callable[[Any, Any], tuple[Any, Any]]
 
 
 class Omega(Protocol):
@@ -38,6 +45,10 @@ class Omega(Protocol):
     def leave(self, inner: Any) -> Any: ...
 
     def foreign_key(self, path: Path) -> Array: ...
+
+    def lanes(self, path: Path, f: Lane, xs: Any, *, at_once: int | None = None) -> Any: ...
+
+    def again(self, seed: Array) -> Any: ...
 
     @property
     def has_room(self) -> Any: ...
@@ -76,6 +87,22 @@ class Key:
     def foreign_key(self, path: Path) -> Array:
         """A key for code that draws by itself."""
         return jax.random.fold_in(self.key, path_hash(path))
+
+    def lanes(
+        self, path: Path, f: Lane, xs: Any, *, at_once: int | None = None
+    ) -> tuple[Key, Array, Any]:
+        """`f` for every row of `xs`, lane i by key i of the path: (source, seeds (n, 2), what it
+        gave, a row a lane). Lanes are run together, or so many `at_once`."""
+        numbers = jnp.arange(jax.tree.leaves(xs)[0].shape[0])
+        own = jax.vmap(partial(jax.random.fold_in, self.foreign_key(path)))(numbers)
+        lane = lambda pair: f(Key(pair[0]), pair[1])[1]  # noqa: E731
+        if at_once is None or at_once >= len(numbers):
+            return self, keys.words(own), jax.vmap(lane)((own, xs))
+        return self, keys.words(own), jax.lax.map(lane, (own, xs), batch_size=at_once)
+
+    def again(self, seed: Array) -> Key:
+        """The source of the lane that had this seed."""
+        return Key(keys.wrap(seed))
 
 
 class TapeTooNarrow(Exception):
@@ -166,3 +193,19 @@ class Tape:
             f"the draw `{'/'.join(path)}` cannot be enumerated: code that takes a key makes it",
             hint="check it at the numeric level instead",
         )
+
+    def lanes(
+        self, path: Path, f: Lane, xs: Any, *, at_once: int | None = None
+    ) -> tuple[Tape, Array, Any]:
+        """The same, one lane after the other; a seed (n, 1) is where on the tape a lane began."""
+
+        def lane(tape: Tape, x: Any) -> tuple[Tape, Any]:
+            after, out = f(tape, x)
+            return after, (tape.used[None], out)
+
+        tape, (seeds, out) = jax.lax.scan(lane, self, xs)
+        return tape, seeds, out
+
+    def again(self, seed: Array) -> Tape:
+        """The tape at the place where the lane of this seed began, to be dropped after use."""
+        return replace(self, used=seed[0])

@@ -31,6 +31,7 @@ class Resumable:
     names that it runs under; keeps: whether results have its value there. live: what it and what
     follows it read, of what was computed before.
 
+    before: a program, whose result is a tuple of `live` and of the first state.
     again, after: programs, whose parameters are those that they read of `live`, the program's data,
     and `state`, `first` (the number of the first row), `value` (of the loop). again_loop: its loop.
     """
@@ -40,6 +41,7 @@ class Resumable:
     path: tuple[str, ...]
     keeps: bool
     live: tuple[str, ...]
+    before: ir.Program
     again: ir.Program
     again_loop: ir.Scan
     after: ir.Program
@@ -92,12 +94,16 @@ def resumable(program: ir.Program) -> Resumable:
     again = _placed(lines[k].comp, again_loop)
     given = {n: t for n, t in types.items() if n in live}
     given |= {state: loop.carry.type, first: T.NAT, value: lines[k].comp.type}
+    begun = (*(ir.Var(types[n], n) for n in live), loop.init)
+    pair = T.Tuple((*(types[n] for n in live), loop.carry.type))
+    begins = ir.Block(pair, lines[:k], ir.Return(pair, ir.MakeTuple(pair, begun)))
     return Resumable(
         loop,
         rows,
         path,
         keeps,
         live,
+        _running(program, begins, {}),
         _running(program, again, given),
         again_loop,
         _running(program, rest, given),

@@ -141,9 +141,10 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A program cut at its loop over data: the loop on rows, and what follows it."""
+    """A program cut at its loop over data: before it, the loop on rows, and what follows it."""
 
     cut: Resumable
+    before: Bound
     again: Bound
     after: Bound
 
@@ -155,7 +156,8 @@ def parts_of(bound: Bound) -> Parts | None:
         cut = resumable(bound.program)
     except DiagnosticError:
         return None
-    return Parts(cut, replace(bound, program=cut.again), replace(bound, program=cut.after))
+    programs = (cut.before, cut.again, cut.after)
+    return Parts(cut, *(replace(bound, program=p) for p in programs))
 
 
 def standing(bound: Bound, policy: Policy, history: bool) -> Standing:
