@@ -307,7 +307,11 @@ class _Resolver(References):
                     if type_ is not None:
                         self.annotation(type_)
                     self.random = False
+                    depth = len(self.inside)
+                    if isinstance(e, s.Lambda) and isinstance(pattern, s.PName):
+                        self.inside.append(pattern.name)
                     self.expr(e, scope)
+                    del self.inside[depth:]
                     self.bind(pattern, scope, "let", self.random)
                     before = before or self.random
                 case s.Observe(value=value, dist=dist):

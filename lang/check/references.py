@@ -21,6 +21,10 @@ from ppl.lang.modules import Space
 from ppl.semantics.diagnostics import Diagnostic, Note, Span, suggest
 from ppl.semantics.signatures import CONSTANTS
 
+_OUTSIDE = (
+    "a function in a block cannot call itself: write it outside, with what it reads as parameters"
+)
+
 
 class References:
     """The names that one function mentions. Reports E116 to E118, E201, E204 and E506."""
@@ -34,6 +38,8 @@ class References:
         self.unbound: set[str] = set()
         #: whether the expression being resolved has mentioned something random
         self.random = False
+        #: functions in blocks whose bodies are being resolved
+        self.inside: list[str] = []
 
     def report(self, d: Diagnostic) -> None:
         if d.severity == "error":
@@ -112,7 +118,8 @@ class References:
         else:
             known = [*scope.visible(), *self.names.known(self.space), *CONSTANTS]
             known += sorted(BUILTINS)
-            if (hint := habits.name(name)) is not None and name.lower() not in known:
+            hint = _OUTSIDE if name in self.inside else habits.name(name)
+            if hint is _OUTSIDE or (hint is not None and name.lower() not in known):
                 known = []
             self.unknown("E201", "variable or function", name, e, known, hint)
 

@@ -162,6 +162,13 @@ def _is(t: Term, head: object) -> bool:
     return isinstance(t, Con) and t.head == head
 
 
+def _takes_more(left: Term, right: Term) -> bool:
+    """Whether these are functions, of several arguments and of one."""
+    if not (isinstance(left, Con) and isinstance(right, Con)):
+        return False
+    return left.head == right.head == "fun" and len(left.args) > len(right.args) == 2
+
+
 def _hint(left: Term, right: Term) -> str | None:
     if _is(left, "bool") and _is(right, "num"):
         return "`indicator(c)` is 1 if c holds, else 0"
@@ -171,6 +178,8 @@ def _hint(left: Term, right: Term) -> str | None:
         return "index it (`x[i]`), reduce it (`sum(x)`), or loop over it"
     if _is(left, "num") and _is(right, "array"):
         return "`[x]` is an array of one element; `repeat(x, n)` of n"
+    if _takes_more(left, right):
+        return "let it take one tuple: `fn (k: (nat, nat)) => … k.0 … k.1`, called `f((i, j))`"
     if _is(left, "fun") and not _is(right, "fun"):
         return "this is a function: call it, as in `f(…)`"
     if _is(right, ("data", MAP)) and _is(left, "array"):

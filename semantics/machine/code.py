@@ -18,6 +18,7 @@ from ppl.semantics.machine import table as builtins
 from ppl.semantics.machine.arrays import ShapeError, TooFew
 from ppl.semantics.machine.codegen.module import Generated, generate
 from ppl.semantics.machine.codegen.unit import Options
+from ppl.semantics.machine.gaussian import Indefinite
 from ppl.semantics.machine.limits import Exhausted
 from ppl.semantics.machine.memoise import whole
 from ppl.semantics.machine.nested import Nested
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 DONE = (builtins.finished, None)
 FILE = "<machine>"
 #: what `Code.explained` explains
-FAILURES = (Exhausted, ShapeError, ByZero, RecursionError, MemoryError)
+FAILURES = (Exhausted, ShapeError, ByZero, Indefinite, RecursionError, MemoryError)
 
 
 class Code:
@@ -193,6 +194,9 @@ class Code:
             case ByZero():
                 span = self._innermost(error)
                 return fail("E727", "a whole number is divided by zero", span=span, hint=BY_ZERO)
+            case Indefinite():
+                hint = "kernels are made of kernels by sums, products and positive factors"
+                return fail("E873", str(error), span=self._innermost(error), hint=hint)
             case TooFew(op=op):
                 return fail("E719", str(error), span=self._innermost(error), hint=tested(op))
             case ShapeError():

@@ -21,7 +21,6 @@ import math
 from typing import Any
 
 from ppl.semantics import types as T
-from ppl.semantics.diagnostics import fail
 from ppl.semantics.machine.distributions import family_of
 from ppl.semantics.machine.memoise import found_at, key_of, memoised
 from ppl.semantics.machine.state import State
@@ -29,6 +28,10 @@ from ppl.semantics.machine.state import State
 _NORMAL = family_of("normal", T.Dist(T.REAL))
 #: relative to kernel(x, x): a smaller conditional variance is zero, one below its negative an error
 _ROUNDING = 1e-10
+
+
+class Indefinite(Exception):
+    """A kernel that is not positive semidefinite."""
 
 
 def gaussian_process(s: State, m: Any, path: Any) -> Any:
@@ -63,11 +66,9 @@ def _conditional(s: State, c: Any, x: Any) -> Any:
         at += weight * ((value - centre) / sd) if sd else 0.0
         variance -= weight * weight
     if variance < -_ROUNDING * 100 * abs(own) or not own >= 0:
-        raise fail(
-            "E873",
+        raise Indefinite(
             f"the kernel of a Gaussian process is not positive semidefinite: at its input number "
-            f"{rows + 1} the conditional variance would be {variance:.3g}",
-            hint="kernels are made of kernels by sums, products and positive factors",
+            f"{rows + 1} the conditional variance would be {variance:.3g}"
         )
     sd = math.sqrt(variance) if variance > _ROUNDING * own else 0.0
     s.fresh[h, ("asked", rows)] = (x, tuple(row), at, sd)

@@ -326,7 +326,8 @@ def test_what_is_no_kernel_is_refused():
     ).m
     with pytest.raises(DiagnosticError) as error:
         m.machine.run({}, MachineKey(1))
-    assert error.value.diagnostics[0].code == "E873"
+    (problem,) = error.value.diagnostics
+    assert problem.code == "E873" and problem.span is not None
 
 
 def test_gaussian_values_run_on_xla():
