@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ COLLAPSED = 2
 COLLAPSED_SHARE = 0.005
 #: tries of one kernel, or at one site, of which one should have been accepted
 TRIES = 50
+#: methods whose chains move discrete choices
+KERNELS = ("mcmc", "pgibbs", "pmmh")
 #: statistics of draws that depend on those before them
 CHAINS = frozenset(("lp", "n_steps", "acceptance_rate"))
 
@@ -37,9 +40,13 @@ def advise(posterior: Posterior) -> Iterator[Diagnostic]:
     yield from _divergences(posterior)
     if posterior.shape[0] > 1 or CHAINS & posterior.stats.keys():
         yield from _chains(posterior)
-    # draws of runs on the machine are no dict, and only for those is the machine imported
-    if "acceptance_rate" in posterior.stats and not isinstance(posterior.draws, dict):
+    if posterior.method in KERNELS and _may_be_discrete(posterior.draws):
         yield from import_module("ppl.unvisited").unvisited(posterior)
+
+
+def _may_be_discrete(draws: Mapping[str, Any]) -> bool:
+    """Not of draws that are there, and are real numbers."""
+    return not isinstance(draws, dict) or any(v.dtype.kind in "biu" for v in draws.values())
 
 
 def _divergences(posterior: Posterior) -> Iterator[Diagnostic]:

@@ -41,7 +41,7 @@ def predict_on_machine(posterior: Posterior, target: Target, seed: int) -> Poste
     chosen: Any = np.indices(shape).reshape(2, -1)
     if posterior.log_weights is not None:
         chosen, shape = posterior.chosen(math.prod(shape), seed=seed), (1, math.prod(shape))
-    runs = _runs(target, list(_givens(posterior, *chosen)), seed)
+    runs = _runs(target, list(givens_of(posterior, *chosen)), seed)
     executions, holes = [e for e, _ in runs], {h.leaf.name for h in target.holes}
     drawn = columns(executions, target.holes) if holes else {}
     named = {k: v for k, v in drawn.items() if k in holes} | _observed([o for _, o in runs])
@@ -53,7 +53,7 @@ def likelihood_on_machine(posterior: Posterior, target: Target, seed: int) -> di
     `ppl.likelihood.log_likelihood`."""
     shape = posterior.shape
     chosen: Any = np.indices(shape).reshape(2, -1)
-    runs = _runs(target, list(_givens(posterior, *chosen)), seed, source=Scoring)
+    runs = _runs(target, list(givens_of(posterior, *chosen)), seed, source=Scoring)
     scores = _observed([o for _, o in runs])
     return {k: np.nan_to_num(v, nan=0.0).reshape(*shape, *v.shape[2:]) for k, v in scores.items()}
 
@@ -102,7 +102,7 @@ def _observed(made: Sequence[Mapping[Any, Any]]) -> dict[str, np.ndarray]:
 # ----------------------------------------------------------------------- choices of a posterior
 
 
-def _givens(posterior: Posterior, chains: Any, draws: Any) -> Iterator[Given]:
+def givens_of(posterior: Posterior, chains: Any, draws: Any) -> Iterator[Given]:
     """For each draw, its choices by the hash of their paths."""
     if isinstance(posterior.draws, Named):
         for chain, draw in zip(chains, draws, strict=True):

@@ -9,6 +9,7 @@ none scores as well as half of the draws do, so that the posterior may be somewh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from ppl.machine import Named, columns
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note
 from ppl.semantics.machine import Limits, MachineKey
+from ppl.semantics.machine.forward import Forward
+from ppl.simulate import givens_of
 
 #: runs forward, and how long they may take
 RUNS, LIMITS = 400, Limits(fuel=100_000, seconds=1.0)
@@ -25,26 +28,30 @@ STEP = 2**32 + 2
 SHARE, WORTH, DRAWS = 0.05, 20, 50
 #: values of a choice that are looked at
 VALUES = 50
+#: draws that are run again to know their scores, and numbers that each may have
+SCORED, NUMBERS = 50, 2_000
 
 
 def unvisited(posterior: Posterior) -> Iterator[Diagnostic]:
-    """A warning of values that chains on the machine never came to."""
-    target, draws = posterior.target, posterior.draws
-    if target is None or not isinstance(draws, Named):
+    """A warning of values that chains never came to. All runs are the machine's."""
+    target = posterior.target
+    if target is None:
         return
     whole = {k: v for k, v in posterior.named.items() if v.dtype.kind in "biu"}
     if not whole:
         return
     executions = []
+    scores = np.zeros(0)
     try:
         machine, data = target.sampler.machine.within(LIMITS), target.sampler.plain
         run = machine.runner(machine.bind(data))
         for i in range(RUNS):
             executions.append(run(MachineKey(posterior.seed or 0, STEP, i)))
+        scores = _scores(posterior, run)
     except DiagnosticError:  # those that there are by then
-        pass
+        scores = _scores(posterior, None)
     log_weights = np.array([e.log_weight for e in executions])
-    if not len(executions) or not log_weights.max() >= np.median(draws.scores):
+    if not len(scores) or not len(executions) or not log_weights.max() >= np.median(scores):
         return
     weights = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
@@ -65,6 +72,21 @@ def unvisited(posterior: Posterior) -> Iterator[Diagnostic]:
             if len(missed):
                 yield _missed(name, seen.shape[2:], int(missed[0]), value, float(share[missed[0]]))
                 return
+
+
+def _scores(posterior: Posterior, run: Any) -> np.ndarray:
+    """The sums of the scores of draws: of all where they are known; else of some, which are `run`
+    again, if they can be."""
+    if isinstance(posterior.draws, Named):
+        return posterior.draws.scores
+    sizes = [np.prod(v.shape[2:]) for v in posterior.draws.values()]
+    if run is None or sum(sizes) > NUMBERS:
+        return np.zeros(0)
+    at = np.unravel_index(
+        np.linspace(0, np.prod(posterior.shape) - 1, SCORED).astype(int), posterior.shape
+    )
+    source, givens = MachineKey(posterior.seed or 0, STEP, RUNS), givens_of(posterior, *at)
+    return np.array([run(Forward(source, given)).log_weight for given in givens])
 
 
 def _missed(name: str, shape: tuple[int, ...], at: int, value: object, share: float) -> Diagnostic:

@@ -33,9 +33,9 @@ model listed(ys: [real]) {
 PRIOR, BOTH = kernels.prior(), kernels.prior(block=True)
 
 
-def told(model, kernel, ys, **settings):
+def told(model, kernel, ys, engine="machine", **settings):
     method = ppl.mcmc(kernel=kernel, **{"chains": 2, "draws": 300, "warmup": 50, **settings})
-    found = ppl.infer(model(ys=ys), method, seed=5, progress=False, engine="machine")
+    found = ppl.infer(model(ys=ys), method, seed=5, progress=False, engine=engine)
     return [w.message for w in found.warnings if w.code == "W888"]
 
 
@@ -47,6 +47,13 @@ def test_values_that_chains_cannot_reach_are_told_of():
     assert message.startswith("no chain came to `a` = 2")
     share = int(message.split("about ")[1].split("%")[0])
     assert abs(share - 20) <= 12
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_values_that_compiled_chains_cannot_reach_are_told_of():
+    """A chain that began in one pair of values; runs of the machine tell of the other."""
+    (message,) = told(MODELS.pairs, PRIOR, [0.3], engine="xla", chains=1)
+    assert message.startswith("no chain came to `")
 
 
 @pytest.mark.parametrize(
