@@ -13,7 +13,7 @@ import pytest
 from ppl.inference.choices import UNIFORM
 from ppl.inference.optimal import Optimal, level
 from ppl.inference.population import Population
-from ppl.inference.resample import SCHEMES, Resample
+from ppl.inference.resample import SCHEMES, Resample, _running
 
 W = np.array([0.07, 0.0, 0.38, 0.55, 0.0])
 
@@ -163,6 +163,28 @@ def test_points_in_order_are_found_as_by_search(name, u):
     found = SCHEMES[name].ancestors(w, u)
     assert np.mean(found != expected) < 1e-4
     assert w[found].min() > 0 and np.abs(np.bincount(found, minlength=n) - n * w).max() < 2
+
+
+@pytest.mark.parametrize("n", [257, 5_003])
+def test_running_sums_in_blocks_are_those_of_one_number_after_the_other(n):
+    """Whole numbers exactly; 5,003 has blocks of blocks, and neither is full."""
+    w = np.random.default_rng(6).integers(0, 9, n).astype(float)
+    with jax.enable_x64(True):
+        found, thirds = jax.jit(lambda x: (_running(x), _running(x / 3)))(w)
+    assert np.array_equal(found, np.cumsum(w))
+    np.testing.assert_allclose(thirds, np.cumsum(w / 3), rtol=1e-15 * n)
+
+
+@pytest.mark.parametrize("u", [0.0, 0.37])
+def test_many_slots_in_order_are_found_under_jax_as_by_search(u):
+    """Of weights whose sums are exact: no number is next to the ends of its interval by rounding."""
+    n = 1_024
+    w = np.random.default_rng(7).multinomial(n, np.r_[np.full(n // 2, 2 / n), np.zeros(n // 2)]) / n
+    with jax.enable_x64(True):
+        ancestors = jax.jit(SCHEMES["systematic"].ancestors)
+        found = ancestors(jnp.asarray(w), jnp.array([u]))
+    points = (np.arange(n) + u) / n
+    assert np.array_equal(found, np.searchsorted(np.cumsum(w), points, side="right"))
 
 
 @pytest.mark.parametrize("name", SCHEMES)
