@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -44,11 +44,12 @@ class Smc:
     (`inference.backward`), instead of the lines that the particles descend in. A `guide`, another
     model applied to its data, proposes (`inference.guided`). The evidence is the mean of that of
     `replicas`, independent filters, and has a standard error if they are several; draws are those
-    of the first."""
+    of the first. With the scheme "optimal", which knows no threshold, finite choices are tried with
+    each of their values (`inference.expanding`)."""
 
     particles: int = 1_000
     threshold: float = 0.5
-    scheme: SchemeName = "systematic"
+    scheme: SchemeName | Literal["optimal"] = "systematic"
     keep_history: bool = True
     when: When | None = None
     guide: Any = None
@@ -67,6 +68,10 @@ class Smc:
             raise fail("E811", f"when = {self.when!r}: it must be a function of the population")
         if not (self.guide is None or hasattr(self.guide, "plain")):
             raise fail("E811", f"guide = {self.guide!r}: it must be a model applied to its data")
+        if self.scheme == "optimal":
+            for name in ("when", "guide", "trajectories"):
+                if getattr(self, name) is not None:
+                    raise fail("E811", f'scheme = optimal: it is not made for "{name}"')
         if self.trajectories is not None:
             if self.trajectories < 1:
                 raise fail("E811", f"trajectories = {self.trajectories}: it must be at least 1")
@@ -81,6 +86,7 @@ class Smc:
     @property
     def policy(self) -> Resample:
         """What happens at a suspension point."""
+        assert self.scheme != "optimal"
         return Resample(self.scheme, self.threshold, self.when)
 
 

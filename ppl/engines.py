@@ -108,6 +108,8 @@ def _needs_machine(method: Any) -> bool:
     if name_of(method) not in MACHINE_ONLY:
         guide = getattr(method, "guide", None)
         correlated = name_of(method) == "pmmh" and method.correlation > 0
+        if name_of(method) == "smc" and method.scheme == "optimal":
+            return True
         return correlated or (guide is not None and guide.model.engine.name == "machine")
     kernel = getattr(method, "kernel", None)
     if name_of(method) == "rmsmc":  # which has one by default

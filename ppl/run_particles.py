@@ -78,6 +78,8 @@ def by_smc(
 
     if method.guide is not None:
         return _guided(method, target, seed, progress, held)
+    if method.scheme == "optimal":
+        return _expanding(method, target, seed, progress, held)
     if method.trajectories is not None:
         return _backward(method, target, seed, progress, held)
     machine = target.machine
@@ -125,6 +127,31 @@ def _filtered(
         lambda i: follow(start, found.lineages[i], key),
         found.log_evidence,
         waiting=None if stood is None else Waiting(method, seed, stood, data),
+        points=history(found.told),
+    )
+
+
+def _expanding(
+    method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
+) -> Runs:
+    from ppl.inference.ancestry import history
+    from ppl.inference.expanding import run_expanding
+
+    start = target.machine.start(target.machine.bind(data_of(target, held)), record=True)
+    with progress_bar(None if progress else False, title="particles") as report:
+        found = run_expanding(
+            start,
+            method.particles,
+            MachineKey(seed),
+            journal=held and held.journal("runs"),
+            progress=watched(report),
+        )
+    n, executions = len(found.runs), found.runs
+    return Runs(
+        executions,  # type: ignore[arg-type]
+        np.asarray(found.population.log_weights) + np.log(n),
+        executions.__getitem__,  # type: ignore[arg-type]
+        found.log_evidence,
         points=history(found.told),
     )
 

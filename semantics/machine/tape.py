@@ -56,17 +56,25 @@ class MachineTape:
         del self.sizes[used:]
 
 
-def explore(run: Callable[[MachineTape], Any], *, limit: int, one: Any = 1.0) -> list[Any]:
-    """`run` on every tape, depth first. Raises E807 if there are more than `limit`."""
+def explore(
+    run: Callable[[Any], Any],
+    *,
+    limit: int,
+    one: Any = 1.0,
+    tape: Callable[[tuple[int, ...]], MachineTape] | None = None,
+) -> list[Any]:
+    """`run` on every tape, depth first; `tape` makes one of choices. Raises E807 if there are more
+    than `limit`."""
+    make = tape or (lambda choices: MachineTape(choices, one=one))
     out = []
     todo: list[tuple[int, ...]] = [()]
     while todo:
         prefix = todo.pop()
-        tape = MachineTape(prefix, one=one)
-        out.append(run(tape))
-        for place in range(len(prefix), len(tape.sizes)):
-            before = tuple(tape.choices[:place])
-            todo += [(*before, k) for k in range(1, tape.sizes[place])]
+        read = make(prefix)
+        out.append(run(read))
+        for place in range(len(prefix), len(read.sizes)):
+            before = tuple(read.choices[:place])
+            todo += [(*before, k) for k in range(1, read.sizes[place])]
         if len(out) + len(todo) > limit:
             raise too_many_paths(limit)
     return out

@@ -18,6 +18,7 @@ from ppl import kernels
 from ppl.inference import moving, tempering
 from ppl.inference.backward import BackwardSimulation
 from ppl.inference.collapse import collapse
+from ppl.inference.expanding import begin, choose, expand
 from ppl.inference.guided import spawn_guided, step_guided
 from ppl.inference.kernels.algebra import Kernel as Description
 from ppl.inference.kernels.machine.conditional import Sweep
@@ -60,6 +61,18 @@ def smc(program: Any, scheme: SchemeName, threshold: float) -> Largest:
         return resample(moved, policy, omega, t) if moved.waiting else moved
 
     return Largest(lambda n: Sequential(lambda model: spawn(model.start(), n), step), sizes=(2, 3))
+
+
+def expanded(program: Any) -> Largest:
+    """Every finite choice with each of its values, of which n are left by optimal resampling."""
+
+    def make(n: int) -> Sequential:
+        def step(particles: Any, omega: Any, t: int) -> Any:
+            return choose(*expand(particles, n, omega, t), n, omega, t)
+
+        return Sequential(lambda model: begin(model.start()), step)
+
+    return Largest(make, sizes=(2, 3))
 
 
 def collapsed(program: Any) -> Largest:

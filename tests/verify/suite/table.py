@@ -94,6 +94,7 @@ MACHINE = (
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
     Entry("resample optimal", machine.optimal, ProperlyWeighted(), PLAIN),
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
+    Entry("smc optimal", machine.expanded, ProperlyWeighted(), STAGES, limit=700),
     Entry("extend", lambda _, threshold: longer.OnLoops(threshold), ProperlyWeighted(), LOOPED, THRESHOLDS, level="numeric"),
     Entry("collapse", machine.collapsed, ProperlyWeighted(), STAGES, limit=700),
     Entry("temper", machine.tempered, ProperlyWeighted(), FEW, THRESHOLDS, 500),
