@@ -12,11 +12,12 @@ from ppl.methods import name_of
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
 from ppl.semantics.machine.limits import Limits
+from ppl.semantics.passes.resumable import resumable
 from ppl.target import UNFIT, Target
 
 ENGINES = ("auto", "xla", "machine")
 #: methods that run any program on the machine; on XLA if their kernel is one that it has
-MACHINE_ONLY = ("mcmc", "pgibbs", "rmsmc", "smc2")
+MACHINE_ONLY = ("mcmc", "pgibbs", "rmsmc")
 
 
 def on_engine(
@@ -53,7 +54,7 @@ def on_engine(
             notes=chosen.reasons[:4],
             hint="leave the choice to the compiler: engine='auto'",
         )
-    if _needs_machine(method):
+    if _needs_machine(method, target):
         if engine == "xla":
             raise fail(
                 "E716",
@@ -102,9 +103,12 @@ def _on_machine(
     return infer_on_machine(method, target, seed, progress, checkpoint)
 
 
-def _needs_machine(method: Any) -> bool:
+def _needs_machine(method: Any, target: Target) -> bool:
     """Whether a method runs on the machine only: unless it was given a kernel that XLA runs, or
-    because it was given a correlation, or a guide that does."""
+    because it was given a correlation, or a guide that does; or goes over rows that there are
+    not."""
+    if name_of(method) == "smc2":
+        return any("[" in name for name in method.sites) or not goes_over_rows(target)
     if name_of(method) not in MACHINE_ONLY:
         guide = getattr(method, "guide", None)
         correlated = name_of(method) == "pmmh" and method.correlation > 0
@@ -115,6 +119,15 @@ def _needs_machine(method: Any) -> bool:
     if name_of(method) == "rmsmc":  # which has one by default
         return kernel is not None and not moves_prefixes(kernel)
     return kernel is None or not runs_on_xla(kernel)
+
+
+def goes_over_rows(target: Target) -> bool:
+    """Whether a program has a loop over data that filters can be taken along, row by row."""
+    try:
+        resumable(target.sampler.program)
+    except DiagnosticError:
+        return False
+    return True
 
 
 def checked_limits(limits: Any) -> Limits:

@@ -275,6 +275,35 @@ def by_tempered(
     return replace(posterior, remarks=(*posterior.remarks, *doubts(found)))
 
 
+def by_smc2(
+    method: Any, target: Target, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Posterior:
+    from ppl.inference.smc2_compiled import run_smc2
+    from ppl.semantics.xla.mixed import mixed_density, rule_of
+
+    target = target.sampler
+    density = mixed_density(target.bound, target.data, None)
+    with progress_bar(None if progress else False, title="parameters") as report:
+        found = run_smc2(
+            target.bound,
+            target.data,
+            density,
+            method,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=report,
+        )
+    return from_positions(
+        target,
+        Draws({k: u[None] for k, u in found.position.items()}, {}, "particles", 0.0),
+        free=rule_of(density),
+        log_weights=found.log_weights[None] + np.log(method.particles),
+        evidence=float(np.logaddexp.reduce(found.log_weights)),
+        points=found.points,
+        **about_run(method, target.name, seed),
+    )
+
+
 def by_exact(method: Any, target: Target, seed: int, progress: bool) -> Posterior:
     from ppl.inference.exact import Factored, run_exact
 

@@ -101,6 +101,7 @@ _RUNNERS = {
     "importance": "populations.by_importance",
     "smc": "populations.by_smc",
     "rmsmc": "populations.by_rmsmc",
+    "smc2": "populations.by_smc2",
     "exact": "populations.by_exact",
     "map": "chains.by_map",
     "laplace": "chains.by_laplace",
@@ -116,5 +117,6 @@ RESUMED = (
     "populations.by_importance",
     "populations.by_smc",
     "populations.by_rmsmc",
+    "populations.by_smc2",
     "populations.by_tempered",
 )

@@ -128,7 +128,7 @@ def test_a_linear_gaussian_walk():
     method = ppl.smc2(parameters="m", particles=12, states=8, threshold=0.9, moves=1)
     ratios, off = [], []
     for seed in range(10):
-        found = ppl.infer(MODELS.walk(ys=ys), method, seed=seed, progress=False)
+        found = ppl.infer(MODELS.walk(ys=ys), method, seed=seed, progress=False, engine="machine")
         z = math.exp(found.log_evidence - log_z)
         ratios.append(z - 1)
         off.append(z * float((found.weights * (found["m"] - mean)).sum()))
