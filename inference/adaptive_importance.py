@@ -22,7 +22,6 @@ from jax.scipy.special import logsumexp
 from ppl.inference.annealing import Bridge
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
-from ppl.inference.importance import WeightedDraws
 from ppl.inference.population import Population
 from ppl.inference.populations import bridge_of
 from ppl.inference.student_mixture import StudentMixture, draw, fitted, log_density, started
@@ -33,6 +32,7 @@ from ppl.semantics.density import Density
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.omega import Key
 from ppl.semantics.processes import fetched
+from ppl.semantics.weighted import Weighted
 
 Array = Any
 Omega = Any
@@ -52,7 +52,7 @@ def run_adaptive(
     *,
     seed: int,
     checkpoint: Checkpoint | None = None,
-) -> WeightedDraws:
+) -> Weighted:
     """Weighted positions in free coordinates, led by the draw. With a `checkpoint` it goes on at
     the round where an earlier process was killed. Raises E801 if a site has no sampler, E814 if
     none is continuous, E898 if the checkpoint is of another run."""
@@ -66,7 +66,7 @@ def run_adaptive(
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     run = _compiled(density, settings)(*arguments)
     z, log_weights = jax.device_get(fetched(run(*arguments, checkpoint=saved)))
-    return WeightedDraws(density.unflatten(z), log_weights)
+    return Weighted(density.unflatten(z), log_weights)
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,6 @@ Owen, Monte Carlo theory, methods and examples, 2013, chapter 9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +24,7 @@ from ppl.inference.weighted import Importance
 from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.processes import fetched
+from ppl.semantics.weighted import Weighted
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.steps import check_room, with_room
 from ppl.semantics.xla.values import RValue, spread_value
@@ -37,28 +37,6 @@ BLOCKS_A_CALL = 32
 Progress = Callable[[int, int, dict[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class WeightedDraws:
-    """`values` (a tree whose leaves vary along the particle axis), `log_weights` (N,)."""
-
-    values: RValue
-    log_weights: np.ndarray
-
-    @property
-    def log_evidence(self) -> float:
-        """log of the mean weight."""
-        return float(np.logaddexp.reduce(self.log_weights) - np.log(len(self.log_weights)))
-
-    @property
-    def log_evidence_se(self) -> float:
-        """Standard error of `log_evidence` by the delta method: sd(w) / (sqrt(N) mean(w))."""
-        top = np.max(self.log_weights)
-        if not np.isfinite(top):
-            return float("nan")
-        w = np.exp(self.log_weights - top)
-        return float(np.std(w) / np.mean(w) / np.sqrt(len(w)))
-
-
 def run_importance(
     bound: Bound,
     data: Data,
@@ -68,7 +46,7 @@ def run_importance(
     observe: Callable[[RValue, Any], RValue],
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
-) -> WeightedDraws:
+) -> Weighted:
     """N weighted draws. `observe(result, state)` picks what of each run to return. With a
     `checkpoint` the blocks that an earlier process made are not made again.
 
@@ -86,7 +64,7 @@ def _run(
     observe: Callable[[RValue, Any], RValue],
     checkpoint: Checkpoint | None,
     progress: Progress | None,
-) -> WeightedDraws:
+) -> Weighted:
     blocks = -(-n // BLOCK)
     block = -(-n // blocks)  # equal blocks: the last one is hardly padded
     devices = min(jax.device_count(), blocks)
@@ -117,7 +95,7 @@ def _run(
             progress(min(n, (start + count) * block), n, {})
     values = joined([v for v, _ in parts], n, nested=True)
     weights = np.concatenate([np.asarray(w).reshape(-1) for _, w in parts])[:n]
-    return WeightedDraws(values, weights)
+    return Weighted(values, weights)
 
 
 @lru_cache(maxsize=64)

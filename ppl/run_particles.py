@@ -16,6 +16,7 @@ from ppl.semantics.machine import Execution, MachineKey
 from ppl.semantics.machine.omega import slots_of
 from ppl.semantics.machine.rows import stands_at_end, with_rows
 from ppl.semantics.passes.resumable import resumable
+from ppl.semantics.weighted import Weighted
 from ppl.target import Target
 from ppl.weighted_runs import Resumed, Runs, Stopped, data_of, ended, watched
 
@@ -42,8 +43,9 @@ def by_importance(
 
     def so_far() -> Runs:
         weights = np.array([e.log_weight for e in executions])
-        evidence, se = evidence_of(weights)
-        return Runs(executions, weights, lambda i: record(MachineKey(seed, 0, i)), evidence, se)
+        found = Weighted(executions, weights)
+        about = found.log_evidence, found.log_evidence_se
+        return Runs(executions, weights, lambda i: record(MachineKey(seed, 0, i)), *about)
 
     try:
         with progress_bar(None if progress else False, title="sampling") as report:
@@ -60,15 +62,6 @@ def by_importance(
             raise
         raise Stopped(so_far(), f"{len(executions):,} of {n:,} executions") from None
     return so_far()
-
-
-def evidence_of(log_weights: np.ndarray) -> tuple[float, float]:
-    """log of the mean weight, and its standard error by the delta method."""
-    top = log_weights.max()
-    if not np.isfinite(top):
-        return float(top), float("nan")
-    w = np.exp(log_weights - top)
-    return float(top + np.log(w.mean())), float(w.std() / w.mean() / np.sqrt(len(w)))
 
 
 def by_smc(
