@@ -3,12 +3,14 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# one core a process: XLA's own threads would only take turns. What is compiled runs a few times.
+# one core a process: XLA's own threads would only take turns. What is compiled runs a few times:
+# the newer emitters of loops, which vectorise better, take twice as long to compile them.
 # Here, not where it is imported: tests that start processes would hand them other roundings.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 "
-    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
 
 from tests.verify.suite.run import main
