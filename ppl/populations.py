@@ -4,6 +4,7 @@ sums."""
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,16 +41,7 @@ def by_importance(
     target = target.sampler
     if method.rounds:
         return _adaptive_importance(method, target, seed, checkpoint)
-    with progress_bar(None if progress else False, title="sampling") as report:
-        found = run_importance(
-            target.bound,
-            target.data,
-            method,
-            seed=seed,
-            observe=whole_run,
-            checkpoint=checkpoint,
-            progress=report,
-        )
+    found = _under_bar(run_importance, method, target, seed, progress, checkpoint, title="sampling")
     values, result, faults = found.values
     raise_faults(faults, weights=found.log_weights)
     n = method.particles
@@ -64,6 +56,24 @@ def by_importance(
         evidence_se=float(found.log_evidence_se),
         **about_run(method, target.name, seed),
     )
+
+
+def _under_bar(
+    run: Callable[..., Any],
+    method: Any,
+    target: Target,
+    seed: int,
+    progress: bool,
+    checkpoint: Checkpoint | None,
+    *,
+    observe: Callable[[RValue, State], RValue] = whole_run,
+    title: str = "particles",
+    **more: Any,
+) -> Any:
+    """What a method's own function finds, which tells a bar how far it is."""
+    with progress_bar(None if progress else False, title=title) as report:
+        about = {"seed": seed, "observe": observe, "checkpoint": checkpoint, "progress": report}
+        return run(target.bound, target.data, method, **about, **more)
 
 
 def _adaptive_importance(
@@ -91,18 +101,17 @@ def by_smc(
     if method.trajectories is not None:
         return _trajectories(method, target, seed, progress, checkpoint)
     target, guide = target.sampler, method.guide and method.guide.sampler
-    with progress_bar(None if progress else False, title="particles") as report:
-        found = run_particles(
-            target.bound,
-            target.data,
-            method,
-            seed=seed,
-            observe=_run_and_roots,
-            guide=guide and (guide.bound, guide.data),
-            checkpoint=checkpoint,
-            progress=report,
-            stands=True,
-        )
+    found = _under_bar(
+        run_particles,
+        method,
+        target,
+        seed,
+        progress,
+        checkpoint,
+        observe=_run_and_roots,
+        guide=guide and (guide.bound, guide.data),
+        stands=True,
+    )
     run, roots = found.values
     go_on = found.stood and partial(standing, target, method, seed, found.stood)
     posterior = _particles(found, run, method, target, seed, standing=go_on)
@@ -115,16 +124,7 @@ def by_rmsmc(
     from ppl.inference.moving_particles import run_moving_particles
 
     target = target.sampler
-    with progress_bar(None if progress else False, title="particles") as report:
-        found = run_moving_particles(
-            target.bound,
-            target.data,
-            method,
-            seed=seed,
-            observe=whole_run,
-            checkpoint=checkpoint,
-            progress=report,
-        )
+    found = _under_bar(run_moving_particles, method, target, seed, progress, checkpoint)
     return _particles(found, found.values, method, target, seed)
 
 
@@ -160,16 +160,7 @@ def _trajectories(
     from ppl.inference.trajectories import run_trajectories
 
     target, n = target.sampler, method.trajectories
-    with progress_bar(None if progress else False, title="particles") as report:
-        found = run_trajectories(
-            target.bound,
-            target.data,
-            method,
-            seed=seed,
-            observe=whole_run,
-            checkpoint=checkpoint,
-            progress=report,
-        )
+    found = _under_bar(run_trajectories, method, target, seed, progress, checkpoint)
     values, result, faults = found.values
     raise_faults(faults)
     return posterior_of(
