@@ -75,9 +75,11 @@ LAST = {**PLAIN_STAGES, "features": FEATURES - {"scan", "for"}}
 
 #: loops over data, of which pasts are drawn, and which go on
 PASTS, GROWING = {"among": chains.state_spaces()}, {"among": chains.filters()}
+NESTED = {"among": chains.filters(parameter=True)}
 
 #: conjugate islands; those that nodes of quadrature can stand for
-ISLANDS, POLYNOMIAL = {"among": CONJUGATE()}, {"among": CONJUGATE(families=CURVES)}
+ISLANDS, SINGLE = {"among": CONJUGATE()}, {"among": CONJUGATE(most=1)}
+POLYNOMIAL = {"among": CONJUGATE(families=CURVES)}
 COLLAPSED, DISCRETE = islands.collapsed, islands.discrete
 
 PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
@@ -91,6 +93,10 @@ MACHINE = (
     Entry("do", machine.do, Enumerates(), NAMED),
     *(Entry(f"pass {name}", make, Measure(), ANY) for name, make in PASS.items()),
     Entry("importance", machine.importance, ProperlyWeighted(), ANY),
+    Entry("islands", islands.on(DISCRETE, islands.listed), Enumerates(), POLYNOMIAL, level="numeric"),
+    Entry("islands importance", islands.on(DISCRETE, machine.importance), ProperlyWeighted(), POLYNOMIAL, level="numeric"),
+    Entry("rao_blackwellize", islands.on(COLLAPSED, machine.importance), ProperlyWeighted(), ISLANDS, level="numeric"),
+    Entry("rao_blackwellize smc", islands.on(COLLAPSED, islands.pair), ProperlyWeighted(), SINGLE, RESAMPLED, level="numeric"),
     *(Entry(f"resample {s}", machine.scheme(s), ProperlyWeighted(), PLAIN) for s in SCHEMES),
     Entry("resample optimal", machine.optimal, ProperlyWeighted(), PLAIN),
     Entry("smc", machine.smc, ProperlyWeighted(), STAGES, RESAMPLED, 700),
@@ -123,6 +129,7 @@ COMPILED = tuple(replace(e, variants=16) for e in (
     Entry("xla guided smc", compiled.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, limit=6_000),
     Entry("xla backward", going_on.smoothed, ProperlyWeighted(), PASTS, THRESHOLDS, limit=6_000),
     Entry("xla extend", going_on.extended, ProperlyWeighted(), GROWING, THRESHOLDS, limit=6_000),
+    Entry("xla smc2", going_on.smc2, ProperlyWeighted(), NESTED, {"part": tuple(going_on.PARTS)}, limit=6_000),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
     Entry("xla proposal", compiled.proposal, Posterior(), ALWAYS),
@@ -148,7 +155,7 @@ CONTINUOUS = tuple(replace(e, variants=25) for e in (
     Entry("xla nuts", continuous.no_u_turns, Invariant(), DENSITIES, level="numeric"),
     Entry("noncenter", continuous.standardised, Measure(), DENSITIES, level="numeric"),
     Entry("xla slice", lattices.kernel(lattices.on_line), Posterior(), STATES),
-    Entry("xla elliptical slice", lattices.kernel(lattices.on_ellipse), Posterior(), STATES),
+    Entry("xla elliptical slice", lattices.kernel(lattices.on_ellipse), Posterior(), {**STATES, "paths": 6}),
 ))  # fmt: skip
 
 TABLE = (*MACHINE, *COMPILED, *CONTINUOUS)
