@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions.distribution import validation_enabled
 
-from ppl.semantics.omega import Path, Tape, TapeTooNarrow
+from ppl.semantics.omega import Lane, Path, Tape, TapeTooNarrow, path_hash
 from ppl.verify.tapes import Choice, Reused
 
 #: (path, steps of loops)
@@ -65,12 +65,29 @@ class Guarded:
     def draw(
         self, path: Path, dist: Any, shape: tuple[int, ...], *, where: Any = None
     ) -> tuple[Guarded, Any]:
-        scope = self.scope
-        if path in scope.paths or _trace_of(self.tape) is not scope.trace:
-            raise Twice(path)
-        scope.paths.add(path)
+        self._once(path)
         tape, value = self.tape.draw(path, dist, shape, where=where)
         return replace(self, tape=tape), value
+
+    def _once(self, path: Path) -> None:
+        if path in self.scope.paths or _trace_of(self.tape) is not self.scope.trace:
+            raise Twice(path)
+        self.scope.paths.add(path)
+
+    def lanes(
+        self, path: Path, f: Lane, xs: Any, *, at_once: int | None = None
+    ) -> tuple[Guarded, Any, Any]:
+        self._once(path)
+
+        def lane(tape: Tape, x: Any) -> tuple[Tape, Any]:
+            inner, out = f(Guarded.of(tape), x)
+            return inner.tape, (tape.used[None], out)
+
+        tape, (seeds, out) = jax.lax.scan(lane, self.tape, xs)
+        return replace(self, tape=tape), seeds, out
+
+    def again(self, seed: Any) -> Tape:
+        return self.tape.again(seed)
 
     def enter(self, t: Any) -> Guarded:
         return Guarded.of(self.tape)
@@ -129,6 +146,20 @@ class Recorded:
             if place in record.places and record.twice is None:
                 record.twice = record.choices[-1], end
         record.places.add(place)
+
+    def lanes(
+        self, path: Path, f: Lane, xs: Any, *, at_once: int | None = None
+    ) -> tuple[Recorded, Any, Any]:
+        steps = (*self.steps, path_hash(path))
+
+        def lane(tape: Tape, pair: Any) -> tuple[Tape, Any]:
+            i, x = pair
+            inner, out = f(replace(self, tape=tape, steps=(*steps, int(i))), x)
+            return inner.tape, (tape.used[None], out)
+
+        numbers = jnp.arange(jax.tree.leaves(xs)[0].shape[0])
+        tape, (seeds, out) = jax.lax.scan(lane, self.tape, (numbers, xs))
+        return replace(self, tape=tape), seeds, out
 
     def enter(self, t: Any) -> Recorded:
         return replace(self, steps=(*self.steps, int(t)))
