@@ -19,6 +19,7 @@ from ppl.inference.kernels.particle import ParticleGibbs
 from ppl.inference.kernels.xla.compose import compose
 from ppl.inference.kernels.xla.move import Target
 from ppl.inference.kernels.xla.particle_gibbs import sweep
+from ppl.inference.moving_particles import mover_of
 from ppl.inference.particles import compiled_policy
 from ppl.inference.population import Population
 from ppl.inference.resample import Resample, SchemeName
@@ -28,7 +29,8 @@ from ppl.semantics.precision import precision
 from ppl.semantics.xla.axes import Arr, close_event
 from ppl.semantics.xla.elimination import draw_back, eliminate
 from ppl.semantics.xla.mixed import mixed_density
-from ppl.semantics.xla.program import ALL, CENTRED
+from ppl.semantics.xla.moving import run_moving
+from ppl.semantics.xla.program import ALL, CENTRED, particles
 from ppl.semantics.xla.sites import Chosen
 from ppl.semantics.xla.state import total
 from ppl.semantics.xla.summing import Summing
@@ -83,6 +85,19 @@ def guided(program: Any, threshold: float) -> Compiled:
 
     def run(model: Lanes, omega: Any) -> Runs:
         return model.sequential(omega, n, policy, guide=(guide.bound, guide.data))
+
+    return Compiled(run)
+
+
+def rmsmc(program: Any, kernel: Description, threshold: float) -> Compiled:
+    """Two particles, resampled and moved on the prefixes that they have run."""
+    policy = compiled_policy(Resample("systematic", threshold))
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        mover = mover_of(kernel, 1, model.data)
+        axis = particles(2)
+        result, state = run_moving(model.bound, model.data, omega, axis, policy, mover)
+        return Runs(state.omega, values_of(result, state, 2), state.extra.log_weights)
 
     return Compiled(run)
 

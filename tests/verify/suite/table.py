@@ -39,6 +39,8 @@ THEN, MIXTURE = GIBBS.then(PRIOR), kernels.mixture(GIBBS, PRIOR, weights=(0.3, 0
 SCHEMES = ("systematic", "stratified", "residual", "multinomial", "ssp")
 #: of the number of particles, below which they are resampled; the first is the simplest
 THRESHOLDS = {"threshold": (1.0, 0.7)}
+#: of particles on their way
+KERNELS = {"kernel": (PRIOR, GIBBS)}
 #: of an algorithm that takes any scheme; each by itself has a line, too
 RESAMPLED = {"scheme": SCHEMES, **THRESHOLDS}
 
@@ -57,6 +59,8 @@ ALWAYS = {**STATES, "features": STATES["features"] - {"branches", "scores", "zer
 POINTS = {**STATES, "paths": 3, "stages": 2}
 #: with few paths, for loops that run them at every step
 LOOPED = {**STATES, "paths": 3, "features": FEATURES - {"checkpoint", "inner_checkpoint"}}
+#: for particles that move, which makes many paths
+MOVED = {**SHORT_STAGES, "paths": 4, "stages": 1}
 #: few traces, for kernels that run whole filters from each
 FEW = {
     **TRACES,
@@ -127,6 +131,7 @@ COMPILED = tuple(replace(e, variants=16) for e in (
     Entry("xla smc", compiled.smc, ProperlyWeighted(), SHORT_STAGES, RESAMPLED, limit=6_000),
     Entry("xla forward filter", compiled.forward_filter, ProperlyWeighted(), LAST, THRESHOLDS, 6_000),
     Entry("xla guided smc", compiled.guided, ProperlyWeighted(), PROPOSED, THRESHOLDS, limit=6_000),
+    Entry("xla rmsmc", compiled.rmsmc, ProperlyWeighted(), MOVED, {**KERNELS, **THRESHOLDS}, limit=6_000),
     Entry("xla backward", going_on.smoothed, ProperlyWeighted(), PASTS, THRESHOLDS, limit=6_000),
     Entry("xla extend", going_on.extended, ProperlyWeighted(), GROWING, THRESHOLDS, limit=6_000),
     Entry("xla smc2", going_on.smc2, ProperlyWeighted(), NESTED, {"part": tuple(going_on.PARTS)}, limit=6_000),
