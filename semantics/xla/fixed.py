@@ -71,7 +71,8 @@ def binder(scope: Scope) -> tuple[Scope | None, Callable[[RValue, State], Result
     value, mask = _opened(fixed, scope)
     if mask.event_rank == 0:
         negated = elementwise(jnp.logical_not, mask)
-        return scope.under(negated), lambda out, state: _agreed(mask, value, out, state)
+        rest = without_elements(scope).under(negated)  # nothing in it is set besides
+        return rest, lambda out, state: _agreed(mask, value, out, state)
     return scope, lambda out, state: (_overridden(mask, value, to_arr(out)), state)
 
 

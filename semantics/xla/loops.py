@@ -73,6 +73,7 @@ def side_by_side(
 ) -> Result:
     """The array of the results of independent runs of `body`, one for each element of `axis`."""
     given = {k: open_array(v, axis) for k, v in owned_elements(scope, axis.size).items()}
+    given |= whole_masks(scope)
     inner = replace(scope.along(axis), given=given, faults=_region(scope))
     out, end = at_binder(body, State(omega=state.omega, extra=state.extra), inner)
     if scope.faults is not None:
@@ -88,6 +89,12 @@ def owned_elements(scope: Scope, n: int) -> dict[str, Arr]:
         for k, v in scope.given.items()
         if scope.owns(k) and v.event_rank and v.event_shape[0] == n
     }
+
+
+def whole_masks(scope: Scope) -> dict[str, Arr]:
+    """The masks of what is set in all iterations alike, or in none, of the loop at this path."""
+    masks = ((k, scope.given.get(k)) for k in (f.mask_key for f in scope.fixed.values()))
+    return {k: m for k, m in masks if m is not None and not m.event_rank and scope.owns(k)}
 
 
 def _region(scope: Scope) -> list[Any] | None:
@@ -190,7 +197,7 @@ def scan(node: ir.Scan, env: Env, state: State, scope: Scope) -> Result:
         (current, omega), (t, item, now) = carry, x
         local = {**env, node.carry.name: current, node.param.name: item}
         begin = State(omega=omega.enter(t) if omega is not None else None, extra=state.extra)
-        inner = replace(scope, given=now, faults=_region(scope))
+        inner = replace(scope, given={**now, **whole_masks(scope)}, faults=_region(scope))
         out, end = at_binder(lambda s, sc: _run(node.body, local, s, sc), begin, inner)
         moved = moved_on(out, current, axes, node.carry.type, node.span)
         left = omega.leave(end.omega) if omega is not None else None
@@ -239,7 +246,8 @@ def iterate(node: ir.Iterate, env: Env, state: State, scope: Scope) -> Result:
     def step(carry: tuple[RValue, Arr, Any], x: tuple[Any, Mapping[str, RValue]]) -> Any:
         (current, alive, omega), (t, now) = carry, x
         local = {**env, node.carry.name: current}
-        inner = replace(scope.under(alive), given=now, faults=_region(scope))
+        given_now = {**now, **whole_masks(scope)}
+        inner = replace(scope.under(alive), given=given_now, faults=_region(scope))
         stop, _ = _run(node.until, local, State(), inner)
         alive = carried(elementwise(lambda a, s: a & ~s, alive, to_arr(stop)), axes)
         inner = replace(scope.under(alive), given=now, faults=inner.faults)

@@ -29,6 +29,12 @@ model levels(ys: [real], ks: [nat]) {
   w ~ normal(0, [1.0, 2.0, 3.0])
   return levels
 }
+model loops(n: nat) {
+  a ~ for i in range(n) { x ~ normal(i, 1); return 2 * x }
+  xs ~ scan s = 0.0 for i in range(n) { x ~ normal(0.5 * s, 1 + i); return x }
+  y ~ normal(a[0] - a[2] + 3 * xs[1] + sum(xs), 0.5)
+  return y
+}
 model finite() {
   u ~ categorical([0.2, 0.5, 0.3])
   x ~ categorical([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3], [0.25, 0.25, 0.5]][u])
@@ -73,6 +79,21 @@ def test_a_unit_that_is_seen_whole_is_determined():
         assert np.allclose(found[name], value, rtol=0, atol=1e-12), name
     same = imagine(LINEAR, seen, do={"x": 1.0}, method=FEW, engine="machine")
     assert all((same[name] == value).all() for name, value in seen.items())
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_all_of_a_loop_is_set(engine: str):
+    """Of a unit that is seen whole: y moves by what its mean moves by."""
+    a, x, y = np.array([0.4, -1.0, 0.7]), np.array([0.2, 0.5, -0.3]), 1.7
+    b, z = np.array([0.5, 4.0, -3.0]), np.array([1.0, 1.0, 1.0])
+
+    def mean(a: Any, x: Any) -> float:
+        return 2 * a[0] - 2 * a[2] + 3 * x[1] + sum(x)
+
+    seen, settings = {"a/x": a, "xs/x": x, "y": y}, {"a": list(2 * b), "xs/x[:]": 1.0}
+    found = imagine(MODELS.loops(n=3), seen, do=settings, method=FEW, engine=engine)
+    assert found["y"] == pytest.approx(np.full((1, 3), y + mean(b, z) - mean(a, x)), abs=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
