@@ -161,6 +161,9 @@ class Recorded:
         tape, (seeds, out) = jax.lax.scan(lane, self.tape, (numbers, xs))
         return replace(self, tape=tape), seeds, out
 
+    def again(self, seed: Any) -> Tape:
+        return self.tape.again(seed)
+
     def enter(self, t: Any) -> Recorded:
         return replace(self, steps=(*self.steps, int(t)))
 

@@ -76,11 +76,12 @@ def state_spaces(draw: Any) -> Program:
 
 
 @st.composite
-def filters(draw: Any) -> Program:
-    """A fold, whose state has all that its steps drew; more may be drawn before and after it."""
+def filters(draw: Any, parameter: bool = False) -> Program:
+    """A fold, whose state has all that its steps drew; more may be drawn before and after it. What
+    is drawn before is a `parameter`, `c`, if there has to be one."""
     t = _Text(draw, draw(st.sampled_from((2, 3))))
     lines, rows, after = [], t.rows(), "0"
-    if before := t.flip():
+    if before := parameter or t.flip():
         lines.append(f"c ~ bernoulli({t.share()})")
         if t.flip():
             rows = f"(if c {{ {rows} }} else {{ {t.rows()} }})"

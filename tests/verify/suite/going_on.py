@@ -1,5 +1,5 @@
 """Compiled particles whose loop over data is not run from beginning to end: they go on when data
-arrive, or are drawn backwards from where they ended."""
+arrive, are drawn backwards from where they ended, or go on row by row for each of some parameters."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ppl.inference.movers import Shape
 from ppl.inference.particles import compiled_policy
 from ppl.inference.resample import Resample
+from ppl.inference.smc2 import Smc2
+from ppl.inference.smc2_compiled import lanes_of, sites_of
 from ppl.semantics import keys
 from ppl.semantics.omega import Key
 from ppl.semantics.xla import backward
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.lineage import inherited
+from ppl.semantics.xla.mixed import mixed_density, rule_of
 from ppl.semantics.xla.program import ALL, particles
 from ppl.semantics.xla.sequential import Loop
 from ppl.semantics.xla.sites import draw, replayed
@@ -106,5 +110,40 @@ def extended(program: Any, threshold: float) -> Compiled:
         values = values_of(result, end, n)
         results = {k: v for k, v in values.items() if k.startswith(RESULT)}
         return Runs(end.omega, results, end.extra.log_weights)
+
+    return Compiled(run)
+
+
+#: what is tried of SMC²: (parameter particles, states, threshold, whether they move)
+PARTS = {
+    "parameters": (2, 1, 1.0, False),
+    "states": (1, 2, 0.9, False),
+    "moves": (1, 2, 0.0, True),
+}
+
+
+def smc2(program: Any, part: str) -> Compiled:
+    """Parameters that are resampled, states that are, or a move, and then the rest of the rows: all
+    at once have too many paths."""
+    n, states, threshold, moves = PARTS[part]
+    settings = Smc2(parameters="c", particles=n, states=states, threshold=threshold, moves=1)
+    lanes, shape = particles(n), Shape(jnp.zeros((0, 0)))
+
+    def run(model: Lanes, omega: Any) -> Runs:
+        bound, data = model.bound, model.data
+        density = mixed_density(bound, data, None)
+        own = lanes_of(bound, density, sites_of(density, settings), settings, states)
+        t, told = 0, own.untold(data)
+        omega, f = own.begin(data, omega)
+        if moves:
+            omega, f, told, t, _ = own.advance(data, f, told, 0, 1, omega)
+            omega, f, _ = own.rejuvenated(data, f, t, shape, omega)
+        omega, f, *_ = own.advance(data, f, told, t, own.filter.rows(data), omega)
+        omega, position, log_weights = own.finish(data, f, omega)
+        given = {k: Arr(u, (lanes,)) for k, u in position.items()}
+        result, state = bound.execute(
+            data, rule=rule_of(density), axes=(lanes,), given=given, record=ALL
+        )
+        return Runs(omega, values_of(result, state, n), log_weights)
 
     return Compiled(run)

@@ -134,7 +134,7 @@ COMPILED = tuple(replace(e, variants=16) for e in (
     Entry("xla rmsmc", compiled.rmsmc, ProperlyWeighted(), MOVED, {**KERNELS, **THRESHOLDS}, limit=6_000),
     Entry("xla backward", going_on.smoothed, ProperlyWeighted(), PASTS, THRESHOLDS, limit=6_000),
     Entry("xla extend", going_on.extended, ProperlyWeighted(), GROWING, THRESHOLDS, limit=6_000),
-    Entry("xla smc2", going_on.smc2, ProperlyWeighted(), NESTED, {"part": tuple(going_on.PARTS)}, limit=6_000),
+    Entry("xla smc2", going_on.smc2, ProperlyWeighted(), NESTED, {"part": tuple(going_on.PARTS)}, limit=1_500),
     Entry("xla prior", compiled.kernel(kernels.prior()), Posterior(), STATES),
     Entry("xla gibbs", compiled.kernel(kernels.gibbs()), Posterior(), STATES),
     Entry("xla proposal", compiled.proposal, Posterior(), ALWAYS),
