@@ -17,6 +17,7 @@ from ppl.verify.contracts import (
     Sides,
 )
 from ppl.verify.exact import Found, Witness, find
+from ppl.verify.rounding import SINGLE
 from ppl.verify.runnable import Law, Runnable
 from ppl.verify.sequential import POWER, Decision, Plan, Undecided
 from ppl.verify.sizes import Largest, planned
@@ -224,8 +225,9 @@ def _equal(
     off = differences(sides)
     worst = max(off, key=lambda k: abs(off[k])) if off else None
     distance = abs(off[worst]) / total if off else 0.0
-    more: dict[str, Any] = {"smallest_effect": TOLERANCE, "distance": distance}
-    if distance <= TOLERANCE:
+    allowed = SINGLE if TOLERANCE < distance <= SINGLE and found.rounded() else TOLERANCE
+    more: dict[str, Any] = {"smallest_effect": allowed, "distance": distance}
+    if distance <= allowed:
         return Verdict("PASS", contract, contract.says, report, **more)
     why = f"it is not so that {contract.says}{_pattern(contract, expected, have)}"
     example = _example(model, contract, found, sides, worst)

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppl.semantics.enumerate import Enumerator
+from ppl.semantics.omega import Tape
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.axes import Arr, spread
 from ppl.semantics.xla.outputs import numeric_parts
@@ -30,11 +31,14 @@ from ppl.semantics.xla.state import State
 from ppl.semantics.xla.values import RValue
 from ppl.verify.columns import RESULT, Columns, identified
 from ppl.verify.recorded import Guarded, Twice, replayed, reused
+from ppl.verify.rounding import single
 from ppl.verify.runnable import Atom, Law, Runnable
 from ppl.verify.subjects import wrong
 from ppl.verify.tapes import SLACK, Budget, Choice, TooMany
 
 Array = Any
+#: choices of a path, and options of a choice, that there is room for at first
+LENGTH, WIDTH = 32, 16
 #: batches that are run before it is asked how many paths there may be
 PATIENCE = 16
 #: (mass, tape, log weight) of a row, by its bytes
@@ -158,7 +162,7 @@ def _enumerator(
         rows = jnp.concatenate(flat, axis=1) if flat else jnp.zeros((n, 0))
         return (out.log_weights, rows), out.omega.tape
 
-    return Enumerator(once, length=32, width=16, batches=(1024,), quick=True), shapes
+    return Enumerator(once, length=LENGTH, width=WIDTH, batches=(1024,), quick=True), shapes
 
 
 def checked(out: Any) -> Runs:
@@ -210,3 +214,15 @@ def once_more(
     target = model.target.sampler
     with precision(None):
         return replayed(lambda omega: run(Lanes(target.bound, target.data), omega), tape)
+
+
+def in_single(run: Callable[[Lanes, Any], Any], model: Runnable) -> bool:
+    """Whether the subject computes something in single precision."""
+    target = model.target.sampler
+
+    def once(data: Data, choices: Any) -> Any:
+        tape = Tape.of(choices, WIDTH)
+        return checked(run(Lanes(target.bound, data), Guarded.of(tape))).log_weights
+
+    with precision(None):
+        return single(once, target.data, jnp.zeros(LENGTH, jnp.int32))

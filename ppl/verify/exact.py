@@ -60,6 +60,8 @@ class Found:
     notes: list[str] = field(default_factory=list)
     rational: bool = False
     paths: int = 0
+    #: whether masses were computed in single precision
+    rounded: Callable[[], bool] = bool
 
     def add(self, key: Hashable, mass: float, path: Outcome, run: Callable[[Watched], Any]) -> None:
         self.masses[key] = self.masses.get(key, 0.0) + mass
@@ -111,8 +113,9 @@ def find(subject: Subject, model: Runnable, contract: Contract, budget: Budget) 
 
 
 def _compiled(subject: Compiled, model: Runnable, law: Law, found: Found, budget: Budget) -> None:
-    from ppl.verify.compiled import enumerated, once_more
+    from ppl.verify.compiled import enumerated, in_single, once_more
 
+    found.rounded = partial(in_single, subject.run, model)
     for key, row in enumerated(subject.run, model, law, budget):
         found.masses[key] = found.masses.get(key, 0.0) + row.mass
         if key not in found.witnesses or row.most > found.witnesses[key].mass:

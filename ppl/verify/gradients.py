@@ -18,6 +18,7 @@ import numpy as np
 
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.verify.contracts import Contract, UnbiasedGradient
+from ppl.verify.rounding import SINGLE, single
 from ppl.verify.sequential import seed_of
 from ppl.verify.subjects import Numeric, wrong
 from ppl.verify.verdict import Counterexample, Report, Verdict
@@ -26,6 +27,8 @@ from ppl.verify.verdict import Counterexample, Report, Verdict
 MORE, SPREAD = 2, 0.4
 #: differences of a derivative, relative to 1 or its size, that are rounding
 TOLERANCE = 1e-9
+#: that there is room for where it is asked in what precision they are made
+CHOICES = 64
 #: paths of the estimator, or of the objective
 LIMIT = 100_000
 #: paths are run in batches of this size alone, so that one program is compiled
@@ -89,6 +92,7 @@ def _verdict(subject: Estimator, contract: Contract) -> Verdict:
         rng = np.random.default_rng(seed_of(subject.estimate, subject.objective, "parameters"))
         around = [SPREAD * rng.normal(size=center.shape) for _ in range(MORE)]
         compared = worst = paths = 0
+        allowed = TOLERANCE
         for flat in [center, *(center + x for x in around)]:
             found = estimates(flat, limit=LIMIT)
             mean = np.exp(found.log_probability) @ found.outputs
@@ -97,7 +101,10 @@ def _verdict(subject: Estimator, contract: Contract) -> Verdict:
             off = np.where(np.isnan(off), np.inf, off)
             compared, paths = compared + off.size, paths + len(found.log_probability)
             worst, i = max(worst, float(off.max())), int(np.argmax(off))
-            if off[i] > TOLERANCE:
+            if off[i] > allowed and off[i] <= SINGLE:
+                tape = Tape.of(np.zeros(CHOICES, np.int32), CHOICES)
+                allowed = SINGLE if single(estimate, flat, tape) else allowed
+            if off[i] > allowed:
                 return _biased(contract, subject, unravel(flat), i, true, mean, compared, paths)
     except Twice as twice:
         name = "/".join(twice.path)
@@ -109,9 +116,7 @@ def _verdict(subject: Estimator, contract: Contract) -> Verdict:
             raise
         return Verdict("INCONCLUSIVE", contract, error.diagnostics[0].message, report)
     report = Report("numeric", paths=paths, compared=compared)
-    return Verdict(
-        "PASS", contract, contract.says, report, smallest_effect=TOLERANCE, distance=worst
-    )
+    return Verdict("PASS", contract, contract.says, report, smallest_effect=allowed, distance=worst)
 
 
 def _biased(

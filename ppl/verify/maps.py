@@ -22,6 +22,7 @@ import numpy as np
 
 from ppl.semantics.diagnostics import DiagnosticError, fail
 from ppl.verify.contracts import ChangesVariables, Contract, Invariant, KeepsVolume, Reversible
+from ppl.verify.rounding import SINGLE, single
 from ppl.verify.runnable import Runnable
 from ppl.verify.sequential import seed_of
 from ppl.verify.subjects import Numeric, wrong
@@ -31,6 +32,8 @@ from ppl.verify.verdict import Counterexample, Report, Verdict
 POINTS = 24
 #: differences of logarithms, or of coordinates that are about 1, that are rounding
 TOLERANCE = 1e-8
+#: whether numbers are of single precision; `bool()`, unless it is said, says no
+Rounded = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Bijection(Numeric):
         stated, true, back = _every(at, x)
         sides = [("log determinant", true, stated)]
         sides += [(f"x[{i}] that comes back", x[:, i], back[:, i]) for i in range(x.shape[1])]
-        return compared(sides, x, contract, "")
+        return compared(sides, x, contract, "", rounded=partial(_rounded, at, x))
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Integrator(Numeric):
         names = [f"{'qp'[i // n]}[{i % n}] that comes back" for i in range(2 * n)]
         sides = [("log determinant", np.zeros(len(x)), volume)]
         sides += [(name, x[:, i], back[:, i]) for i, name in enumerate(names)]
-        return compared(sides, x, contract, "")
+        return compared(sides, x, contract, "", rounded=partial(_rounded, at, x))
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ class Involution(Numeric):
     def verdict(self, program: Any, contract: Contract) -> Verdict:
         log_density, size, source = _target(program, contract)
         x = self.points(size)
-        return self.judged(_every(partial(self.at, log_density), x), x, contract, source)
+        at = partial(self.at, log_density)
+        return self.judged(_every(at, x), x, contract, source, partial(_rounded, at, x))
 
     def points(self, size: int) -> Any:
         """Where a density of so many coordinates is tried: (n, size + extra)."""
@@ -144,12 +148,14 @@ class Involution(Numeric):
         back = joint(y) + jnp.log(self.accept(y, again)) + volume
         return there, back, again, y
 
-    def judged(self, found: Any, x: Any, contract: Contract, source: str) -> Verdict:
+    def judged(
+        self, found: Any, x: Any, contract: Contract, source: str, rounded: Rounded = bool
+    ) -> Verdict:
         """The verdict on what was found at the points."""
         there, back, again, y = found
         sides = [(f"x[{i}] that comes back", x[:, i], again[:, i]) for i in range(x.shape[1])]
         sides.append(("log flow of the move", back, there))
-        return compared(sides, x, contract, source, y)
+        return compared(sides, x, contract, source, y, rounded)
 
 
 @dataclass(frozen=True)
@@ -170,8 +176,8 @@ class Metropolis(Numeric):
     def verdict(self, program: Any, contract: Contract) -> Verdict:
         log_density, size, source = _target(program, contract)
         pairs = self.points(size)
-        found = _every(partial(self.at, log_density), pairs)
-        return self.judged(found, pairs, contract, source)
+        at = partial(self.at, log_density)
+        return self.judged(_every(at, pairs), pairs, contract, source, partial(_rounded, at, pairs))
 
     def points(self, size: int) -> Any:
         """Where a density of so many coordinates is tried, each with noise: (n, 2 size)."""
@@ -199,14 +205,17 @@ class Metropolis(Numeric):
         back = log_density(y) + density(y, w) + jnp.log(self.accept(y, x))
         return there, back, jnp.max(jnp.abs(self.propose(y, w) - x)), y
 
-    def judged(self, found: Any, pairs: Any, contract: Contract, source: str) -> Verdict:
+    def judged(
+        self, found: Any, pairs: Any, contract: Contract, source: str, rounded: Rounded = bool
+    ) -> Verdict:
         """The verdict on what was found at the points."""
         there, back, missed, y = found
         x = np.split(pairs, 2, axis=1)[0]
         if not (missed <= 1e-6).all():
             why = "no noise was found that leads from a proposal back to where it came from"
             return Verdict("INCONCLUSIVE", contract, why, Report("numeric"))
-        return compared([("log flow of the move", back, there)], x, contract, source, y)
+        sides = [("log flow of the move", back, there)]
+        return compared(sides, x, contract, source, y, rounded)
 
 
 def banana(z: Any) -> Any:
@@ -258,10 +267,25 @@ def _target(program: Any, contract: Contract) -> tuple[Callable[[Any], Any], int
     )  # fmt: skip
 
 
+def _rounded(f: Callable[..., Any], x: Any) -> bool:
+    """Whether what a function gives at points is computed in single precision."""
+    from ppl.semantics.precision import precision
+
+    with precision("double"):
+        return single(f, x[0])
+
+
 def compared(
-    sides: list[tuple[str, Any, Any]], x: Any, contract: Contract, source: str, to: Any = None
+    sides: list[tuple[str, Any, Any]],
+    x: Any,
+    contract: Contract,
+    source: str,
+    to: Any = None,
+    rounded: Rounded = bool,
 ) -> Verdict:
-    """PASS if both numbers of every side agree at every point; else FAIL at the worst."""
+    """PASS if both numbers of every side agree at every point; else FAIL at the worst. `rounded` is
+    asked whether they are of single precision, if they almost agree."""
+    allowed = TOLERANCE
     report = Report("numeric", compared=len(sides) * len(x))
     worst = 0.0
     for unit, expected, found in sides:
@@ -270,7 +294,9 @@ def compared(
             off = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
         off = np.where(found == expected, 0.0, np.where(np.isnan(off), np.inf, off))
         i = int(np.argmax(off))
-        if off[i] > TOLERANCE:
+        if allowed < off[i] <= SINGLE and rounded():
+            allowed = SINGLE
+        if off[i] > allowed:
             at = f"x = {np.array2string(x[i], precision=6)}"
             if to is not None:
                 at += f"\n   to     x = {np.array2string(to[i], precision=6)}"
@@ -278,6 +304,4 @@ def compared(
             why = f"it is not so that {contract.says}: {unit}"
             return Verdict("FAIL", contract, why, report, example, distance=float(off[i]))
         worst = max(worst, float(off[i]))
-    return Verdict(
-        "PASS", contract, contract.says, report, smallest_effect=TOLERANCE, distance=worst
-    )
+    return Verdict("PASS", contract, contract.says, report, smallest_effect=allowed, distance=worst)

@@ -132,7 +132,7 @@ class OnIslands(Runnable):
         masses |= {
             Atom((), ("nothing has", k)): m for k, m in self.oracle.items() if k not in shares
         }
-        executions = {atom(e): e for e, _ in paths}
+        executions: dict[Hashable, Execution] = {atom(e): e for e, _ in paths}
         return Law({k: m for k, m in masses.items() if m > 0}, executions, len(paths), False)
 
 
