@@ -59,8 +59,8 @@ class Waiting:
     """Particles of `smc` where the loop over data has ended, after `steps`, and nothing after it.
 
     earlier: (n, …) by name, of what was before the loop. roots: (n,), who each descends from at
-    the beginning. points: what was told of each; ancestors: whom each particle there goes on from,
-    as of `Front`.
+    the beginning. guide: what made proposals, as whoever goes on has it. points: what was told of
+    each; ancestors: whom each particle there goes on from, as of `Front`.
     """
 
     bound: Bound
@@ -73,6 +73,7 @@ class Waiting:
     points: tuple[np.ndarray, ...]
     ancestors: tuple[Any, ...]
     stretches: tuple[Stretch, ...]
+    guide: Any = None
 
     @staticmethod
     def first(
@@ -83,7 +84,8 @@ class Waiting:
         roots = np.asarray(stood.roots.data)
         stretch = Stretch(inside, stood.value, roots, steps)
         points, links = points_of(stood.history), tuple(stood.ancestors)
-        told = earlier, roots, points, links, (stretch,)
+        told = earlier, roots, points, links, (stretch,), settings.guide
+        settings = replace(settings, guide=None)  # which compiled code depends on by its program
         return Waiting(bound, settings, seed, _bare(stood), steps, *told)
 
     @property
@@ -95,18 +97,29 @@ class Waiting:
         assert parts is not None
         return parts
 
-    def go_on(self, bound: Bound, rows: Data, steps: int, names: Names) -> tuple[Waiting, Any]:
+    def go_on(
+        self,
+        bound: Bound,
+        rows: Data,
+        steps: int,
+        names: Names,
+        guide: tuple[Bound, Data] | None = None,
+    ) -> tuple[Waiting, Any]:
         """Where they stand after so many more rows, and what went wrong on the way. bound: the
-        program, which may draw what is missing in these rows and was not before. Raises what
-        running the loop does."""
+        program, which may draw what is missing in these rows and was not before; guide: what
+        proposes, and its data, the new rows alone. Raises what running the loop does."""
         parts = self._parts(bound)
-        known = Packed.of((dict(self.stood.live), self.stood.state))
+        known = Packed.of((dict(self.stood.live), self.stood.state, self.stood.guide))
+        beside, told = None, {}
+        if guide is not None:
+            beside = self._parts(guide[0])
+            told = _read_by(beside.again, guide[1])
 
         def run(again: Bound) -> Any:
-            stepping = _stepping(again, parts, self.settings, self.stood.version, names)
+            stepping = _stepping(again, parts, self.settings, self.stood.version, names, beside)
             first = jnp.asarray(self.steps)
             begun = self.stood.log_weights, first, self.seed
-            out = stepping(_read_by(again, rows), known, *begun).tree()
+            out = stepping(_read_by(again, rows), told, known, *begun).tree()
             check_room(out[0], again)
             return out
 
@@ -264,23 +277,37 @@ def _read_by(bound: Bound, data: Data) -> Data:
 
 @lru_cache(maxsize=64)
 def _stepping(
-    again: Bound, parts: Parts, settings: Smc, version: int, names: Names
+    again: Bound,
+    parts: Parts,
+    settings: Smc,
+    version: int,
+    names: Names,
+    beside: Parts | None,
 ) -> Callable[..., Packed]:
-    """(rows, what is bound and the state, log weights, steps so far, seed) to what happened in the
-    loop by name, how it stood then, and what went wrong. Compiled once for rows of each number."""
+    """(rows, those of a guide, what is bound and the states, log weights, steps so far, seed) to
+    what happened in the loop by name, how it stood then, and what went wrong. Compiled once for
+    rows of each number."""
     cut, axis, policy, keep = parts.cut, *_shared(settings), settings.keep_history
     read = {p.name for p in again.program.entry.params}
 
     @jax.jit
-    def run(rows: Data, known: Packed, log_weights: Any, first: Any, seed: Any) -> Packed:
-        live, state = known.tree()
+    def run(
+        rows: Data, theirs: Data, known: Packed, log_weights: Any, first: Any, seed: Any
+    ) -> Packed:
+        live, state, led = known.tree()
         inside = tuple(name for name in cut.live if name in read)
         begins = From(log_weights, version)
-        standing = Standing(policy, keep, cut.again_loop, inside, cut.keeps, begins)
+        guide = guides = None
+        if beside is not None:
+            told, own = led
+            guides = beside.cut.again_loop, beside.reads
+            more = {**told, beside.cut.state: own, beside.cut.first: Arr(first)}
+            guide = beside.again, {**theirs, **more}
+        standing = Standing(policy, keep, cut.again_loop, inside, cut.keeps, begins, guides)
         data = {**rows, **live, cut.state: state, cut.first: Arr(first)}
         omega = Later(Key(keys.key(seed)), first)
-        _, end = again.execute(
-            data, rule=draw, omega=omega, axes=(axis,), record=ALL, meeting=standing
+        *_, end = again.sequential(
+            data, omega, axis, policy, history=keep, guide=guide, meeting=standing
         )
         stood: Stood = end.extra.stood
         outside = {k: v for k, v in live.items() if k not in read}

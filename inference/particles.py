@@ -93,7 +93,7 @@ def run_particles(
     if guide is not None:
         helper, arguments = guide[0], (data, seed, guide[1])
     settings = replace(settings, guide=None)
-    about = settings, observe, helper, stands and guide is None
+    about = settings, observe, helper, stands
 
     def run(bound: Bound) -> Particles:
         cuts = compiled(bound, *about)
@@ -162,7 +162,7 @@ def program(
     mesh = mesh_for(settings.particles)
     axis, policy = particles(settings.particles, mesh), compiled_policy(settings.policy, mesh)
     keep = settings.keep_history
-    meeting = standing(bound, policy, keep) if stands else None
+    meeting = standing(bound, policy, keep, helper) if stands else None
 
     def run(data: Data, seed: Any, known: Data | None = None) -> tuple[Any, ...]:
         omega, guide = Key(keys.key(seed)), None if helper is None else (helper, known or {})

@@ -55,7 +55,22 @@ def extend(posterior: Posterior, rows: Mapping[str, Any], *, progress: bool = Tr
     before, steps = (_length(t.values[loop.rows[0]]) for t in (target, more))
     with precision():
         waiting = standing(before)
-    return extended(waiting, longer, more, steps)
+    guide = waiting.guide and with_rows_alone(waiting.guide, rows)
+    return extended(waiting, longer, more, steps, guide)
+
+
+def with_rows_alone(guide: Target, rows: Mapping[str, Any]) -> Target:
+    """A guide on new rows of what its loop goes over."""
+    names = resumable(guide.sampler.program).rows
+    for name in names:
+        if name not in rows:
+            raise fail(
+                "E874",
+                f"the guide `{guide.name}` goes over `{name}`, of which there are no new rows",
+                hint="name what it goes over as the model does",
+            )
+    more = guide.model.on({**guide.values, **{name: rows[name] for name in names}})
+    return replace(more, settings=guide.settings).sampler
 
 
 def _no_particles(posterior: Posterior, why: str) -> Exception:
@@ -64,7 +79,8 @@ def _no_particles(posterior: Posterior, why: str) -> Exception:
         "E875",
         f"this posterior, by `{method}`, has no particles that could go on"
         + (f": {why}" if why else ""),
-        hint="infer with ppl.smc(…), without guide or trajectories, and extend that",
+        hint="infer with ppl.smc(…), without trajectories, and extend that; a guide goes on if it "
+        "loops beside the model, on XLA",
     )
 
 

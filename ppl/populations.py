@@ -190,13 +190,17 @@ def standing(target: Target, method: Any, seed: int, stood: Any, steps: int) -> 
     return Waiting.first(target.bound, method, seed, stood, steps, named)
 
 
-def extended(waiting: Any, longer: Target, more: Target, steps: int) -> Posterior:
+def extended(
+    waiting: Any, longer: Target, more: Target, steps: int, rows_of_guide: Target | None = None
+) -> Posterior:
     """The posterior of particles that go on, by so many steps, with the data of `more`, and so have
-    come to the end of those of `longer`."""
-    method, seed = waiting.settings, waiting.seed
+    come to the end of those of `longer`. `rows_of_guide`: the guide with the new rows alone."""
+    seed, guide = waiting.seed, waiting.guide
+    method = replace(waiting.settings, guide=guide)
     longer, more = longer.sampler, more.sampler
     with precision():
-        waiting, faults = waiting.go_on(more.bound, more.data, steps, named)
+        beside = rows_of_guide and (rows_of_guide.bound, rows_of_guide.data)
+        waiting, faults = waiting.go_on(more.bound, more.data, steps, named, beside)
         finished = waiting.finish(longer.bound, longer.data, _run_and_roots)
     found, log_weights, lines, points, ancestors = finished
     (values, result, others), _ = found

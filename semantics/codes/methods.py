@@ -242,7 +242,8 @@ far. What follows the loop may read anything.
         "a posterior without particles that go on",
         """
 `extend` goes on with the particles of `smc`, in the process that ran them. Other methods have none,
-files do not keep them, and those of a guided filter stand beside a guide that knows no more data.
+files do not keep them, and those of a guided filter go on only where the guide's own last loop over
+data went side by side with the model's, on XLA.
 
     ppl.infer(model(ys=ys), ppl.pgibbs()).extend(ys=more)            # runs of whole programs
     ppl.infer(model(ys=ys), ppl.smc()).extend(ys=more)

@@ -96,6 +96,7 @@ class Guided:
 
     def begin(self, state: State) -> State:
         program, env, scope = self._of
+        env = {name: state.extra.lineage.made(v) for name, v in env.items()}
         own = State(state.omega, extra=state.extra)
         self._steps = walk(program, env, own, scope, every=True)
         return self._advance(state, lambda steps: next(steps))
@@ -103,13 +104,18 @@ class Guided:
     def at(self, stop: Stop | Loop) -> Result:
         if isinstance(stop, Loop):
             loop, state = stop.opened
-            return self._loop(loop, state) if loop.n else (loop.nothing, state)
+            return self._loop(stop, loop, state) if loop.n else (loop.nothing, state)
         if isinstance(self._stop, Loop):
             raise _apart(self._stop.node.span, "the guide loops where the model's particles stop")
         own = self._stop and self._stop.state
         return None, self._went(point(stop.state, self.policy, sight=self._sight), None, own)
 
-    def _loop(self, loop: Opened, state: State) -> Result:
+    def ended(self, stop: Loop, out: RValue, state: State, theirs: Loop | None, led: Any) -> State:
+        """The state after a loop of the model, which gave `out`, and of the guide, if there was
+        one, whose state is the first of what was `led`."""
+        return state
+
+    def _loop(self, stop: Loop, loop: Opened, state: State) -> Result:
         theirs = self._stop
         if isinstance(theirs, Stop):
             raise _apart(loop.node.span, "the guide's particles stop once where the model loops")
@@ -123,6 +129,7 @@ class Guided:
             kept = self.history and theirs is not None and not theirs.last
             lead = _Lead(own, loop.axis, self._sight, kept)
         out, state, (led, states) = scan(loop, state, self.policy, history=self.history, lead=lead)
+        state = self.ended(stop, out, state, theirs, led)
         if theirs is None or own is None or theirs.last:
             # whatever is left of the guide draws and scores nothing
             self._stop = self._steps = self._sight = None

@@ -211,15 +211,18 @@ class Bound:
     ) -> tuple[RValue, Front, State]:
         """Draw every site, the policy deciding at suspension points which particles go on: (result,
         the final population, state). Without `history` loops with points keep what happened in
-        their last step only. A guide, a program and its data, proposes (`guided`); without one,
-        `meeting` may be more than the policy. Law: `ProperlyWeighted`, for whole traces, if the
-        policy is: E[Σ w f(trace)] is the integral of f under the program's measure."""
-        meeting = meeting or Alone(policy, history)
-        if guide is not None:
+        their last step only. A guide, a program and its data, proposes (`guided`). `meeting` may be
+        more than the policy; with a guide it has to be one that makes a `guided` one. Law:
+        `ProperlyWeighted`, for whole traces, if the policy is: E[Σ w f(trace)] is the integral of f
+        under the program's measure."""
+        if guide is None:
+            meeting = meeting or Alone(policy, history)
+        else:
             helper, known = guide
             record_it = frozenset(("sites", "faults"))
             env, scope = helper.beginning(known, rule=propose, axes=(axis,), record=record_it)
-            meeting = Guided(helper.program, env, scope, policy, history=history)
+            make: Any = getattr(meeting, "guided", Guided)
+            meeting = make(helper.program, env, scope, policy, history=history)
         result, state = self.execute(
             data,
             rule=draw if guide is None else follow,
@@ -308,14 +311,14 @@ class Bound:
         """The shape of each summed site's table of options: its plates, then its values. Raises
         E807 if a site is continuous, and what summing raises."""
 
+        sites: list[tuple[str, Axis]] = []
+
         def probe(data: Data) -> Any:
-            nonlocal sites
             _, state = self.execute(data, rule=Summing(unlisted))
             eliminate(state.scores, state.extra.chains)
-            sites = state.extra.sites
+            sites[:] = state.extra.sites
             return ()
 
-        sites: tuple[tuple[str, Axis], ...] = ()
         jax.eval_shape(probe, dict(data))
         return {name: (*(p.size for p in axis.plates), axis.size) for name, axis in sites}
 

@@ -20,11 +20,12 @@ from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.passes.resumable import Resumable, resumable
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.carries import time_first
+from ppl.semantics.xla.guided import Guided
 from ppl.semantics.xla.lineage import Lineage
 from ppl.semantics.xla.points import Front, Policy
 from ppl.semantics.xla.program import Bound
 from ppl.semantics.xla.sequential import Alone, Loop, Result, Stop
-from ppl.semantics.xla.state import State, path_name
+from ppl.semantics.xla.state import Env, Scope, State, path_name
 from ppl.semantics.xla.values import Forgotten, RValue, elements, map_leaves
 
 Table = Mapping[str, RValue]
@@ -34,7 +35,7 @@ Table = Mapping[str, RValue]
     jax.tree_util.register_dataclass,
     data_fields=[
         *("live", "state", "value", "log_weights", "roots"),
-        *("earlier", "inside", "history", "ancestors"),
+        *("earlier", "inside", "history", "ancestors", "guide"),
     ],
     meta_fields=["version"],
 )
@@ -45,8 +46,9 @@ class Stood:
     live: what the loop and the rest of the program read of what was computed before. state: the
     loop's. value: the loop's, if all states are kept. log_weights: (n,). roots: the particle that
     each descends from where the run began. earlier, inside: (sites, kept values), by path, of what
-    was before the loop and in it. history, ancestors: of all points so far, as of `Front`. version:
-    of the particle axis, before the loop.
+    was before the loop and in it. history, ancestors: of all points so far, as of `Front`. guide:
+    what a guide's loop reads of what was computed before it, and its state. version: of the
+    particle axis, before the loop.
     """
 
     live: Table
@@ -58,6 +60,7 @@ class Stood:
     inside: tuple[Table, Table]
     history: Any
     ancestors: Any
+    guide: tuple[Table, RValue] | None
     version: int
 
 
@@ -74,6 +77,7 @@ class Standing:
     """A meeting of one population, which remembers how it `stood` at the end of a loop.
 
     live: the names of what is to be kept. keeps: whether the loop's value is bound to a name.
+    guide: the loop of a guide, and the names of what it reads.
     """
 
     policy: Policy
@@ -82,6 +86,7 @@ class Standing:
     live: tuple[str, ...] = ()
     keeps: bool = False
     begins: From | None = None
+    guide: tuple[ir.Scan, tuple[str, ...]] | None = None
     every = False
 
     @property
@@ -103,6 +108,18 @@ class Standing:
         out, state = self.alone.at(stop)
         if not isinstance(stop, Loop) or stop.node is not self.loop:
             return out, state
+        return out, self.stands(stop, out, state)
+
+    def guided(
+        self, program: ir.Program, env: Env, scope: Scope, policy: Policy, *, history: bool
+    ) -> Guided:
+        """The meeting with a guide, which remembers the same."""
+        return _Beside(self, program, env, scope, policy, history=history)
+
+    def stands(
+        self, stop: Loop, out: RValue, state: State, guide: tuple[Table, RValue] | None = None
+    ) -> State:
+        """The state after the loop, which remembers how the population stands there."""
         front: Front = state.extra
         before, now = stop.opened[1], front.lineage.now
 
@@ -124,9 +141,10 @@ class Standing:
             (table(*sites, known=False), inside),
             front.history,
             front.ancestors,
+            guide,
             before.extra.lineage.version,
         )
-        return out, replace(state, extra=replace(front, stood=stood))
+        return replace(state, extra=replace(front, stood=stood))
 
     def _state(self, stop: Loop, out: RValue) -> RValue:
         """The loop's state at its end."""
@@ -139,14 +157,42 @@ class Standing:
         return map_leaves(lambda a: Arr(time_first(a).data[-1], a.axes), elements(out))
 
 
+class _Beside(Guided):
+    """A model and its guide, which remember how they stood at the end of their loops."""
+
+    def __init__(self, standing: Standing, *about: Any, history: bool):
+        super().__init__(*about, history=history)
+        self.standing = standing
+
+    def begin(self, state: State) -> State:
+        return super().begin(self.standing.begin(state))
+
+    def ended(
+        self, stop: Loop, out: RValue, state: State, theirs: Stop | Loop | None, led: Any
+    ) -> State:
+        known = self.standing
+        if stop.node is not known.loop or known.guide is None or not isinstance(theirs, Loop):
+            return state
+        loop, names = known.guide
+        if theirs.node is not loop:
+            return state
+        now = state.extra.lineage.now
+        return known.stands(stop, out, state, ({k: now(theirs.around[k]) for k in names}, led[0]))
+
+
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A program cut at its loop over data: before it, the loop on rows, and what follows it."""
+    """A program cut at its loop over data: the loop on rows, and what follows it."""
 
     cut: Resumable
-    before: Bound
     again: Bound
     after: Bound
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The names of what the loop reads of what was computed before it."""
+        params = {p.name for p in self.again.program.entry.params}
+        return tuple(name for name in self.cut.live if name in params)
 
 
 @lru_cache(maxsize=64)
@@ -156,17 +202,16 @@ def parts_of(bound: Bound) -> Parts | None:
         cut = resumable(bound.program)
     except DiagnosticError:
         return None
-    programs = (cut.before, cut.again, cut.after)
-    return Parts(cut, *(replace(bound, program=p) for p in programs))
+    return Parts(cut, replace(bound, program=cut.again), replace(bound, program=cut.after))
 
 
-def standing(bound: Bound, policy: Policy, history: bool) -> Standing:
-    """What a filter does where the program stops, so that it can go on."""
-    parts = parts_of(bound)
-    if parts is None:
+def standing(bound: Bound, policy: Policy, history: bool, helper: Bound | None = None) -> Standing:
+    """What a filter does where the program stops, so that it can go on. helper: a guide."""
+    parts, guide = parts_of(bound), None if helper is None else parts_of(helper)
+    if parts is None or (helper is not None and guide is None):
         return Standing(policy, history, None)
-    cut = parts.cut
-    return Standing(policy, history, cut.loop, cut.live, cut.keeps)
+    cut, beside = parts.cut, guide and (guide.cut.loop, guide.reads)
+    return Standing(policy, history, cut.loop, cut.live, cut.keeps, guide=beside)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["source", "first"], meta_fields=[])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ppl
+from ppl.extend import with_rows_alone
 from ppl.inference import extend
 from ppl.inference.particles import compiled_policy
 from ppl.inference.resample import Resample
@@ -66,6 +67,14 @@ model echoed(ys: [real?]) {
   hs ~ scan h = 0.0 for y in ys { h ~ normal(h, 1); observe y ~ normal(h, 0.8); return h }
   return (hs, ys)
 }
+
+model near(ys: [real]) {
+  s ~ lognormal(0, 0.5)
+  w ~ normal(0, 1)
+  h ~ fold h = 0.1 * w for y in ys { h ~ normal((h + y) / 2 + 0.1 * w, s); factor 0.1 * h; return h }
+  return h
+}
+model near_others(zs: [real]) { h ~ fold h = 0.0 for z in zs { h ~ normal((h + z) / 2, 1); return h } }
 
 model mean_first(ys: [real]) { let m = mean(ys); fold h = m for y in ys { h ~ normal(h, 1); observe y ~ normal(h, 1); return h } }
 model by_number(ys: [real]) { h ~ fold h = 0.0 for t in range(len(ys)) { h ~ normal(h, 1); observe ys[t] ~ normal(h, 1); return h }; return h }
@@ -134,6 +143,22 @@ def test_rows_may_miss_values_that_none_did_before():
     assert extend._finishing.cache_info().misses == 1
     drawn = np.isfinite(found["ys"])
     assert drawn.shape == (1, 20, 4) and (drawn == [False, True, False, False]).all()
+
+
+def test_guided_filters_go_on_with_their_guides():
+    """The guide's loop has a state, reads what it drew before, and looks ahead."""
+    fit = lambda ys: ppl.infer(  # noqa: E731
+        MODELS.latest(ys=ys),
+        ppl.smc(particles=20, guide=MODELS.near(ys=ys)),
+        seed=3,
+        engine="xla",
+        progress=False,
+    )
+    whole, found = fit(YS[:4]), fit(YS[:2]).extend(ys=YS[2:4])
+    agree(whole, found)
+    assert 0 < whole.points["resampled"][:3].sum() < 3 and found.settings["guide"] is not None
+    with pytest.raises(DiagnosticError, match="E874.*goes over `zs`"):
+        with_rows_alone(MODELS.near_others(zs=YS[:2]), {"ys": [0.1]})
 
 
 def test_what_is_missing_and_read_after_the_loop_is_carried_from_its_first_row_on():
