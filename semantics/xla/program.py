@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from ppl.semantics import ir
 from ppl.semantics.density import Density, SiteInfo
-from ppl.semantics.diagnostics import fail, suggest
 from ppl.semantics.omega import Key
+from ppl.semantics.xla.as_density import as_density
 from ppl.semantics.xla.axes import Arr, Axes, Axis, close_event, spread
 from ppl.semantics.xla.checks import FORGIVEN
 from ppl.semantics.xla.elimination import draw_back, eliminate
@@ -278,13 +278,14 @@ class Bound:
         return _no_value_no_mass(total(scores, ()).data)
 
     def starts(
-        self, data: Data, omega: Any, axis: Axis, free: Free = CENTRED
+        self, data: Data, omega: Any, n: int, free: Free = CENTRED
     ) -> tuple[Any, dict[str, Any], Any]:
-        """Positions drawn from the prior: (omega, position led by `axis`, log weight along it).
+        """n positions drawn from the prior: (omega, position (n, …), log weights (n,)).
 
         Law: properly weighted for the density at temperature 0; weights are 1 but where a site's
         parameters are illegal. Raises E801 if a site has no sampler.
         """
+        axis = particles(n)
         _, state = self.execute(
             data, rule=Start(free), omega=omega, axes=(axis,), record=NOTHING, temperature=0.0
         )
@@ -388,42 +389,5 @@ class Bound:
         )
 
     def density(self, data: Data, noncentred: frozenset[str] = frozenset()) -> Density:
-        """The Density representation, of data of these shapes.
-
-        Raises E808 for a name in `noncentred` that is no continuous site, E809 for one of no
-        location-scale family.
-        """
-        flat, tree = jax.tree.flatten(dict(data))
-        shapes = tuple((x.shape, str(x.dtype)) for x in flat)
-        sites, summed = self._discovered(data)
-        for name in noncentred - {s.path for s in sites}:
-            raise fail(
-                "E808",
-                f"there is no continuous site `{name}` to non-centre",
-                hint=suggest(name, [s.path for s in sites]),
-            )
-        free = Free(noncentred=noncentred)
-        plain = replace(free, jacobian=False)
-
-        def tempered(data: Data, position: Mapping[str, Any], temperature: Any) -> Any:
-            return self.log_density(data, position, free, temperature)
-
-        def starts(data: Data, omega: Any, n: int) -> tuple[Any, dict[str, Any], Any]:
-            return self.starts(data, omega, particles(n), free)
-
-        def constrain(data: Data, position: Mapping[str, Any], key: Any) -> dict[str, Any]:
-            result, state = self.recover(data, position, key, (), free=free)
-            return {**state.sites, **state.kept, "result": result}
-
-        return Density(
-            (self, tree, shapes, noncentred),
-            sites,
-            lambda data, position: self.log_density(data, position, free),
-            constrain,
-            lambda data, position: self.log_density(data, position, plain),
-            lambda data, position: self.contributions(data, position, free),
-            lambda data, position: self.faults(data, position, free),
-            tempered,
-            starts,
-            summed,
-        )
+        """The Density representation, of data of these shapes: see `as_density`."""
+        return as_density(self, data, noncentred, self._discovered(data))
