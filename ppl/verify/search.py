@@ -181,7 +181,18 @@ def joined(parts: Sequence[Searched]) -> Searched:
 
 def seed_of(*parts: Any) -> int:
     """A number that depends on what is checked alone."""
-    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(_spelled(parts).encode(), digest_size=8).digest(), "big")
+
+
+def _spelled(part: Any) -> str:
+    """As `repr`, but for sets, which stand in another order in every process."""
+    if isinstance(part, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(_spelled, part)))}}}"
+    if isinstance(part, Mapping):
+        return f"{{{', '.join(f'{k}: {_spelled(v)}' for k, v in part.items())}}}"
+    if isinstance(part, (list, tuple)):
+        return f"({', '.join(map(_spelled, part))})"
+    return repr(part)
 
 
 class _Stop(Exception):

@@ -11,7 +11,7 @@ from ppl import kernels
 from ppl.semantics.xla.sites import Free
 from ppl.verify import Measure, ProperlyWeighted, Reversible, Sampler, search
 from ppl.verify.runnable import Runnable
-from ppl.verify.search import Failure, Searched, joined
+from ppl.verify.search import Failure, Searched, joined, seed_of
 from ppl.verify.verdict import Report, Verdict
 from tests.verify.suite import compiled, continuous, run
 from tests.verify.suite.entries import PLAIN_STAGES, Entry
@@ -120,3 +120,9 @@ def test_searches_are_joined_and_the_command_fails_if_one_does(capsys, monkeypat
     assert "keep their laws" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         run.main(["--only", "nothing of that name"])
+
+
+def test_seeds_are_the_same_in_every_process():
+    """In which sets of texts stand in other orders."""
+    features = frozenset(("scan", "mem", "calls", "for", "tuples"))
+    assert seed_of("x", {"features": features}) == 8_267_482_660_934_869_099
