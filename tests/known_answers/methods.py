@@ -71,6 +71,12 @@ def exact_on_machine(case: Case, target: ppl.Target) -> None:
     exact(case, ppl.infer(target, ppl.exact(), progress=False, engine="machine"))
 
 
+def discrete_filter(case: Case, target: ppl.Target) -> None:
+    """With more particles than there are paths it enumerates them."""
+    method = ppl.smc(particles=20_000, scheme="optimal")
+    exact(case, ppl.infer(target, method, progress=False))
+
+
 def rational(case: Case, target: ppl.Target) -> None:
     law: defaultdict[Any, Fraction] = defaultdict(Fraction)
     for path in enumerate_paths(target.model.machine, target.values, rational=True):
@@ -166,7 +172,7 @@ def backwards(case: Case, target: ppl.Target) -> None:
 
 
 def parameters_and_states(case: Case, target: ppl.Target) -> None:
-    smc(case, target, ppl.smc2(parameters="first", particles=25, states=4, moves=1))
+    smc(case, target, ppl.smc2(parameters="first", particles=25, states=4, moves=1, acceptance=0))
 
 
 def resample_move(case: Case, target: ppl.Target) -> None:
@@ -243,6 +249,7 @@ def laplace(case: Case, target: ppl.Target) -> None:
 METHODS = (
     Method("exact", needs("finite", without="machine"), exact_on_xla),
     Method("exact, machine", needs("finite"), exact_on_machine),
+    Method("discrete filter", needs("finite"), discrete_filter),
     Method("exact, rational", needs("rational"), rational),
     Method("sums", needs("summed"), sums),
     # what can be enumerated is; generated programs check its importance weights one by one
