@@ -151,20 +151,19 @@ def _leaves(atom: Any) -> list[Any]:
 
 
 @lru_cache(maxsize=4)
-def _rewritten(run: Callable[[ir.Program], ir.Program], program: ir.Program) -> Machine:
-    """What runs a program after a pass, on any data."""
-    after = run(program)
-    if not isinstance(after, ir.Program):
-        raise wrong(f"it gave {after!r}", "a pass gives a program of the IR")
-    verify(after)
-    return Machine(after)
+def _verified(program: ir.Program) -> Machine:
+    """What runs a program that a pass gave, on any data."""
+    verify(program)
+    return Machine(program)
 
 
 def _rewrite(subject: Rewrite, model: Runnable, budget: Budget) -> Found:
     law = model.law(budget.left, kept_of)
     budget.spend(law.paths)
-    after = _rewritten(subject.run, model.program)
-    other = law_of(after, model.target.sampler.plain, budget.left, kept_of)
+    after = subject.run(model.program)
+    if not isinstance(after, ir.Program):
+        raise wrong(f"it gave {after!r}", "a pass gives a program of the IR")
+    other = law_of(_verified(after), model.target.sampler.plain, budget.left, kept_of)
     budget.spend(other.paths)
     found = Found(law.masses, rational=law.rational and other.rational, paths=budget.used)
     found.masses.update(other.masses)

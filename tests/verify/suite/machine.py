@@ -38,13 +38,28 @@ from ppl.inference.smc2 import Rejuvenation, Smc2, Smc2Steps, one_of
 from ppl.lang.parser import parse
 from ppl.semantics.diagnostics import Source
 from ppl.semantics.machine import MachineKey, enumerate_paths
-from ppl.verify import Enumeration, Kernel, Largest, Resampler, Sampler, Sequential, uniform
+from ppl.semantics.passes.core import Pass
+from ppl.verify import (
+    Enumeration,
+    Kernel,
+    Largest,
+    Resampler,
+    Rewrite,
+    Sampler,
+    Sequential,
+    uniform,
+)
 from ppl.verify.runnable import Runnable, canonical, compiled
 from tests.oracles import rational
 from tests.oracles.compare import plain
 
 #: which of the programs of the same text proposes
 GUIDE = 1_000
+
+
+def rewriting(pass_: Pass) -> Callable[[Any], Rewrite]:
+    """A pass, which is run once for all programs of a text."""
+    return lambda program: Rewrite(lru_cache(maxsize=1)(pass_.run))
 
 
 def importance(program: Any) -> Sampler:

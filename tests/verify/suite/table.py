@@ -86,7 +86,7 @@ ISLANDS, SINGLE = {"among": CONJUGATE()}, {"among": CONJUGATE(most=1)}
 POLYNOMIAL = {"among": CONJUGATE(families=CURVES)}
 COLLAPSED, DISCRETE = islands.collapsed, islands.discrete
 
-PASS = {name: (lambda program, p=p: p) for name, p in PASSES.items()}
+PASS = {name: machine.rewriting(p) for name, p in PASSES.items()}
 
 MACHINE = (
     # the oracle works with fractions: numbers that are data are none
