@@ -89,7 +89,7 @@ class _Reasons:
                         )
             case ir.For(guard=guard) if guard is not None:
                 if not self.known.value(guard, self._elements(n)):
-                    yield Note("which elements are kept depends on what was drawn", n.span)
+                    yield Note("which elements are kept depends on data or draws", n.span)
 
     def _texts_and_maps(self, n: ir.Op | ir.If | ir.MakeArray) -> str | None:
         """XLA has texts that are known while it compiles, one by one, and no maps."""
