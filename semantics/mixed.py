@@ -50,7 +50,7 @@ class Whitened(NamedTuple):
 
 
 class InValues(NamedTuple):
-    """Sites by their values instead of by coordinates. Raises E730 for a site that is not drawn by
+    """Sites by their values instead of by coordinates. Raises E879 for a site that is not drawn by
     every run."""
 
     program: Any

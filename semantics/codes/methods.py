@@ -285,4 +285,16 @@ by itself (W717) unless engine='xla' was asked for.
     ppl.infer(target, ppl.rmsmc(), engine="machine")
 """,
     ),
+    "E879": Code(
+        "a kernel in values that is not compiled",
+        """
+Proposals that are programs, and involutions, are compiled where every run draws the same sites:
+none of those that they move is drawn in a branch, they ask for nothing that some runs do not have,
+and JAX can trace a function of values, which tests none of them. `ppl.infer` goes over to the
+machine by itself otherwise, unless engine='xla' was asked for.
+
+    def turn(x, u): return ({**x, "n": 2 - x["n"]}, u) if x["a"] else (x, u)      # the machine's
+    def turn(x, u): return {**x, "n": jnp.where(x["a"], 2 - x["n"], x["n"])}, u
+""",
+    ),
 }

@@ -83,7 +83,7 @@ def telling(site: Site, scope: Scope, state: State) -> Result:
 def _refuse_in_branch(site: Site, scope: Scope) -> None:
     if scope.mask is not None:
         raise fail(
-            "E730",
+            "E879",
             f"`{site.name}` is drawn by some runs and not by others, and compiled code proposes "
             "what all of them draw",
             span=site.span,

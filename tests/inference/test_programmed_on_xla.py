@@ -168,7 +168,7 @@ REFUSED = {
     "unknown value": (kernels.proposal(MODELS.scale, width=1.0), "E855"),
     "lost": (kernels.involution(lambda x, u: ({"n": x["n"]}, u)), "E867.*loses"),
     "no mappings": (kernels.involution(lambda x, u: 3), "E867"),
-    "untraceable": (kernels.involution(lambda x, u: (x, u) if x["last"] else (x, u)), "E730"),
+    "untraceable": (kernels.involution(lambda x, u: (x, u) if x["last"] else (x, u)), "E879"),
 }
 
 

@@ -49,7 +49,7 @@ class Jump:
     """The function on the sites of a density.
 
     Raises:
-        DiagnosticError: E867, it loses values, or takes them to others; E730, JAX cannot trace it,
+        DiagnosticError: E867, it loses values, or takes them to others; E879, JAX cannot trace it,
             or sites are not drawn by every run.
     """
 

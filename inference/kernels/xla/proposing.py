@@ -54,7 +54,7 @@ class Helper:
     what is given as `data`. sites: what it draws, by path, arrays of these shapes.
 
     Raises:
-        DiagnosticError: as `values_asked`; E866, it scores; E730, what it draws differs from run to
+        DiagnosticError: as `values_asked`; E866, it scores; E879, what it draws differs from run to
             run, or in size.
     """
 
@@ -184,14 +184,14 @@ def shown(shape: tuple[int, ...]) -> str:
 
 def _unfit(why: str) -> Exception:
     return fail(
-        "E730",
+        "E879",
         f"{why}, which compiled code does not do",
         hint="leave the choice of the engine to the compiler: engine='auto'",
     )
 
 
 def unfit_if_untraceable(f: Any) -> Any:
-    """What `f` gives; where JAX cannot trace it, E730."""
+    """What `f` gives; where JAX cannot trace it, E879."""
     try:
         return f()
     except (jax.errors.JAXTypeError, TypeError) as error:
