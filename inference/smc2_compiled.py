@@ -28,10 +28,9 @@ from ppl.semantics import keys
 from ppl.semantics.diagnostics import fail
 from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
-from ppl.semantics.xla.filtering import Filter
+from ppl.semantics.xla.filtering import Filter, parts_of
 from ppl.semantics.xla.mixed import rule_of
 from ppl.semantics.xla.program import Bound, Data, particles
-from ppl.semantics.xla.standing import parts_of
 
 PILOT, RUN = 0, 1
 #: pieces of the way at which progress is told
@@ -86,26 +85,31 @@ def compiled(own: Lanes) -> Programs:
 
 @lru_cache(maxsize=16)
 def _programs(
-    bound: Bound, density: MixedDensity, sites: Sites, settings: Smc2, states: int
+    bound: Bound, density: MixedDensity, sites: Sites, settings: Smc2, rows: int, states: int
 ) -> Programs:
-    return compiled(lanes_of(bound, density, sites, settings, states))
+    return compiled(_lanes(bound, density, sites, settings, rows, states))
+
+
+def _lanes(
+    bound: Bound, density: MixedDensity, sites: Sites, settings: Smc2, rows: int, states: int
+) -> Lanes:
+    others = frozenset(blocks.names_of(density)) - sites.names
+    policy, axis = compiled_policy(settings.policy), particles(states)
+    own = Filter(parts_of(bound), rows, rule_of(density), sites.names, others, axis, policy)
+    return Lanes(own, sites, settings.particles, settings.policy, settings.moves)
 
 
 def lanes_of(
-    bound: Bound, density: MixedDensity, sites: Sites, settings: Smc2, states: int
+    bound: Bound, data: Data, density: MixedDensity, sites: Sites, settings: Smc2, states: int
 ) -> Lanes:
     """The steps with filters of so many states.
 
     Raises:
-        DiagnosticError: E730, the program has no loop over data.
+        DiagnosticError: E730, the program has no loop, or one without steps; E877, the parameters
+            are not drawn before it, or their laws depend on other choices.
     """
-    parts = parts_of(bound)
-    if parts is None:
-        raise without_rows(bound)
-    others = frozenset(blocks.names_of(density)) - sites.names
-    policy, axis = compiled_policy(settings.policy), particles(states)
-    own = Filter(parts, rule_of(density), sites.names, others, axis, policy)
-    return Lanes(own, sites, settings.particles, settings.policy, settings.moves)
+    rows = _lanes(bound, density, sites, settings, 0, states).filter.steps(data)
+    return _lanes(bound, density, sites, settings, rows, states)
 
 
 def sites_of(density: MixedDensity, settings: Smc2) -> Sites:
@@ -143,26 +147,14 @@ def run_smc2(
     before was killed.
 
     Raises:
-        DiagnosticError: E877, the parameters are not drawn before the loop over data, or their laws
-            depend on other choices; E730, there is no such loop.
+        DiagnosticError: E855, E819, E877, E730: see `sites_of` and `lanes_of`.
     """
     sites = sites_of(density, settings)
-    lanes = lanes_of(bound, density, sites, settings, settings.states)
-    if lanes.filter.rows(data) == 0:
-        raise without_rows(bound)
-    programs = partial(_programs, bound, density, sites, settings)
+    lanes = lanes_of(bound, data, density, sites, settings, settings.states)
+    programs = partial(_programs, bound, density, sites, settings, lanes.filter.rows)
     saved = checkpoint and checkpoint.begin(precision=str(jnp.result_type(float)))
     run = _Run(programs, lanes, settings, dict(data), Key(keys.key(seed)), saved, progress)
     return run.finish(run.along(run.begin()))
-
-
-def without_rows(bound: Bound) -> Exception:
-    return fail(
-        "E730",
-        f"the filters of `smc2` go on row by row, and `{bound.program.main}` has no rows to do so",
-        span=bound.program.entry.span,
-        hint="leave the choice of the engine to the compiler: engine='auto'",
-    )
 
 
 class _At(NamedTuple):
@@ -203,7 +195,7 @@ class _Run:
 
     @property
     def rows(self) -> int:
-        return self.lanes.filter.rows(self.data)
+        return self.lanes.filter.rows
 
     def begin(self) -> _At:
         """Where an earlier process was, or where the pilot begins."""
@@ -212,7 +204,7 @@ class _Run:
     def _first(self, phase: int, plan: tuple[Planned, ...]) -> _At:
         states = self.settings.states
         f = self.programs(states).begin(self.data, self.root.enter(phase))
-        return _At(phase, states, 0, f, self.lanes.untold(self.data), plan)
+        return _At(phase, states, 0, f, self.lanes.untold(), plan)
 
     def along(self, at: _At) -> _At:
         """To the end of the run."""
@@ -311,7 +303,7 @@ class _Run:
                 begin = self.programs(states).begin
                 like = (
                     jax.eval_shape(begin, self.data, self.root),
-                    self.lanes.untold(self.data),
+                    self.lanes.untold(),
                     self._table(()),
                 )
                 place = self.checkpoint.load(self._file(phase, states), like)

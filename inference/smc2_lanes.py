@@ -131,15 +131,14 @@ class Lanes:
         """Filters of these parameters before the first row, and room for their seeds."""
         lane = lambda source, own: self.filter.begin(data, own, source)[:2]  # noqa: E731
         omega, first, at = omega.lanes(("", "begin"), lane, given)
-        shape = (self.particles, self.filter.rows(data) + 1, first.shape[-1])
+        shape = (self.particles, self.filter.rows + 1, first.shape[-1])
         return omega, at, jnp.zeros(shape, first.dtype).at[:, 0].set(first)
 
     def advanced(
         self, data: Data, at: Underway, seeds: Array, t: Any, omega: Omega
     ) -> tuple[Omega, Underway, Array]:
         """Filters by one row, the one with number t."""
-        row = self.filter.row(data, t)
-        lane = lambda source, own: self.filter.advance(row, own, t, source)[:2]  # noqa: E731
+        lane = lambda source, own: self.filter.advance(data, own, t, source)[:2]  # noqa: E731
         omega, own, at = omega.lanes(("", "filter"), lane, at)
         return omega, at, seeds.at[:, t + 1].set(own)
 
@@ -268,9 +267,9 @@ class Lanes:
         begin = (omega, f, told, jnp.asarray(t), jnp.zeros((), bool))
         return jax.lax.while_loop(more, step, begin)
 
-    def untold(self, data: Data) -> Told:
+    def untold(self) -> Told:
         """Of rows to come."""
-        t, real = self.filter.rows(data), jnp.result_type(float)
+        t, real = self.filter.rows, jnp.result_type(float)
         ancestors = jnp.zeros((t, self.particles), jnp.int32)
         return Told(jnp.zeros(t, real), jnp.zeros(t, bool), jnp.zeros(t, real), ancestors)
 
@@ -282,7 +281,7 @@ class Lanes:
         def lane(source: Omega, own: Any) -> Any:
             given, seeds = own
             _, at, first = filter.begin(data, given, omega.again(seeds[0]))
-            _, at, stood = filter.advance(data, at, 0, Rows(omega, seeds[1:]))
+            _, at, stood = filter.advance(data, at, None, Rows(omega, seeds[1:]))
             value = stood.value if cut.loop.keep == "all" else stood.state
             source, weights, roots, last = filter.finish(data, at, value, source)
             mass = jax.nn.logsumexp(weights)
@@ -294,7 +293,7 @@ class Lanes:
             found |= {k: u[stood.roots.data[at_end]] for k, u in first.items()}
             return source, (found, mass)
 
-        rows, states = filter.rows(data), filter.axis.size
+        rows, states = filter.rows, filter.axis.size
         at_once = max(1, HELD // (rows * states))
         own = f.given, f.seeds
         omega, _, (found, masses) = omega.lanes(("", "end"), lane, own, at_once=at_once)

@@ -12,7 +12,7 @@ from ppl.methods import name_of
 from ppl.posterior import Posterior
 from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, fail
 from ppl.semantics.machine.limits import Limits
-from ppl.semantics.passes.resumable import resumable
+from ppl.semantics.passes.stepwise import stepwise
 from ppl.target import UNFIT, Target
 
 ENGINES = ("auto", "xla", "machine")
@@ -105,10 +105,10 @@ def _on_machine(
 
 def _needs_machine(method: Any, target: Target) -> bool:
     """Whether a method runs on the machine only: unless it was given a kernel that XLA runs, or
-    because it was given a correlation, or a guide that does; or goes over rows that there are
+    because it was given a correlation, or a guide that does; or goes by steps that there are
     not."""
     if name_of(method) == "smc2":
-        return any("[" in name for name in method.sites) or not goes_over_rows(target)
+        return any("[" in name for name in method.sites) or not goes_by_steps(target)
     if name_of(method) not in MACHINE_ONLY:
         guide = getattr(method, "guide", None)
         correlated = name_of(method) == "pmmh" and method.correlation > 0
@@ -121,10 +121,10 @@ def _needs_machine(method: Any, target: Target) -> bool:
     return kernel is None or not runs_on_xla(kernel)
 
 
-def goes_over_rows(target: Target) -> bool:
-    """Whether a program has a loop over data that filters can be taken along, row by row."""
+def goes_by_steps(target: Target) -> bool:
+    """Whether a program has a loop that filters can be taken along, step by step."""
     try:
-        resumable(target.sampler.program)
+        stepwise(target.sampler.program)
     except DiagnosticError:
         return False
     return True

@@ -12,8 +12,9 @@ follows the loop anything may be computed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ppl.semantics import ir
 from ppl.semantics import types as T
@@ -31,7 +32,6 @@ class Resumable:
     names that it runs under; keeps: whether results have its value there. live: what it and what
     follows it read, of what was computed before.
 
-    before: a program, whose result is a tuple of `live` and of the first state.
     again, after: programs, whose parameters are those that they read of `live`, the program's data,
     and `state`, `first` (the number of the first row), `value` (of the loop). again_loop: its loop.
     """
@@ -41,7 +41,6 @@ class Resumable:
     path: tuple[str, ...]
     keeps: bool
     live: tuple[str, ...]
-    before: ir.Program
     again: ir.Program
     again_loop: ir.Scan
     after: ir.Program
@@ -67,7 +66,7 @@ def resumable(program: ir.Program) -> Resumable:
     last = ir.Bind(fresh.name("end"), result)
     lines = (*binds, last)
     for k in reversed(range(len(lines))):
-        path, loop, keeps = _under(lines[k].comp)
+        path, loop, keeps = under(lines[k].comp)
         if isinstance(loop, ir.Scan) and loop.effectful:
             rows = tuple(dict.fromkeys(_rows(loop.over, data)))
             if rows:
@@ -91,29 +90,25 @@ def resumable(program: ir.Program) -> Resumable:
     live = tuple(name for name in types if name in read)
     counter = ir.Var(T.NAT, first)
     again_loop = replace(_numbered(loop, counter, fresh), init=ir.Var(loop.carry.type, state))
-    again = _placed(lines[k].comp, again_loop)
+    again = placed(lines[k].comp, again_loop)
     given = {n: t for n, t in types.items() if n in live}
     given |= {state: loop.carry.type, first: T.NAT, value: lines[k].comp.type}
-    begun = (*(ir.Var(types[n], n) for n in live), loop.init)
-    pair = T.Tuple((*(types[n] for n in live), loop.carry.type))
-    begins = ir.Block(pair, lines[:k], ir.Return(pair, ir.MakeTuple(pair, begun)))
     return Resumable(
         loop,
         rows,
         path,
         keeps,
         live,
-        _running(program, begins, {}),
-        _running(program, again, given),
+        running(program, again, given),
         again_loop,
-        _running(program, rest, given),
+        running(program, rest, given),
         state,
         first,
         value,
     )
 
 
-def _under(c: ir.Comp) -> tuple[tuple[str, ...], ir.Comp, bool]:
+def under(c: ir.Comp) -> tuple[tuple[str, ...], ir.Comp, bool]:
     """The names that a statement runs something under, what that is, and whether it is kept."""
     path: tuple[str, ...] = ()
     keeps = False
@@ -122,8 +117,8 @@ def _under(c: ir.Comp) -> tuple[tuple[str, ...], ir.Comp, bool]:
     return path, c, keeps
 
 
-def _placed(c: ir.Comp, inside: ir.Comp) -> ir.Comp:
-    return replace(c, body=_placed(c.body, inside)) if isinstance(c, ir.At) else inside
+def placed(c: ir.Comp, inside: ir.Comp) -> ir.Comp:
+    return replace(c, body=placed(c.body, inside)) if isinstance(c, ir.At) else inside
 
 
 def _rows(over: ir.Value, data: Iterable[str]) -> Iterator[str]:
@@ -178,7 +173,9 @@ def _numbered(loop: ir.Scan, first: ir.Var, fresh: Fresh) -> ir.Scan:
     return replace(loop, param=ir.Param(pair.name, t), body=body)
 
 
-def _running(program: ir.Program, run: ir.Comp, given: dict[str, T.Type]) -> ir.Program:
+def running(
+    program: ir.Program, run: ir.Comp, given: Mapping[str, T.Type] = MappingProxyType({})
+) -> ir.Program:
     """The program that runs a computation, with what it reads as parameters."""
     more = [ir.Param(n, t) for n, t in given.items() if n in run.free]
     whole = with_entry(program, more, run)

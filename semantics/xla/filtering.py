@@ -1,9 +1,10 @@
 """A particle filter that is taken step by step, given the parameters of its program.
 
-The program is cut at its loop over data (`passes.resumable`): a filter begins before the loop, goes
-on by one row or by several, and ends with what follows. Parameters are given, by their coordinates,
-and their density counts as a score; all other sites are drawn, and recorded by theirs. So the mass
-is at all times an unbiased estimate of the joint density of the parameters and what was scored.
+The program is cut at its last loop that scores (`passes.stepwise`): a filter begins before the
+loop, goes on by one row or by several, and ends with what follows. Parameters are given, by their
+coordinates, and their density counts as a score; all other sites are drawn, and recorded by theirs.
+So the mass is at all times an unbiased estimate of the joint density of the parameters and what was
+scored.
 
 All of it is a pure function of one filter, to be run in lanes (`Omega.lanes`), one a parameter.
 """
@@ -12,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ppl.semantics import keys
 from ppl.semantics.diagnostics import fail
+from ppl.semantics.omega import Key
+from ppl.semantics.passes.stepwise import Stepwise, stepwise, without_steps
 from ppl.semantics.xla.axes import Arr, Axis
 from ppl.semantics.xla.carries import closed_form, holds_code
 from ppl.semantics.xla.conditional import Conditional
@@ -27,7 +31,7 @@ from ppl.semantics.xla.lineage import inherited
 from ppl.semantics.xla.points import OWN, Policy, drawn
 from ppl.semantics.xla.program import Bound, Data, particles
 from ppl.semantics.xla.sequential import Alone
-from ppl.semantics.xla.standing import From, Parts, Standing, Stood, Table
+from ppl.semantics.xla.standing import From, Standing, Stood, Table
 from ppl.semantics.xla.state import Scope, Site, State
 from ppl.semantics.xla.values import (
     RValue,
@@ -96,12 +100,13 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """The steps of a filter of n particles on a program with a loop over data.
+    """The steps of a filter of n particles on a program cut at a loop of so many `rows`.
 
     base: coordinates of all sites. names: of the parameters; moved: of the others.
     """
 
     parts: Parts
+    rows: int
     base: Held
     names: frozenset[str]
     moved: frozenset[str]
@@ -149,35 +154,46 @@ class Filter:
         cut, table = self.parts.cut, dict(zip(self.parts.cut.live, live, strict=True))
         at = Underway(table, spread_value(state, (self.axis,)), end.extra.log_weights)
         if holds_code(cut.loop.carry.type):
-            row = self.row(data, 0)
-            after = lambda s: self.advance(row, replace(at, state=s), 0, omega)[1].state  # noqa: E731
+            after = lambda s: self.advance(data, replace(at, state=s), 0, omega)[1].state  # noqa: E731
             at = replace(at, state=closed_form(after, at.state, cut.loop.span))
         return end.omega, at, _coordinates(end.sites)
 
-    def row(self, data: Data, t: Any) -> Data:
-        """The data with row t alone of what the loop goes over."""
+    def steps(self, data: Data) -> int:
+        """The number of rows in these data.
 
-        def at(v: RValue) -> RValue:
-            one = partial(jax.lax.dynamic_slice_in_dim, start_index=t, slice_size=1)
-            items = map_leaves(lambda a: Arr(one(a.data, axis=len(a.axes)), a.axes), elements(v))
-            return as_array(items, 1)
+        Raises:
+            DiagnosticError: E730, there are none.
+        """
+        rows = 0
 
-        return {k: at(v) if k in self.parts.cut.rows else v for k, v in data.items()}
+        def probe(data: Data) -> Any:
+            nonlocal rows
+            omega = Key(keys.key(0))
+            _, given, _ = self.parameters(data, omega)
+            _, at, _ = self.begin(data, given, omega)
+            rows = length(self.elements(data, at.live))
+            return ()
 
-    def rows(self, data: Data) -> int:
-        """How many rows there are."""
-        return min(length(data[k]) for k in self.parts.cut.rows)
+        jax.eval_shape(probe, dict(data))
+        if not rows:
+            raise without_steps(self.parts.cut.loop)
+        return rows
 
-    def advance(
-        self, data: Data, at: Underway, first: Any, omega: Any
-    ) -> tuple[Any, Underway, Stood]:
-        """By all rows of `data`, the first of which has this number."""
+    def elements(self, data: Data, live: Table) -> RValue:
+        """What the loop goes over."""
+        found, _ = self._run(self.parts.over, {**data, **live}, None, None)
+        return found
+
+    def advance(self, data: Data, at: Underway, t: Any, omega: Any) -> tuple[Any, Underway, Stood]:
+        """By row t; by all of them, if t is None."""
         cut, bound = self.parts.cut, self.parts.again
         read = {p.name for p in bound.program.entry.params}
         inside = tuple(name for name in cut.live if name in read)
         begins = From(at.log_weights, 0)
         meeting = Standing(self.policy, True, cut.again_loop, inside, False, begins)
-        known = {**at.live, cut.state: at.state, cut.first: Arr(jnp.asarray(first))}
+        rows = self.elements(data, at.live)
+        rows = rows if t is None else _one(rows, t)
+        known = {**at.live, cut.state: at.state, cut.rows: rows}
         _, end = self._run(bound, {**data, **known}, omega, meeting)
         stood: Stood = end.extra.stood
         outside = {k: v for k, v in at.live.items() if k not in read}
@@ -217,3 +233,29 @@ def _read_by(bound: Bound, data: Data) -> Data:
     """The data that a part of the program reads."""
     names = {p.name for p in bound.program.entry.params} | {k for f in bound.fixed for k in f.keys}
     return {name: v for name, v in data.items() if name in names}
+
+
+def _one(rows: RValue, t: Any) -> RValue:
+    """The array of one row."""
+    row = partial(jax.lax.dynamic_slice_in_dim, start_index=t, slice_size=1)
+    items = map_leaves(lambda a: Arr(row(a.data, axis=len(a.axes)), a.axes), elements(rows))
+    return as_array(items, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A program cut at a loop (`passes.stepwise`), to be run."""
+
+    cut: Stepwise
+    before: Bound
+    over: Bound
+    again: Bound
+    after: Bound
+
+
+@lru_cache(maxsize=64)
+def parts_of(bound: Bound) -> Parts:
+    """Raises E730 if the program has no loop that it could be cut at."""
+    cut = stepwise(bound.program)
+    programs = (cut.before, cut.over, cut.again, cut.after)
+    return Parts(cut, *(replace(bound, program=p) for p in programs))

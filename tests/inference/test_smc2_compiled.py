@@ -33,9 +33,9 @@ MODELS = ppl.compile("""
 model three(ys: [bool]) {
   c ~ categorical([0.2, 0.5, 0.3])
   observe true ~ bernoulli([0.8, 0.3, 0.55][c])
-  xs ~ scan x = c for y in ys {
+  xs ~ scan x = c for t in range(len(ys)) {
     x ~ categorical([[0, 1, 0], [0.35, 0, 0.65], [1, 0, 0]][x])
-    observe y ~ bernoulli([0.15, 0.7, 0.2][x])
+    observe ys[t] ~ bernoulli([0.15, 0.7, 0.2][x])
     return x
   }
   last ~ bernoulli([0, 1, 0.4][xs[0]])
@@ -96,7 +96,7 @@ class Wrong(Lanes):
     def moved(self, data, f, t, shape, omega):
         """3: what is accepted or not is the mass at the final target, and not at the current one.
         4: the history is that of the filter before. 5: the weights change with the masses."""
-        t = jnp.where(self.bug == 3, self.filter.rows(data), t)
+        t = jnp.where(self.bug == 3, self.filter.rows, t)
         omega, after, share = super().moved(data, f, t, shape, omega)
         seeds = jnp.where(self.bug == 4, f.seeds, after.seeds)
         level = jnp.where(self.bug == 5, after.masses - f.masses, 0.0)
@@ -123,14 +123,14 @@ class Measures:
         sites = sites_of(density, settings)
 
         def lanes(states, bug):
-            own = lanes_of(target.bound, density, sites, settings, states)
+            own = lanes_of(target.bound, target.data, density, sites, settings, states)
             return Wrong(own.filter, own.sites, own.particles, own.policy, own.moves, bug)
 
         def run(data, tape):
             data, bug = data
             own, t = lanes(states, bug), 0
             tape, f = own.begin(data, tape)
-            told = own.untold(data)
+            told = own.untold()
             if larger:
                 t = 1
                 tape, f, told, *_ = own.advance(data, f, told, 0, t, tape)
@@ -190,7 +190,7 @@ def closed_form():
     cov = 0.16 * np.minimum.outer(t, t) + 0.25 * np.eye(4)
     mean = t @ np.linalg.solve(cov, YS) / (1 + t @ np.linalg.solve(cov, t))
     whole = cov + np.outer(t, t)
-    return multivariate_normal(np.zeros(4), whole).logpdf(YS), mean
+    return multivariate_normal.logpdf(YS, cov=whole), mean
 
 
 class Killed(Exception):

@@ -132,13 +132,13 @@ def smc2(program: Any, part: str) -> Compiled:
     def run(model: Lanes, omega: Any) -> Runs:
         bound, data = model.bound, model.data
         density = mixed_density(bound, data, None)
-        own = lanes_of(bound, density, sites_of(density, settings), settings, states)
-        t, told = 0, own.untold(data)
+        own = lanes_of(bound, data, density, sites_of(density, settings), settings, states)
+        t, told = 0, own.untold()
         omega, f = own.begin(data, omega)
         if moves:
             omega, f, told, t, _ = own.advance(data, f, told, 0, 1, omega)
             omega, f, _ = own.rejuvenated(data, f, t, shape, omega)
-        omega, f, *_ = own.advance(data, f, told, t, own.filter.rows(data), omega)
+        omega, f, *_ = own.advance(data, f, told, t, own.filter.rows, omega)
         omega, position, log_weights = own.finish(data, f, omega)
         given = {k: Arr(u, (lanes,)) for k, u in position.items()}
         result, state = bound.execute(
