@@ -187,10 +187,11 @@ def test_chains_are_shared_evenly_by_devices(root, tmp_path):
     settings = Hmc(warmup=0, draws=12, chains=4, step_size=0.3, mode="loop")
     alone = run_hmc(NORMAL.density, NORMAL.data, settings, seed=7)
     np.save(tmp_path / "alone.npy", vectors(alone.position))
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     subprocess.run(
         [sys.executable, "-c", DEVICES, str(tmp_path / "alone.npy")],
         cwd=root,
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        env=os.environ | {"XLA_FLAGS": flags},
         check=True,
     )
 

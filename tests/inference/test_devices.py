@@ -59,7 +59,7 @@ print(json.dumps([found, sorted({str(x) for x in who})]))
 
 
 def begun(what, *meeting, devices=1):
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, json.dumps(what), *meeting],
         env=os.environ | {"XLA_FLAGS": flags},
