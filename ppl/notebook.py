@@ -3,7 +3,8 @@
     %%ppl
     model coin(heads: nat) { p ~ beta(1, 1); observe heads ~ binomial(10, p); return p }
 
-binds `coin` in the notebook. `%%ppl name` binds the models of the cell as `name` instead.
+binds `coin` in the notebook. `%%ppl name` binds the models of the cell as `name` instead. A cell
+that has problems fails, so that what runs all cells stops there.
 """
 
 from __future__ import annotations
@@ -38,13 +39,10 @@ def _bind(shell: InteractiveShell, name: str, cell: str) -> None:
     from ppl.model import compile
 
     if name and not name.isidentifier():
-        print(f"%%ppl takes one name for the models of the cell, not `{name}`", file=sys.stderr)
-        return
-    try:
-        models = compile(cell, name=f"<cell {shell.execution_count}>", folder=".")
-    except DiagnosticError as error:
-        print(error, file=sys.stderr)
-        return
+        from IPython.core.error import UsageError
+
+        raise UsageError(f"%%ppl takes one name for the models of the cell, not `{name}`")
+    models = compile(cell, name=f"<cell {shell.execution_count}>", folder=".")
     for warning in models.warnings:
         print(warning, file=sys.stderr)
     if not name and not len(models):

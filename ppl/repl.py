@@ -351,8 +351,16 @@ def _placed(d: Diagnostic, places: Sequence[tuple[int, Piece]]) -> Diagnostic:
 
 
 def _shifted(d: Diagnostic, inside: Source, source: Source) -> Diagnostic:
-    """A diagnostic of an input between braces, with its place in the input."""
-    if d.span is None or d.span.source is not inside:
-        return d
-    start, end = (min(max(x - 1, 0), len(source.text)) for x in (d.span.start, d.span.end))
-    return replace(d, span=Span(source, start, end))
+    """A diagnostic of an input between braces, with its places in the input."""
+
+    def shifted(span: Span | None) -> Span | None:
+        if span is None or span.source is not inside:
+            return span
+        start, end = (min(max(x - 1, 0), len(source.text)) for x in (span.start, span.end))
+        return Span(source, start, end)
+
+    message = d.message
+    if d.span is not None and d.span.source is inside and d.span.end == len(inside.text):
+        message = message.replace("found `}`", "found the end")  # it is our brace
+    notes = tuple(replace(n, span=shifted(n.span)) for n in d.notes)
+    return replace(d, message=message, span=shifted(d.span), notes=notes)

@@ -36,11 +36,12 @@ def test_under_a_name(shell):
 
 
 def test_problems_are_rendered_and_bind_nothing(shell, capsys):
-    shell.run_cell("%%ppl\nmodel bad(y: [real]) { observe y ~ normal(0, y[0]); return 1 }")
+    bad = "%%ppl\nmodel bad(y: [real]) { observe y ~ normal(0, y[0]); return 1 }"
+    assert not shell.run_cell(bad).success
     error = capsys.readouterr().err
     assert "error[E401]" in error and "<cell " in error and "Traceback" not in error
     assert "bad" not in shell.user_ns
-    shell.run_cell("%%ppl two names\n" + MODEL)
+    assert not shell.run_cell("%%ppl two names\n" + MODEL).success
     assert "one name" in capsys.readouterr().err
     shell.run_cell("%%ppl\nfn f(x) { x }")
     assert "no model" in capsys.readouterr().err

@@ -114,14 +114,16 @@ x
 x ~ flat()
 @@
 x +
+exp(y }
 y
 """
     )
     codes = [o.split("]")[0].removeprefix("error[") for o in out[1:-1]]
     assert out[0] == "y = 2 : nat" and out[-1] == "2 : nat"
-    assert codes == ["E303", "E102", "E401", "E201", "E709", "E801", "E101", "E101"]
+    assert codes == ["E303", "E102", "E401", "E201", "E709", "E801", "E101", "E101", "E102"]
     assert "--> <2>:1:9\n" in out[1] and "--> <4>:1:11\n" in out[3]
     assert "     1 | normal(0, y - 5)\n" in out[3]
+    assert "found the end" in out[-3] and "     1 | exp(y }\n            ^" in out[-2]
     assert not any("session" in o or "stage" in o or "Traceback" in o for o in out)
 
 
