@@ -32,6 +32,8 @@ from ppl.verify.verdict import Counterexample, Report, Verdict
 POINTS = 24
 #: differences of logarithms, or of coordinates that are about 1, that are rounding
 TOLERANCE = 1e-8
+#: logarithms of probabilities go down to about -745
+UNDERFLOW = 700.0
 #: whether numbers are of single precision; `bool()`, unless it is said, says no
 Rounded = Callable[[], bool]
 
@@ -146,6 +148,7 @@ class Involution(Numeric):
         volume = jnp.linalg.slogdet(jax.jacfwd(self.map)(x))[1]
         there = joint(x) + jnp.log(self.accept(x, y))
         back = joint(y) + jnp.log(self.accept(y, again)) + volume
+        there, back = _flows(there, back, joint(x), joint(y) + volume)
         return there, back, again, y
 
     def judged(
@@ -203,6 +206,9 @@ class Metropolis(Numeric):
         w = leading(y, x, -z)
         there = log_density(x) + density(x, z) + jnp.log(self.accept(x, y))
         back = log_density(y) + density(y, w) + jnp.log(self.accept(y, x))
+        there, back = _flows(
+            there, back, log_density(x) + density(x, z), log_density(y) + density(y, w)
+        )
         return there, back, jnp.max(jnp.abs(self.propose(y, w) - x)), y
 
     def judged(
@@ -216,6 +222,15 @@ class Metropolis(Numeric):
             return Verdict("INCONCLUSIVE", contract, why, Report("numeric"))
         sides = [("log flow of the move", back, there)]
         return compared(sides, x, contract, source, y, rounded)
+
+
+def _flows(there: Any, back: Any, proposed: Any, returned: Any) -> tuple[Any, Any]:
+    """Logarithms of flows, given those of proposals before they are accepted, down to where
+    probabilities are still numbers: one that is 0 by underflow is as good as any other there."""
+    import jax.numpy as jnp
+
+    least = jnp.maximum(proposed, returned) - UNDERFLOW
+    return jnp.maximum(there, least), jnp.maximum(back, least)
 
 
 def banana(z: Any) -> Any:

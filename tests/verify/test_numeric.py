@@ -198,6 +198,24 @@ def test_leapfrog_steps_undo_themselves_and_keep_volume():
     assert check(Integrator(leapfrog, size=2), None, KeepsVolume()).ok
 
 
+def test_acceptance_that_underflows_is_no_mistake():
+    """Where densities are e^800 apart, the probability of going down is 0 in floating point."""
+
+    def steep(x):
+        return 400 * x[0]
+
+    def accept(x, y):
+        return jnp.minimum(1, jnp.exp(steep(y) - steep(x)))
+
+    for subject in (
+        lambda a: Involution(lambda x: -x, a),
+        lambda a: Metropolis(lambda x, noise: x + noise, a, rounds=1),
+    ):
+        assert check(subject(accept), (steep, 1), Reversible()).ok
+        always = subject(lambda x, y: 1.0 + 0 * x[0])
+        assert check(always, (steep, 1), Reversible()).outcome == "FAIL"
+
+
 def test_hamiltonian_trajectories_are_reversible():
     verdict = check(Involution(trajectory, accept_by(energy), extra=2), None, Reversible())
     assert verdict.ok and verdict.report.level == "numeric", verdict
