@@ -66,32 +66,40 @@ class Expanding(MachineTape):
 
 
 def begin(start: Suspended) -> Particles:
-    """One particle where the program begins."""
-    return Particles([start], Population(np.zeros(1)), [None])
+    """One particle where the program begins. What stands for its lineage, here and later, is
+    whether anything was drawn on its way."""
+    return Particles([start], Population(np.zeros(1)), [False])
+
+
+def enumerates(particles: Particles) -> bool:
+    """Whether they are all that there is: nothing was drawn, and nothing left out."""
+    told = particles.told
+    while told is not None and not told[1][1]:
+        told = told[0]
+    return told is None and not any(particles.lineages)
 
 
 def expand(particles: Particles, n: int, source: Source, step: int) -> tuple[Particles, list[int]]:
     """Each particle in all ways to its next point, and whom each comes from; those of weight zero
     are left out, if any others are there."""
     copies = max(1, n // len(particles.runs))
-    found: list[tuple[Suspended | Execution, float, int]] = []
+    found: list[tuple[Suspended | Execution, float, int, bool]] = []
     logs = particles.population.log_weights.tolist()
     for i, (run, log) in enumerate(zip(particles.runs, logs, strict=True)):
         if not isinstance(run, Suspended):
-            found.append((run, log, i))
+            found.append((run, log, i, particles.lineages[i]))
             continue
         first, drew = _ways(run, source.at(step, i * copies))
         every = [first]
         if drew:
             every += [_ways(run, source.at(step, i * copies + c))[0] for c in range(1, copies)]
         for ways in every:
-            found += [(r, log + more - math.log(len(every)), i) for r, more in ways]
+            drawn = drew or particles.lineages[i]
+            found += [(r, log + more - math.log(len(every)), i, drawn) for r, more in ways]
     alive = [one for one in found if one[1] > -math.inf] or found[:1]
-    population = Population(np.array([log for _, log, _ in alive]))
-    after = Particles(
-        [run for run, _, _ in alive], population, [None] * len(alive), step + 1, particles.told
-    )
-    return after, [i for _, _, i in alive]
+    runs, logs, parents, drawn = (list(column) for column in zip(*alive, strict=True))
+    population = Population(np.array(logs))
+    return Particles(runs, population, drawn, step + 1, particles.told), parents
 
 
 def _ways(run: Suspended, omega: Omega) -> tuple[list[tuple[Any, float]], bool]:
@@ -124,8 +132,8 @@ def choose(
     chosen = ancestors.tolist()
     whence = np.array([parents[a] for a in chosen])
     row = float(seen.effective_size), policy.due(seen), float(seen.log_mass), whence
-    runs = [particles.runs[a] for a in chosen]
-    return Particles(runs, population, [None] * len(runs), step + 1, (particles.told, row))
+    runs, drawn = ([column[a] for a in chosen] for column in (particles.runs, particles.lineages))
+    return Particles(runs, population, drawn, step + 1, (particles.told, row))  # type: ignore[arg-type]
 
 
 def run_expanding(

@@ -146,6 +146,8 @@ def _collapse(posterior: Posterior) -> Iterator[Diagnostic]:
     n = posterior.settings.get("particles", 0)
     if sizes.ndim != 1 or not len(sizes):  # populations at temperatures choose how much is left
         return
+    if posterior.settings.get("scheme") == "optimal":  # the heavy are left as they are
+        return
     few = np.flatnonzero((sizes > 0) & (sizes < max(COLLAPSED, COLLAPSED_SHARE * n)))
     if len(few):
         worst = few[np.argmin(sizes[few])]

@@ -128,7 +128,7 @@ def _expanding(
     method: Any, target: Target, seed: int, progress: bool, held: Resumed | None = None
 ) -> Runs:
     from ppl.inference.ancestry import history
-    from ppl.inference.expanding import run_expanding
+    from ppl.inference.expanding import enumerates, run_expanding
 
     start = target.machine.start(target.machine.bind(data_of(target, held)), record=True)
     with progress_bar(None if progress else False, title="particles") as report:
@@ -139,12 +139,15 @@ def _expanding(
             journal=held and held.journal("runs"),
             progress=watched(report),
         )
-    n, executions = len(found.runs), found.runs
+    executions, exact = found.runs, enumerates(found)
+    scale = 0.0 if exact else np.log(len(executions))
     return Runs(
         executions,  # type: ignore[arg-type]
-        np.asarray(found.population.log_weights) + np.log(n),
+        np.asarray(found.population.log_weights) + scale,
         executions.__getitem__,  # type: ignore[arg-type]
         found.log_evidence,
+        0.0 if exact else None,
+        exact,
         points=history(found.told),
     )
 
