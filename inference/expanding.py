@@ -72,11 +72,11 @@ def begin(start: Suspended) -> Particles:
 
 
 def enumerates(particles: Particles) -> bool:
-    """Whether they are all that there is: nothing was drawn, and nothing left out."""
+    """Whether they are all that there is: nothing was drawn or left out, and some have weight."""
     told = particles.told
     while told is not None and not told[1][1]:
         told = told[0]
-    return told is None and not any(particles.lineages)
+    return told is None and not any(particles.lineages) and particles.log_evidence > -math.inf
 
 
 def expand(particles: Particles, n: int, source: Source, step: int) -> tuple[Particles, list[int]]:
