@@ -17,7 +17,7 @@ from ppl.inference.cut import Cuts
 from ppl.inference.kernels.algebra import Kernel
 from ppl.inference.kernels.basic import Prior
 from ppl.inference.kernels.xla.compose import compose, repeat
-from ppl.inference.kernels.xla.move import Target
+from ppl.inference.kernels.xla.move import Target, rate_of
 from ppl.inference.particles import Observe, Particles, compiled_policy, run_cuts
 from ppl.inference.resample_move import Rmsmc
 from ppl.inference.schedule import Progress
@@ -73,11 +73,11 @@ def _compiled(bound: Bound, settings: Rmsmc, observe: Observe) -> Cuts:
 def mover_of(kernel: Kernel, moves: int, data: Data) -> Mover:
     """So many steps of a kernel, of every particle by itself, on what of it there is so far."""
 
-    def mover(omega: Any, spot: Spot, position: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    def mover(omega: Any, spot: Spot, position: Mapping[str, Any]) -> tuple[Any, Any, Any]:
         density = spot.density
         compose(kernel, spot.whole, 0, part=True)  # whether it fits the program
         if not position:
-            return omega, position
+            return omega, position, jnp.full((), jnp.nan)
         target = Target(density, data, spot.alive)
         move = repeat(compose(kernel, density, 0, prefix=True), moves)
 
@@ -85,9 +85,11 @@ def mover_of(kernel: Kernel, moves: int, data: Data) -> Mover:
             z = density.flatten(position) if density.sites else jnp.zeros(0)
             point = target.point(z, density.flatten_discrete(position))
             done = move.step(target, point, move.begin(target, point), omega, False)
-            return done.omega, target.position(done.point.z, done.point.k)
+            rates = [v for name, v in done.stats.items() if name.startswith(rate_of(""))]
+            rate = jnp.nanmean(jnp.stack(rates or [jnp.full((), jnp.nan)]))
+            return done.omega, (target.position(done.point.z, done.point.k), rate)
 
-        omega, _, moved = omega.lanes(("", "lane"), one, position)
-        return omega, moved
+        omega, _, (moved, rates) = omega.lanes(("", "lane"), one, position)
+        return omega, moved, jnp.nanmean(rates)
 
     return mover

@@ -46,7 +46,8 @@ class Particles:
     lineage), `log_weights` (N,), whose mass is the evidence. At every suspension point, in order:
     `effective_sizes` before it, whether the population was `resampled`, and the log evidence of
     what was scored `so_far` (points,); whom each particle goes on from (points, n), if that is
-    kept. How they `stood` at the end of a loop over data, if that was asked for."""
+    kept; if they moved, the share of moves that were `accepted`. How they `stood` at the end of a
+    loop over data, if that was asked for."""
 
     values: RValue
     log_weights: np.ndarray
@@ -55,6 +56,7 @@ class Particles:
     so_far: np.ndarray
     ancestors: Sequence[np.ndarray]
     stood: Stood | None = None
+    accepted: np.ndarray | None = None
 
     @property
     def log_evidence(self) -> float:
@@ -120,19 +122,19 @@ def run_cuts(
     if any(np.any(x) for x in lost):
         raise gives_up()
     check_room(values, bound)
-    sizes, due, masses = (
-        np.concatenate([np.zeros(0), *(np.atleast_1d(np.asarray(h[i])) for h in history)])
-        for i in range(3)
+    sizes, due, masses, *rates = (
+        np.concatenate([np.zeros(0), *map(np.atleast_1d, column)])
+        for column in (zip(*history, strict=True) if history else [()] * 3)
     )
     kept = stood[0].tree(beside=values) if stood else None
     told = sizes, due.astype(bool), masses, rows_of(ancestors)
-    return Particles(values, np.asarray(weights), *told, kept)
+    return Particles(values, np.asarray(weights), *told, kept, *rates)
 
 
 def tell(progress: Progress, n: int, done: int, total: int | None, last: Any) -> None:
     """How the population is, of the last step of a loop with points."""
     points = [h for h in last[2] if h[0] is not None]
-    told = (None, (*map(float, points[-1]), None)) if points else None
+    told = (None, (*map(float, points[-1][:3]), None)) if points else None
     progress(done, total or done, {"phase": "particles", **shown(told, n)})
 
 

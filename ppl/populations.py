@@ -147,6 +147,7 @@ def _particles(
             "effective_sample_size": found.effective_sizes,
             "resampled": found.resampled,
             "log_evidence": found.so_far,
+            **({} if found.accepted is None else {"acceptance_rate": found.accepted}),
             **found.genealogy,
         },
         **about_run(method, target.name, seed),

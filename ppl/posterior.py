@@ -52,10 +52,10 @@ class Posterior:
     #: what particles did at their suspension points, in order: `effective_sample_size` before each,
     #: whether they `resampled` there, the `log_evidence` of what was scored so far, and, where that
     #: is kept, how many `lineages` of those there go on to the end; each (points,). Also
-    #: `ancestors`: whom each particle after a point goes on from (points, particles). Of
-    #: populations that follow temperatures each is (replica, step), and there are also
-    #: `temperature`, `acceptance_rate`, the number of `moves` and the share that `moved`. Files do
-    #: not keep it
+    #: `ancestors`: whom each particle after a point goes on from (points, particles), and where
+    #: compiled particles move the `acceptance_rate`. Of populations that follow temperatures each
+    #: is (replica, step), and there are also `temperature`, `acceptance_rate`, the number of
+    #: `moves` and the share that `moved`. Files do not keep it
     points: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: what the method itself has to warn of
     remarks: tuple[Diagnostic, ...] = ()

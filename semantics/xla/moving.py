@@ -53,14 +53,16 @@ class Spot(NamedTuple):
     whole: MixedDensity
 
 
-#: (source of randomness, where, positions (n, …)) to the source and the positions after the moves
-Mover = Callable[[Any, Spot, Position], tuple[Any, Position]]
+#: (source of randomness, where, positions (n, …)) to the source, the positions after the moves, and
+#: the share of moves that were accepted
+Mover = Callable[[Any, Spot, Position], tuple[Any, Position, Any]]
 
 
 def run_moving(
     bound: Bound, data: Data, omega: Any, axis: Axis, policy: Policy, mover: Mover
 ) -> Result:
-    """The program's result and state, as `run_sequentially` gives them.
+    """The program's result and state, as `run_sequentially` gives them; the history has of each
+    point also the share of moves that were accepted.
 
     Raises:
         DiagnosticError: E730, there is a point at which XLA cannot stop; E878, the choices of the
@@ -126,8 +128,8 @@ class _Moving:
         state = point(stop.state, self.policy)
         front: Front = state.extra
         position = coordinates(front.lineage.brought(state.sites), self.axis)
-        omega, position = self._moved(k, None, {}, state.omega, position)
-        told, links = front.history[-1], front.ancestors[-1]
+        omega, position, rate = self._moved(k, None, {}, state.omega, position)
+        told, links = (*front.history[-1], rate), front.ancestors[-1]
         return _Found(position, front.log_weights, omega, told, links)
 
     def _at_loop(self, k: int, stop: Loop) -> _Found:
@@ -150,10 +152,10 @@ class _Moving:
             ancestors, weights, position = decided(
                 decision, weights, lambda a: inherited(position, a, axis), position
             )
-            source, position = self._moved(k, t, inside, source, position)
+            source, position, rate = self._moved(k, t, inside, source, position)
             again = self.prefixes.replayed(k, t, self.prefixes.base, axis, position, None)
             left = (again.state, again.live, position, weights, omega.leave(source))
-            return left, (decision.told, few(ancestors))
+            return left, ((*decision.told, rate), few(ancestors))
 
         weights = weighted(state.extra.log_weights, state, before)
         begin = (start, own, {**earlier, **inside}, weights, state.omega)
@@ -164,7 +166,7 @@ class _Moving:
 
     def _moved(
         self, k: int, t: Any, inside: Mapping[str, Arr], omega: Any, position: Mapping[str, Arr]
-    ) -> tuple[Any, dict[str, Arr]]:
+    ) -> tuple[Any, dict[str, Arr], Any]:
         """The particles after their moves at stop k, at step t if that is the loop that has the
         sites `inside`."""
         loops = self.prefixes.whole.loops
@@ -172,12 +174,12 @@ class _Moving:
         density = self.prefixes.density(frozenset(position), k, t, alive)
         given = {name: u.data for name, u in position.items()}
         inner = omega.enter(path_hash(("", "move", str(k))) >> 1)
-        inner, new = self.mover(inner, Spot(density, alive, self.prefixes.whole), given)
+        inner, new, rate = self.mover(inner, Spot(density, alive, self.prefixes.whole), given)
         moved = {
             name: replace(u, data=jnp.asarray(new[name], u.data.dtype))
             for name, u in position.items()
         }
-        return omega.leave(inner), moved
+        return omega.leave(inner), moved, rate
 
 
 def _room(loop: Opened, start: Any, own: Any, omega: Any, axis: Axis) -> dict[str, Arr]:

@@ -91,7 +91,6 @@ def measure():
     target, kernel = MODELS.hidden(ys=YS).sampler, kernels.gibbs().on("c")
     policy = compiled_policy(Resample("systematic", 0.7))
     density, replayed = prefixes.Prefixes.density, prefixes.Prefixes.replayed
-    patch = pytest.MonkeyPatch()
 
     def run(data, tape):
         data, mutant = data
@@ -115,10 +114,12 @@ def measure():
             own = jnp.arange(N, dtype=ancestors.dtype)
             return inherited(position, jnp.where(mutant == 3, own, ancestors), axis)
 
-        patch.setattr(prefixes.Prefixes, "density", towards)
-        patch.setattr(prefixes.Prefixes, "replayed", again)
-        patch.setattr(moving, "inherited", linked)
-        (c, xs), state = moving.run_moving(target.bound, data, tape, particles(N), policy, mover)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prefixes.Prefixes, "density", towards)
+            patch.setattr(prefixes.Prefixes, "replayed", again)
+            patch.setattr(moving, "inherited", linked)
+            found = moving.run_moving(target.bound, data, tape, particles(N), policy, mover)
+        (c, xs), state = found
         return (state.extra.log_weights, c.data, xs.data), state.omega
 
     paths = Enumerator(run, length=32, batches=(2048,), quick=True)
@@ -131,8 +132,7 @@ def measure():
         number = 27 * c + xs @ [9, 3, 1]
         return np.bincount(number.astype(int).ravel(), expected.ravel(), minlength=54)
 
-    yield of
-    patch.undo()
+    return of
 
 
 def test_whole_histories_are_properly_weighted(measure):
@@ -180,7 +180,7 @@ def test_a_linear_gaussian_model_by_gradients():
     means = walk[:, 1:] @ np.linalg.solve(seen, ys)
     evidence = -0.5 * (ys @ np.linalg.solve(seen, ys) + np.linalg.slogdet(2 * np.pi * seen)[1])
     target = MODELS.drift(ys=ys)
-    method = ppl.rmsmc(particles=200, kernel=kernels.mala(step_size=0.7), threshold=0.8)
+    method = ppl.rmsmc(particles=200, kernel=kernels.mala(step_size=0.4), threshold=0.8)
     terms = []
     for seed in range(runs):
         posterior = ppl.infer(target, method, seed=seed, engine="xla", progress=False)
@@ -192,3 +192,4 @@ def test_a_linear_gaussian_model_by_gradients():
     assert np.all(np.abs(np.mean(terms, axis=0)) < t.isf(5e-6, runs - 1) * errors)
     assert len(np.unique(posterior["m"])) > 100  # after three resamplings
     assert posterior.points["ancestors"].shape == (3, 200)
+    assert np.all(posterior.points["acceptance_rate"] > 0.5)
