@@ -7,6 +7,7 @@ set: nothing is tuned, since what particles learn of each other would tie their 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,14 +15,16 @@ import jax.numpy as jnp
 
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.cut import Cuts
-from ppl.inference.kernels.algebra import Kernel
-from ppl.inference.kernels.basic import Prior
+from ppl.inference.kernels.algebra import Kernel, basic_kernels
+from ppl.inference.kernels.basic import HmcMove, NutsMove, Prior
 from ppl.inference.kernels.xla.compose import compose, repeat
 from ppl.inference.kernels.xla.move import Target, rate_of
 from ppl.inference.particles import Observe, Particles, compiled_policy, run_cuts
 from ppl.inference.resample_move import Rmsmc
 from ppl.inference.schedule import Progress
+from ppl.semantics import distributions as D
 from ppl.semantics import keys
+from ppl.semantics.mixed import MixedDensity
 from ppl.semantics.omega import Key
 from ppl.semantics.xla.moving import Mover, Spot, run_moving
 from ppl.semantics.xla.program import Bound, Data, particles
@@ -78,11 +81,16 @@ def mover_of(kernel: Kernel, moves: int, data: Data) -> Mover:
         compose(kernel, spot.whole, 0, part=True)  # whether it fits the program
         if not position:
             return omega, position, jnp.full((), jnp.nan)
-        target = Target(density, data, spot.alive)
+        turning = any(isinstance(k, HmcMove | NutsMove) for k in basic_kernels(kernel))
+        ahead = bool(turning and density.sites and spot.alive)
+        target = Target(_with_reference(spot) if ahead else density, data, spot.alive)
         move = repeat(compose(kernel, density, 0, prefix=True), moves)
 
         def one(omega: Any, position: Mapping[str, Any]) -> tuple[Any, Any]:
             z = density.flatten(position) if density.sites else jnp.zeros(0)
+            if ahead:
+                omega, drawn = omega.draw(("", "ahead"), D.make("normal", (0.0, 1.0)), z.shape)
+                z = jnp.where(target.alive_z, z, drawn)
             point = target.point(z, density.flatten_discrete(position))
             done = move.step(target, point, move.begin(target, point), omega, False)
             rates = [v for name, v in done.stats.items() if name.startswith(rate_of(""))]
@@ -93,3 +101,15 @@ def mover_of(kernel: Kernel, moves: int, data: Data) -> Mover:
         return omega, moved, jnp.nanmean(rates)
 
     return mover
+
+
+def _with_reference(spot: Spot) -> MixedDensity:
+    """The density in which coordinates that are still to come are standard normal, so that
+    trajectories through all coordinates turn round; they are drawn anew before each move."""
+    density = spot.density
+
+    def log_density(data: Any, position: Mapping[str, Any]) -> Any:
+        z, alive = density.flatten(position), Target(density, data, spot.alive).alive_z
+        return density.log_density(data, position) - 0.5 * jnp.sum(jnp.where(alive, 0.0, z**2))
+
+    return replace(density, log_density=log_density)
