@@ -13,6 +13,7 @@ from unittest import mock
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 from numpyro.infer import hmc as numpyro_hmc
 
@@ -26,10 +27,11 @@ from ppl.semantics.xla.mixed import mixed_density
 from ppl.verify import Involution, Metropolis, OnOrbit
 from ppl.verify.choices import NUMBERS
 from ppl.verify.contracts import Contract, Invariant, Measure, Reversible
-from ppl.verify.maps import compared
+from ppl.verify.maps import POINTS, compared
 from ppl.verify.orbits import numpyro_rows
 from ppl.verify.programs import Program
 from ppl.verify.runnable import Runnable
+from ppl.verify.sequential import seed_of
 from ppl.verify.subjects import Numeric
 from ppl.verify.verdict import Verdict
 
@@ -234,7 +236,7 @@ def standardised(program: Program) -> OnTilted:
     run = jax.jit(jax.vmap(at, (None, 0)))
 
     def verdict_on(data: Any, contract: Contract, source: str) -> Verdict:
-        x = Involution(standardised, standardised).points(SIZE)
+        x = np.random.default_rng(seed_of(source, "points")).normal(size=(POINTS, SIZE))
         there, found = run(data, x)
         return compared([("log density", there, found)], x, contract, source)
 
