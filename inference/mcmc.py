@@ -162,13 +162,14 @@ def _draw(
     else:
         first, turns.turn, trace, tally, known = journal.place
         learnt.restore(known)
-    total = lengths.warmup + lengths.draws * lengths.thin
+    warmup, thin = lengths.warmup, lengths.thin
+    total = warmup + lengths.draws * thin
     before, after = None, trace.kept
     for t in range(first, total):
-        if t == lengths.warmup:
+        if t == warmup:
             tally = Tally()
         trace = step(trace, turns, tally)
-        if t >= lengths.warmup and (t - lengths.warmup + 1) % lengths.thin == 0:
+        if t >= warmup and (t - warmup + 1) % thin == 0:
             if trace is not before:
                 before, after = trace, trace.kept
             kept.append((after, tally.counts))

@@ -65,6 +65,7 @@ class Past(NamedTuple):
 
 
 NOTHING = Past([], [], [], None)
+NEVER = -math.inf
 
 
 class Changing(Omega, Protocol):
@@ -96,7 +97,7 @@ class Draft:
     log_weight: the sum of the scores, -infinity if the run died. size: the number of its sites.
     """
 
-    __slots__ = ("run", "revision", "state", "past", "size", "log_weight", "_joints")
+    __slots__ = ("run", "revision", "state", "past", "size", "log_weight", "alive", "_joints")
 
     def __init__(
         self,
@@ -108,12 +109,9 @@ class Draft:
         joints: Sequence[tuple[int, int, int]],
     ):
         self.run, self.revision, self.state, self.past = run, revision, state, past
-        self.size, self.log_weight = size, sum(past.scores)
-        self._joints = joints
-
-    @property
-    def alive(self) -> bool:
-        return self.log_weight > -math.inf
+        self.size, self._joints = size, joints
+        self.log_weight = w = sum(past.scores)
+        self.alive = w > NEVER
 
     @property
     def sites(self) -> dict[int, Site]:
@@ -130,7 +128,7 @@ class Draft:
         """
         run, s, (stops, scores, stale, end) = self.run, self.state, self.past
         if not self.alive:
-            s.w = -math.inf
+            s.w = NEVER
             return Execution(s, None, run.type, alive=False), None
         if end is None:
             at = run.up_to_date(stops, stale) if stale[-1] else stops[-1]
@@ -243,7 +241,7 @@ class Resumable:
                     at = stops[-1]
                     s.memo = at.memo
         except Dead:
-            scores.append(-math.inf)
+            scores.append(NEVER)
         except FAILURES as error:
             raise code.explained(error) from None
         assert s is not None  # nothing dies before it runs
@@ -323,17 +321,14 @@ def alike(xs: tuple[Any, ...], ys: tuple[Any, ...]) -> bool:
 def same(a: Any, b: Any) -> bool:
     """Whether two values of the machine cannot be told apart by any program; values of many parts
     may count as different."""
-    if type(a) is not tuple or type(b) is not tuple:
+    if type(a) is not tuple:
         return a is b or _equal(a, b)
     todo, parts = [(a, b)], 0
     while todo:
         x, y = todo.pop()
         if x is y:
             continue
-        kind = type(x)
-        if kind is not type(y):
-            return False
-        if kind is tuple:
+        if type(x) is tuple and type(y) is tuple:
             parts += len(x)
             if len(x) != len(y) or parts > PARTS:
                 return False
