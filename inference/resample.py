@@ -91,8 +91,8 @@ def _holders(upto: Array) -> Array:
     upto = upto.astype(xp.int32)
     if xp is np:
         return np.searchsorted(upto, np.arange(n), side="right")
-    # how many particles' slots have ended
-    ends = xp.zeros(n, float if n < 2**24 else xp.int32).at[upto].add(1, mode="drop")
+    # how many particles' slots have ended: up to 2^24 whole numbers are exact in single precision
+    ends = xp.zeros(n, xp.float32 if n < 2**24 else xp.int32).at[upto].add(1, mode="drop")
     return (_running(ends) if n < 2**24 else xp.cumsum(ends)).astype(xp.int32)
 
 
