@@ -89,7 +89,7 @@ MUTANTS = {
 def measure():
     """The expected mass of each history under a mistake, chosen by a traced number; 0 is none."""
     target, kernel = MODELS.hidden(ys=YS).sampler, kernels.gibbs().on("c")
-    policy = compiled_policy(Resample("systematic", 0.7))
+    policy = compiled_policy(Resample("systematic", 0.6))
     density, replayed = prefixes.Prefixes.density, prefixes.Prefixes.replayed
 
     def run(data, tape):
