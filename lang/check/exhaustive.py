@@ -233,10 +233,12 @@ class _Matrix:
 
 
 def _other(heads: list[object], term: Term) -> str:
-    """A number that no arm has; `_` where any value will do."""
+    """A number or text that no arm has; `_` where any value will do."""
     used = {h[1] for h in heads if isinstance(h, tuple)}
-    if not used or not isinstance(term, Con) or term.head != "num":
+    if not used or not isinstance(term, Con) or term.head not in ("num", "text"):
         return "_"
+    if term.head == "text":
+        return next(f'"{"a" * i}"' for i in range(len(used) + 1) if "a" * i not in used)
     return str(next(i for i in range(len(used) + 1) if i not in used))
 
 
