@@ -64,8 +64,8 @@ def figure(name: str) -> Figure:
         mine += [call(int(seed)) for seed in turn]
         other += theirs(ys, n, turn.tolist())
     same_law(np.array([z for _, z in mine]), np.array([z for _, z in other]))
-    seconds = (median(s for s, _ in side) for side in (mine, other))
-    return Figure(f"bootstrap/{name}", *seconds, TARGET, "cpu s")
+    seconds, their_seconds = (median(s for s, _ in side) for side in (mine, other))
+    return Figure(f"bootstrap/{name}", seconds, their_seconds, TARGET, "cpu s")
 
 
 def ours(ys: np.ndarray, n: int) -> Callable[[int], Run]:
