@@ -125,6 +125,8 @@ def hint(tokens: Sequence[Token], at: int, expected: Set[str]) -> str | None:
         return "write `[e for x in xs]` in square brackets, as in `sum([x^2 for x in xs])`"
     if here == "in" and before in _VALUE_ENDS and "and" in expected:
         return "whether an array has an element: `any([y == x for y in ys])`"
+    if here == "[" and "[" not in expected and {"NAME", "("} <= expected:
+        return "arrays have no patterns: ask for `len(xs)`, and take `xs[0]`"
     if here == "|":
         return "an absolute value is `abs(x)`; what a law depends on are its arguments, `d(a, b)`"
     if any(t.kind == "//" for t in tokens[first:at]) and before in ("NAME", "MAX"):
