@@ -289,7 +289,8 @@ class Lanes:
             source, who = categorical(source, ("", "which"), logits, mass > -jnp.inf)
             at_end = roots[who]
             found = {k: u[who] for k, u in last.items()}
-            found |= {k: u.data[at_end] for k, u in stood.inside[0].items()}
+            inside = filter.coordinates(stood.inside[0])
+            found |= {k: u[at_end] for k, u in inside.items()}
             found |= {k: u[stood.roots.data[at_end]] for k, u in first.items()}
             return source, (found, mass)
 

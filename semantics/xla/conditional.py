@@ -96,5 +96,5 @@ def sweep(
         record=frozenset(("sites",)),
         meeting=Alone(policy, ahead=Ahead(moved, base, log_density) if retained else None),
     )
-    found = {k: u.data for k, u in state.sites.items()}
+    found = {k: u.data for k, u in state.sites.items() if k in moved}  # others are set
     return state.omega, state.extra.log_weights, found

@@ -156,7 +156,7 @@ class Filter:
         if holds_code(cut.loop.carry.type):
             after = lambda s: self.advance(data, replace(at, state=s), 0, omega)[1].state  # noqa: E731
             at = replace(at, state=closed_form(after, at.state, cut.loop.span))
-        return end.omega, at, _coordinates(end.sites)
+        return end.omega, at, self.coordinates(end.sites)
 
     def steps(self, data: Data) -> int:
         """The number of rows in these data.
@@ -209,7 +209,11 @@ class Filter:
         meeting = Standing(self.policy, True, None, begins=From(at.log_weights, 0))
         _, end = self._run(bound, {**data, **at.live, cut.value: value}, omega, meeting)
         front = end.extra
-        return end.omega, front.log_weights, front.lineage.roots.data, _coordinates(end.sites)
+        return end.omega, front.log_weights, front.lineage.roots.data, self.coordinates(end.sites)
+
+    def coordinates(self, sites: Mapping[str, RValue]) -> dict[str, Any]:
+        """Of what was drawn (n, …), among sites that were recorded: others have values set."""
+        return {k: u.data for k, u in sites.items() if k in self.moved}
 
     def _run(
         self, bound: Bound, data: Data, omega: Any, meeting: Any, given: Position | None = None
@@ -223,10 +227,6 @@ class Filter:
             record=SITES,
             meeting=meeting,
         )
-
-
-def _coordinates(sites: Mapping[str, RValue]) -> dict[str, Any]:
-    return {k: u.data for k, u in sites.items()}
 
 
 def _read_by(bound: Bound, data: Data) -> Data:

@@ -20,10 +20,13 @@ import ppl
 from ppl.inference import folder
 from ppl.inference.checkpoint import Checkpoint
 from ppl.inference.movers import Shape
+from ppl.inference.particles import compiled_policy
 from ppl.inference.smc2_compiled import lanes_of, run_smc2, sites_of
 from ppl.inference.smc2_lanes import Lanes
+from ppl.semantics import keys
 from ppl.semantics.diagnostics import DiagnosticError
 from ppl.semantics.enumerate import Enumerator
+from ppl.semantics.omega import Key
 from ppl.semantics.precision import precision
 from ppl.semantics.xla.mixed import mixed_density
 
@@ -253,3 +256,23 @@ def test_what_it_cannot_do_is_one_error(name, parameters, says):
     target = getattr(MODELS, name)(ys=YS)
     with pytest.raises(DiagnosticError, match=says):
         ppl.infer(target, ppl.smc2(parameters=parameters), engine="xla", progress=False)
+
+
+def test_values_that_are_set_are_no_coordinates():
+    """Neither of parameter particles nor of the filters of `pmmh`: traced, not run."""
+    target = MODELS.three(ys=[False, True]).given(last=True).sampler
+    settings = ppl.smc2(parameters="c", particles=3, states=2)
+    with precision(None):
+        density = mixed_density(target.bound, target.data, None)
+        own = lanes_of(target.bound, target.data, density, sites_of(density, settings), settings, 2)
+        omega, moved = Key(keys.key(0)), frozenset({"xs/x"})
+
+        def run(data):
+            omega_, f = own.begin(data, omega)
+            position, weights = own.finish(data, f, omega_)[1:]
+            policy, at = compiled_policy(settings.policy), {"c": 0, "xs/x": jnp.zeros(2, int)}
+            return position, density.sweep(data, at, moved, 4, policy, omega, retained=False)[2]
+
+        position, found = jax.eval_shape(run, target.data)
+    assert {k: x.shape for k, x in position.items()} == {"c": (3,), "xs/x": (3, 2)}
+    assert {k: x.shape for k, x in found.items()} == {"xs/x": (4, 2)}
