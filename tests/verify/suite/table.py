@@ -83,7 +83,7 @@ NESTED = {"among": chains.filters(parameter=True)}
 
 #: conjugate islands; those that nodes of quadrature can stand for
 ISLANDS, SINGLE = {"among": CONJUGATE()}, {"among": CONJUGATE(most=1)}
-POLYNOMIAL = {"among": CONJUGATE(families=CURVES)}
+POLYNOMIAL = {"among": CONJUGATE(families=CURVES, most=1)}
 COLLAPSED, DISCRETE = islands.collapsed, islands.discrete
 
 PASS = {name: machine.rewriting(p) for name, p in PASSES.items()}
