@@ -9,10 +9,10 @@ each other is no work done. The two must estimate the same evidence with the sam
 
 Nanoseconds a particle and step at 10,000 (100,000: the same, up to a tenth), on one core of an EPYC
 of 2017: random bits 7.6 and the normals made of them 15.5 in all; the score 5.5, of which its
-exponential 5; weights relative to the largest 5; maximum, sum and sum of squares 1.8; resampling and
-gathers, due at 13 % of the steps, 2.5 (19 where due). Together 30; in a scan by hand of the same
-functions 32.6, as compiled from the model 35; `particles` takes 125 to 140. So a fifth of that is out
-of reach while normals in double precision take a block of Threefry each.
+exponential 5; weights relative to the largest 5; maximum, sum and sum of squares 1.8; resampling
+and gathers, due at 13 % of the steps, 2.5 (19 where due). Together 30; in a scan by hand of the
+same functions 32.6, as compiled from the model 35; `particles` takes 125 to 140. So a fifth of that
+is out of reach while normals in double precision take a block of Threefry each.
 """
 
 from __future__ import annotations
