@@ -265,13 +265,15 @@ def test_values_that_are_set_are_no_coordinates():
     with precision(None):
         density = mixed_density(target.bound, target.data, None)
         own = lanes_of(target.bound, target.data, density, sites_of(density, settings), settings, 2)
-        omega, moved = Key(keys.key(0)), frozenset({"xs/x"})
+        sweep, omega, moved = density.sweep, Key(keys.key(0)), frozenset({"xs/x"})
+
+        assert sweep is not None
 
         def run(data):
             omega_, f = own.begin(data, omega)
             position, weights = own.finish(data, f, omega_)[1:]
             policy, at = compiled_policy(settings.policy), {"c": 0, "xs/x": jnp.zeros(2, int)}
-            return position, density.sweep(data, at, moved, 4, policy, omega, retained=False)[2]
+            return position, sweep(data, at, moved, 4, policy, omega, retained=False)[2]
 
         position, found = jax.eval_shape(run, target.data)
     assert {k: x.shape for k, x in position.items()} == {"c": (3,), "xs/x": (3, 2)}
