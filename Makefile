@@ -33,7 +33,7 @@ test: $(STAMP)  ## all tests but the soak (budget: 12 minutes on 2 cores)
 	$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 test-all: $(STAMP)  ## all tests, the soak too
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal -m ''
+	XLA_FLAGS= HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal -m ''
 
 lint: $(STAMP)  ## ruff, pyright, import-linter
 	$(BIN)/ruff check .

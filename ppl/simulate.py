@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -111,13 +112,14 @@ def givens_of(posterior: Posterior, chains: Any, draws: Any) -> Iterator[Given]:
             yield lambda path, family, values=values: values.get(path, FREE)
         return
     places = dict(_places(posterior))
+    held = cache(lambda name: np.asarray(posterior.draws[name]))  # some are in a file
     for chain, draw in zip(chains, draws, strict=True):
 
         def given(path: int, family: Any, chain: int = chain, draw: int = draw) -> Any:
             if path not in places:
                 return FREE
             name, index = places[path]
-            return _value(posterior.draws[name][(chain, draw, *index)], family)
+            return _value(held(name)[(chain, draw, *index)], family)
 
         yield given
 

@@ -3,7 +3,8 @@
 Runs forward, weighted by their scores, estimate the posterior without moving from anywhere. A value
 that many of them have, with weight, and that none of the draws has, is one which the kernel does
 not reach. Nothing is said where the runs tell too little: few have the value, or the weight; or
-none scores as well as half of the draws do, so that the posterior may be somewhere else.
+none scores as well as half of the draws do, so that the posterior may be somewhere else. Nor is it
+of draws that went to a file, which are not read for it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ppl.semantics.diagnostics import Diagnostic, DiagnosticError, Note
 from ppl.semantics.machine import Limits, MachineKey
 from ppl.semantics.machine.forward import Forward
 from ppl.simulate import givens_of
+from ppl.storage import OnDisk
 
 #: runs forward, and how long they may take
 RUNS, LIMITS = 400, Limits(fuel=100_000, seconds=1.0)
@@ -35,7 +37,7 @@ SCORED, NUMBERS = 50, 2_000
 def unvisited(posterior: Posterior) -> Iterator[Diagnostic]:
     """A warning of values that chains never came to. All runs are the machine's."""
     target = posterior.target
-    if target is None:
+    if target is None or any(isinstance(v, OnDisk) for v in posterior.draws.values()):
         return
     whole = {k: v for k, v in posterior.named.items() if v.dtype.kind in "biu"}
     if not whole:

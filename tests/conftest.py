@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")
 # What tests compile runs for moments. XLA's newer emitters of loops vectorise better, and take two
 # to three times as long to compile them; laws do not depend on who does. Many files of object code a
-# program are for idle cores. `make bench` and users have XLA's defaults.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
-)
+# program are for idle cores. `make test-all`, `make bench` and users have XLA's defaults; so have
+# versions that these options were not tried with, which might not know them.
+if version("jaxlib").startswith("0.10."):
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+    )
 # programs of earlier processes would hide what a test changes in this one
 os.environ.setdefault("PPL_COMPILATION_CACHE", "off")
 os.environ.setdefault("MPLBACKEND", "Agg")

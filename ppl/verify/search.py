@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -23,7 +23,7 @@ from ppl.semantics.diagnostics import DiagnosticError
 from ppl.verify.checking import Level, check
 from ppl.verify.contracts import Contract
 from ppl.verify.evalues import share
-from ppl.verify.programs import programs
+from ppl.verify.programs import Program, programs
 from ppl.verify.sequential import Plan
 from ppl.verify.verdict import Verdict
 
@@ -222,7 +222,7 @@ class _Run:
         self.found, self.began = Searched(), time.perf_counter()
         self.verdicts: dict[str, Verdict] = {}
         #: the last failure that was run; of Hypothesis's final run, the smallest
-        self.last: tuple[Verdict, Mapping[str, Any]] | None = None
+        self.last: tuple[Verdict, Mapping[str, Any], Any] | None = None
         self.first: tuple[float, int] | None = None
 
     @property
@@ -246,7 +246,7 @@ class _Run:
             run()
         except _Stop:
             assert self.last is not None and self.first is not None
-            (verdict, sizes), (after, lines) = self.last, self.first
+            (verdict, sizes), (after, lines) = self.trimmed(), self.first
             self.found.failure = Failure(verdict, sizes, after, lines, self.passed - after)
             return False
         return len(self.verdicts) > before
@@ -275,8 +275,25 @@ class _Run:
         if verdict.outcome == "FAIL":
             if self.first is None:
                 self.first = self.passed, len(str(program).strip().split("\n"))
-            self.last = verdict, sizes
+            self.last = verdict, sizes, program
             raise _Stop
+
+    def trimmed(self) -> tuple[Verdict, Mapping[str, Any]]:
+        """The last failure, without the functions that it does not need: to leave one out is many
+        choices less at once, and other choices after it, which Hypothesis does not try."""
+        assert self.last is not None
+        verdict, sizes, program = self.last
+        if not isinstance(program, Program) or self.shrink <= 0:
+            return verdict, sizes
+        for part in program.source.split("\n\n")[:-1]:
+            smaller = replace(program, source=program.source.replace(f"{part}\n\n", "", 1))
+            try:
+                found = self.decide(smaller, lambda p=smaller: self.make(p, **sizes))
+            except DiagnosticError:  # it is needed
+                continue
+            if found.outcome == "FAIL":
+                verdict, program = found, smaller
+        return verdict, sizes
 
     def decide(self, program: Any, subject: Callable[[], Any]) -> Verdict:
         # again, a program would have a smaller share

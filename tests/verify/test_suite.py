@@ -66,8 +66,9 @@ def test_coordinates_scaled_without_their_jacobian_are_found(monkeypatch):
 
 def test_names_are_unique_and_programs_have_two_stages_where_populations_go_from_point_to_point():
     assert len({e.name for e in TABLE}) == len(TABLE)
+    others = {"rmsmc", "xla rmsmc", "rao_blackwellize smc"}
     assert all(
-        e.programs["stages"] == 2 for e in TABLE if e.name.endswith("smc") and e.name != "rmsmc"
+        e.programs["stages"] == 2 for e in TABLE if e.name.endswith("smc") and e.name not in others
     )
     assert PLAIN_STAGES["stages"] == 2
 
