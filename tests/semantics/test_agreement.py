@@ -222,7 +222,7 @@ def check(program: Any, limit: int) -> None:
 
 
 @given(programs(paths=60, size=1))
-@settings(max_examples=120, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=80, phases=[Phase.explicit, Phase.generate])
 def test_both_evaluators_agree_on_every_tape(program):
     check(program, LANES[-1])
 

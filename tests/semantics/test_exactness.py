@@ -151,7 +151,7 @@ def check_exactness(program: Any) -> None:
 
 
 @given(programs(paths=200))
-@settings(max_examples=40, phases=PHASES)
+@settings(max_examples=24, phases=PHASES)
 def test_the_engine_is_exact(program):
     check_exactness(program)
 
@@ -161,7 +161,7 @@ def test_sums_have_the_same_evidence():
     summed, refused = 0, 0
 
     @given(programs(paths=200))
-    @settings(max_examples=25, phases=PHASES)
+    @settings(max_examples=16, phases=PHASES)
     def check(program):
         nonlocal summed, refused
         module = parse(Source("generated.ppl", program.source))

@@ -146,7 +146,14 @@ def test_the_smallest_program_is_one_draw():
     )
 
 
-@pytest.mark.parametrize("sign", ["condition", "scan ", "mem(", "return fn"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "scan ",
+        "return fn",
+        *(pytest.param(s, marks=pytest.mark.soak) for s in ("condition", "mem(")),
+    ],
+)
 def test_programs_shrink_to_what_is_asked_for(sign: str):
     """No more lines than the smallest that could show it, and a few.
 
