@@ -22,7 +22,7 @@ class Pmmh:
     """Settings: the `parameters`, continuous sites by name, that a random walk proposes; of the
     filters that draw all others, `particles`, and when and how they resample, as `smc`; the `scale`
     of the walk, which warm-up adapts; the `correlation` of the random numbers of one filter with
-    those of the next (on the machine); of the chains, as `mcmc`.
+    those of the next; of the chains, as `mcmc`.
 
     Take so many particles that the standard deviation of the estimated log density, at parameters
     of the posterior, is about 1 to 1.5.

@@ -105,16 +105,14 @@ def _on_machine(
 
 def _needs_machine(method: Any, target: Target) -> bool:
     """Whether a method runs on the machine only: unless it was given a kernel that XLA runs, or
-    because it was given a correlation, or a guide that does; or goes by steps that there are
-    not."""
+    because it was given a guide that does; or goes by steps that there are not."""
     if name_of(method) == "smc2":
         return any("[" in name for name in method.sites) or not goes_by_steps(target)
     if name_of(method) not in MACHINE_ONLY:
         guide = getattr(method, "guide", None)
-        correlated = name_of(method) == "pmmh" and method.correlation > 0
         if name_of(method) == "smc" and method.scheme == "optimal":
             return True
-        return correlated or (guide is not None and guide.model.engine.name == "machine")
+        return guide is not None and guide.model.engine.name == "machine"
     kernel = getattr(method, "kernel", None)
     if name_of(method) == "rmsmc":  # which has one by default
         return kernel is not None and not moves_prefixes(kernel)

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 #: what XLA says of programs that it cannot run, and the machine may: forms and sizes that differ
 #: from run to run or step to step, whole numbers beyond its bits, suspension points that it cannot
 #: stop at, trajectories that it cannot draw, particles that it cannot move, kernels that differ
-#: from run to run, names that it has no place for
-UNFIT = frozenset(("E701", "E702", "E715", "E724", "E728", "E730", "E859", "E876", "E878", "E879"))
+#: from run to run, names that it has no place for, random numbers that it cannot move
+UNFIT = frozenset(
+    ("E701", "E702", "E715", "E724", "E728", "E730", "E859", "E876", "E878", "E879", "E882")
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax import core
 
 # `jax.extend.random` has it, and imports Pallas, which takes a tenth of a second
@@ -36,6 +37,15 @@ def equations_of(f: Callable[..., Any], *arguments: Any) -> tuple[Any, list[Any]
     outputs = [True] * len(closed.jaxpr.outvars)
     jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, outputs, instantiate=True)
     return jaxpr, list(closed.consts), jax.tree.structure(shape)
+
+
+def constant(f: Callable[..., Any], *arguments: Any) -> Any:
+    """The one array that a function gives whatever its arguments hold, known while tracing."""
+    jaxpr, consts, _ = equations_of(f, *arguments)
+    with jax.ensure_compile_time_eval():
+        zeros = [np.zeros(v.aval.shape, v.aval.dtype) for v in jaxpr.invars]
+        (value,) = core.eval_jaxpr(jaxpr, consts, *zeros)
+    return value
 
 
 def is_literal(v: Any) -> bool:

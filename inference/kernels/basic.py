@@ -162,9 +162,7 @@ def moves_prefixes(kernel: Kernel) -> bool:
 
 def runs_on_xla(kernel: Kernel) -> bool:
     """Whether XLA has every kernel in it."""
-    basic = list(basic_kernels(kernel))
-    correlated = any(isinstance(k, ParticleMarginal) and k.correlation for k in basic)
-    return all(isinstance(k, ON_XLA) for k in basic) and not correlated
+    return all(isinstance(k, ON_XLA) for k in basic_kernels(kernel))
 
 
 def _positive(name: str, value: float) -> None:

@@ -47,7 +47,8 @@ class ParticleMarginal(Kernel):
     takes 2.562 standard deviations over the root of the dimension, which suits estimates: their
     acceptance tells of their noise as well, and could shrink steps without end. With a
     `correlation` above 0 the filter's random numbers are moved, and not drawn anew, so that the
-    estimates of one step have errors in common (on the machine).
+    estimates of one step have errors in common; compiled filters then resample particles in the
+    order of their states.
 
     Andrieu, Doucet and Holenstein (2010), section 4.4; Deligiannidis, Doucet and Pitt (2018);
     Sherlock, Thiery, Roberts and Rosenthal (2015), on the scale.

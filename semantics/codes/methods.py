@@ -297,4 +297,16 @@ machine by itself otherwise, unless engine='xla' was asked for.
     def turn(x, u): return {**x, "n": jnp.where(x["a"], 2 - x["n"], x["n"])}, u
 """,
     ),
+    "E882": Code(
+        "a compiled filter whose random numbers cannot be moved",
+        """
+With a correlation, `pmmh` moves the random numbers of its filter a little. Compiled, they stand in
+one vector, of which every draw is a function: on the line, of finitely many values, and of normal
+vectors. Other vectors have no such function here, and a loop without a bound reads who knows how
+many. `ppl.infer` goes over to the machine by itself, unless engine='xla' was asked for.
+
+    xs ~ scan p = p0 for y in ys { p ~ dirichlet(20 * p); … }                  # the machine's
+    xs ~ scan u = u0 for y in ys { u ~ multi_normal_cholesky(u, l); … }        # compiled
+""",
+    ),
 }

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ppl.semantics.xla.axes import Arr, Axis, spread
-from ppl.semantics.xla.lineage import Lineage, Versioned
+from ppl.semantics.xla.lineage import Lineage, Versioned, moving
 from ppl.semantics.xla.sharing import share
 from ppl.semantics.xla.state import Path, Scope, State, total
 
@@ -150,6 +150,40 @@ def looking(policy: Policy, sight: Array) -> Policy:
 
         mass = None if decision.log_mass is None else jax.nn.logsumexp(weights)
         return omega, replace(decision, choose=choose, log_mass=mass)
+
+    return at_point
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """A policy that is shown the particles `in_order` at the steps of loops, so that whom they go
+    on from changes little where they do. Law: that of the policy."""
+
+    policy: Policy
+
+    def __call__(
+        self, log_weights: Array, omega: Omega, path: Path, future: Future | None = None
+    ) -> tuple[Omega, Decision]:
+        return self.policy(log_weights, omega, path, future)
+
+
+def in_order(policy: Policy, state: Any, axis: Axis) -> Policy:
+    """The policy for particles in the order of the first number in a state of theirs."""
+    arrays = [a for a in moving(state, axis) if a.data.size]
+    if not arrays:
+        return policy
+    rows = jnp.moveaxis(arrays[0].data, arrays[0].axes.index(axis), 0)
+    order = jnp.argsort(rows.reshape(axis.size, -1)[:, 0])
+
+    def at_point(weights: Array, omega: Omega, path: Path, future: Future | None = None) -> Any:
+        ahead = None if future is None else lambda: future()[order]
+        omega, decision = policy(weights[order], omega, path, ahead)
+
+        def choose() -> tuple[Array, Array]:
+            ancestors, level = decision.choose()
+            return order[ancestors], level
+
+        return omega, replace(decision, choose=choose)
 
     return at_point
 

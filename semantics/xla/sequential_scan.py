@@ -34,10 +34,12 @@ from ppl.semantics.xla.points import (
     Ahead,
     Front,
     Policy,
+    Sorted,
     decided,
     drawn,
     few,
     gave_up,
+    in_order,
     looking,
     path_at,
     recorded,
@@ -182,6 +184,8 @@ def scan(
         if watch is not None:
             end, seen, future = watch.after(t, after, end, seen)
         weights = weighted(weights, end, before)
+        if isinstance(policy, Sorted):
+            policy_now = in_order(policy_now, after, axis)
         chose, decision = policy_now(weights, end.omega, path_at(before), future)
         kept = after if node.keep == "all" and history else None
         happened = shared(packing.pack((kept, aside, end.sites, end.kept, end.observed)), axis)

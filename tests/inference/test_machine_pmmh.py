@@ -173,11 +173,12 @@ def test_correlated_numbers_keep_their_law_and_make_estimates_alike():
     )
 
 
-def test_correlation_is_on_the_machine_and_for_chains_of_its_own():
+def test_correlation_is_for_chains_of_its_own():
     method = ppl.pmmh(parameters="m", particles=8, correlation=0.95, chains=1, draws=40, warmup=10)
-    found = ppl.infer(LINEAR, method, seed=1, progress=False)
+    found = ppl.infer(LINEAR, method, seed=1, engine="machine", progress=False)
     assert found["m"].shape == (1, 40) and len(np.unique(found["m"])) > 3
-    with pytest.raises(DiagnosticError, match="E716"):
-        ppl.infer(LINEAR, method, engine="xla", progress=False)
+    pmmh = ParticleMarginal(particles=3, scheme="multinomial", correlation=0.5).on("k")
+    with pytest.raises(DiagnosticError, match="E811.*larger kernel"):
+        run(pmmh.then(kernels.gibbs().on("a")))
     with pytest.raises(DiagnosticError, match="E811"):
         ppl.pmmh(parameters="m", correlation=1.0)

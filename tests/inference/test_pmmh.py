@@ -51,9 +51,10 @@ YS = np.array([0.3, 0.9, 1.4, 0.6, -0.5])
 
 def test_filters_given_the_parameters_are_properly_weighted():
     """The mass of the filter times the law of the particle that is drawn is the measure of whole
-    histories, for each value of what is given, its own density included."""
+    histories, for each value of what is given, its own density included. Particles are in the order
+    of their states, as where their numbers are moved."""
     target = MODELS.hidden(ys=[False, True]).sampler
-    kernel = ParticleMarginal(particles=3, threshold=0.8)
+    kernel = ParticleMarginal(particles=3, threshold=0.8, correlation=0.9)
     with precision(None):
         density = mixed_density(target.bound, target.data, None)
         assert [s.path for s in density.discrete] == ["c", "xs/x"]
@@ -94,11 +95,14 @@ def moments():
     return w @ grid, np.sqrt(w @ grid**2 - (w @ grid) ** 2)
 
 
-def test_chains_find_the_posterior_of_the_parameter_and_the_states():
+@pytest.mark.parametrize("correlation", [0, 0.9])
+def test_chains_find_the_posterior_of_the_parameter_and_the_states(correlation):
     """|z| of two means below 4.5: false alarms 1.4e-5 had the seed been random. Few particles, so
     that an estimate of the evidence that is biased, or not kept with the state, would show."""
-    method = ppl.pmmh(parameters="s", particles=8, chains=2, draws=4_000, warmup=300)
-    posterior = ppl.infer(MODELS.walk(ys=YS), method, seed=3, progress=False)
+    method = ppl.pmmh(
+        parameters="s", particles=8, chains=2, draws=4_000, warmup=300, correlation=correlation
+    )
+    posterior = ppl.infer(MODELS.walk(ys=YS), method, seed=3, progress=False, engine="xla")
     mean, sd = moments()
     for values, known in ((posterior["s"], mean), (posterior["s"] ** 2, mean**2 + sd**2)):
         ess = convergence(values[..., None]).ess_bulk[0]

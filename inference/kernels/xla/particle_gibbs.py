@@ -60,18 +60,20 @@ def sweep(
     path: Path,
     *,
     retained: bool = True,
+    source: Any = None,
 ) -> tuple[Any, Point, Any]:
     """One of n particles that run through the moved sites given all others, drawn by its weight:
     the source, its point, and the log-weights of all. The first follows (z, k) if it is
-    `retained`."""
+    `retained`. They may have a `source` of their own."""
     density = target.density
     assert density.sweep is not None
     position = target.position(z, k)
-    inner = omega.enter(path_hash(path) >> 1)  # the program draws at paths of its own
+    # the program draws at paths of its own
+    inner = omega.enter(path_hash(path) >> 1) if source is None else source
     inner, log_weights, found = density.sweep(
         target.data, position, moved, n, policy, inner, retained=retained
     )
-    omega = omega.leave(inner)
+    omega = omega.leave(inner) if source is None else omega
     omega, who = categorical(omega, (*path, "which"), log_weights)
     new = {**position, **{name: u[who] for name, u in found.items()}}
     free = density.flatten(new) if density.sites else z
