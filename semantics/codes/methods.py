@@ -298,12 +298,14 @@ machine by itself otherwise, unless engine='xla' was asked for.
 """,
     ),
     "E882": Code(
-        "a compiled filter whose random numbers cannot be moved",
+        "a filter of `pmmh` that is not compiled",
         """
-With a correlation, `pmmh` moves the random numbers of its filter a little. Compiled, they stand in
-one vector, of which every draw is a function: on the line, of finitely many values, and of normal
-vectors. Other vectors have no such function here, and a loop without a bound reads who knows how
-many. `ppl.infer` goes over to the machine by itself, unless engine='xla' was asked for.
+Compiled, `pmmh` walks through parameters that are whole continuous sites; others walk on the
+machine, or are left to the particles. With a correlation it moves the random numbers of its filter
+a little: they stand in one vector, of which every draw is a function, on the line, of finitely many
+values, and of normal vectors. Other vectors have no such function here, and a loop without a bound
+reads who knows how many. `ppl.infer` goes over to the machine by itself, unless engine='xla' was
+asked for.
 
     xs ~ scan p = p0 for y in ys { p ~ dirichlet(20 * p); … }                  # the machine's
     xs ~ scan u = u0 for y in ys { u ~ multi_normal_cholesky(u, l); … }        # compiled

@@ -271,9 +271,11 @@ def _marginal(kernel: ParticleMarginal, block: Block, path: Path, place: _Place)
     continuous, discrete = blocks.sites_in(density, block)
     if discrete or not blocks.whole_sites(density, block):
         raise fail(
-            "E819",
-            f"`pmmh` walks through whole continuous sites, and not `{(discrete + continuous)[0]}`",
-            hint="leave it to the particles, which draw all sites that `pmmh` is not told to move",
+            "E882",
+            f"compiled, `pmmh` walks through whole continuous sites, and not "
+            f"`{(discrete + continuous)[0]}`",
+            hint="leave it to the particles, which draw all sites that `pmmh` is not told to move; "
+            "or take engine='machine'",
         )
     if place.composed:
         raise fail(
