@@ -153,7 +153,7 @@ def metropolis(description: Description) -> Callable[[Program], OnTilted]:
             noise = jnp.linalg.solve(slope, y - propose(x, zero))
             return step(move, target, x, noise)[1].accepted
 
-        return Metropolis(propose, accept, rounds=1)
+        return Metropolis(jax.jit(propose), jax.jit(accept), rounds=1)
 
     return at_points(make)
 
@@ -196,7 +196,8 @@ def hamiltonian(flip: float = -1.0) -> Callable[[Program], OnTilted]:
             (end,) = ends
             return jnp.concatenate([done.point.z, flip * end.r]), end.accept_prob
 
-        return Involution(lambda x: run(x)[0], lambda x, _: run(x)[1], extra=SIZE)
+        once = jax.jit(run)  # each is asked for many times, and traced once
+        return Involution(lambda x: once(x)[0], lambda x, _: once(x)[1], extra=SIZE)
 
     return at_points(make)
 

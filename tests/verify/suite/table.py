@@ -124,7 +124,10 @@ MACHINE = (
     Entry("pmmh", machine.pmmh, Invariant(), PARAMETERS, THRESHOLDS, limit=800),
 )  # fmt: skip
 
-COMPILED = tuple(replace(e, variants=16) for e in (
+#: programs of one text, for which a subject is compiled once
+VARIANTS = 25
+
+COMPILED = tuple(replace(e, variants=VARIANTS) for e in (
     Entry("xla exact", compiled.paths, Enumerates(), PLAIN),
     Entry("xla sums", compiled.sums, Measure(), SUMMED),
     Entry("xla importance", compiled.importance, ProperlyWeighted(), PLAIN_STAGES),
@@ -153,7 +156,7 @@ STEP = continuous.STEP_SIZE
 WALK = continuous.metropolis(kernels.random_walk(scale=STEP, adapt=False))
 MALA = continuous.metropolis(kernels.mala(step_size=STEP, adapt=False))
 
-CONTINUOUS = tuple(replace(e, variants=25) for e in (
+CONTINUOUS = tuple(replace(e, variants=VARIANTS) for e in (
     Entry("xla random walk", WALK, Reversible(), DENSITIES, level="numeric"),
     Entry("xla mala", MALA, Reversible(), DENSITIES, level="numeric"),
     Entry("xla hmc", continuous.hamiltonian(), Reversible(), DENSITIES, level="numeric"),
