@@ -55,6 +55,8 @@ SUMMED = {**PLAIN, "features": FEATURES - {"iid"}}
 STATES = {**SHORT_STAGES, "paths": 12, "stages": 1, "features": FEATURES - {"dirac"}}
 #: whose choices every run makes, with no scores but those of the stages
 ALWAYS = {**STATES, "features": STATES["features"] - {"branches", "scores", "zero_scores"}}
+#: with fewer, for kernels that look around in loops
+FEWER = {**STATES, "paths": 6}
 #: with fewer still, for populations and proposals among them
 POINTS = {**STATES, "paths": 3, "stages": 2}
 #: with few paths, for loops that run them at every step
@@ -162,8 +164,8 @@ CONTINUOUS = tuple(replace(e, variants=VARIANTS) for e in (
     Entry("xla hmc", continuous.hamiltonian(), Reversible(), DENSITIES, level="numeric"),
     Entry("xla nuts", continuous.no_u_turns, Invariant(), DENSITIES, level="numeric"),
     Entry("noncenter", continuous.standardised, Measure(), DENSITIES, level="numeric"),
-    Entry("xla slice", lattices.kernel(lattices.on_line), Posterior(), STATES),
-    Entry("xla elliptical slice", lattices.kernel(lattices.on_ellipse), Posterior(), {**STATES, "paths": 6}),
+    Entry("xla slice", lattices.kernel(lattices.on_line), Posterior(), FEWER),
+    Entry("xla elliptical slice", lattices.kernel(lattices.on_ellipse), Posterior(), FEWER),
 ))  # fmt: skip
 
 TABLE = (*MACHINE, *COMPILED, *CONTINUOUS)
