@@ -32,8 +32,8 @@ TRIES = 10_000
 #: (steps made in this chain, steps to make, chain, what it has kept: traces, and moves before each)
 Progress = Callable[[int, int, int, Sequence[Any]], None]
 
-#: by kernel and moved site: how many moves, and how many that changed the trace
-Counts = Mapping[tuple[str, str], Sequence[int]]
+#: by kernel and moved site: how many moves, and how many that changed the trace; draws share them
+Counts = tuple[tuple[tuple[str, str], tuple[int, int]], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,19 +129,18 @@ def run_chain(
 
 def chain_of(kept: Sequence[tuple[Trace, Counts]]) -> Chain:
     """Traces, and the moves before each."""
-    accepted, moves = np.full(len(kept), math.nan), {}
-    for i, (_, counts) in enumerate(kept):
-        all_tried = all_changed = 0
-        for move, (tried, changed) in counts.items():
-            shares = moves.get(move)
-            if shares is None:
-                shares = moves[move] = [math.nan] * len(kept)
-            if tried:
-                shares[i] = changed / tried
-                all_tried, all_changed = all_tried + tried, all_changed + changed
-        if all_tried:
-            accepted[i] = all_changed / all_tried
-    return Chain([trace for trace, _ in kept], accepted, {k: np.array(v) for k, v in moves.items()})
+    rows: dict[Counts, int] = {}
+    row = np.array([rows.setdefault(counts, len(rows)) for _, counts in kept], int)
+    accepted, moves = np.full(len(rows), math.nan), {}
+    for i, counts in enumerate(rows):
+        tried, changed = (sum(n) for n in zip((0, 0), *(both for _, both in counts), strict=True))
+        if tried:
+            accepted[i] = changed / tried
+        for move, (tried, changed) in counts:
+            share = moves.setdefault(move, np.full(len(rows), math.nan))
+            share[i] = changed / tried if tried else math.nan
+    shares = {move: share[row] for move, share in moves.items()}
+    return Chain([trace for trace, _ in kept], accepted[row], shares)
 
 
 def _draw(
@@ -165,6 +164,7 @@ def _draw(
     warmup, thin = lengths.warmup, lengths.thin
     total = warmup + lengths.draws * thin
     before, after = None, trace.kept
+    shared: dict[Counts, Counts] = {}
     for t in range(first, total):
         if t == warmup:
             tally = Tally()
@@ -172,8 +172,9 @@ def _draw(
         if t >= warmup and (t - warmup + 1) % thin == 0:
             if trace is not before:
                 before, after = trace, trace.kept
-            kept.append((after, tally.counts))
-            tally.counts = {}
+            counts = tuple(tally.counts.items())
+            kept.append((after, shared.setdefault(counts, counts)))
+            tally.counts.clear()
         if journal is not None and journal.due(now=t + 1 == total):
             journal.write((t + 1, turns.turn, trace.kept, tally, learnt.known), kept)
         if progress is not None:

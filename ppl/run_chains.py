@@ -65,7 +65,7 @@ def by_chains(
 
 def _recent(kept: Sequence[Any]) -> dict[str, str]:
     """The share of moves before the last hundred draws that changed something."""
-    counts = [c for _, moves in kept[-100:] for c in moves.values()]
+    counts = [c for _, moves in kept[-100:] for _, c in moves]
     tried, changed = (sum(c[i] for c in counts) for i in (0, 1))
     return {"acceptance": f"{changed / tried:.2f}"} if tried else {}
 

@@ -86,7 +86,7 @@ def _written(method: Any, target: Target, seed: int, held: Resumed, file: Path) 
     for part in parts():
         for trace, counts in part:
             shown.see(program.again(trace, key))
-            moves |= dict.fromkeys(counts)
+            moves |= dict.fromkeys(move for move, _ in counts)
     first = 0
     with Stream(file, (method.chains, method.draws)) as out:
         for part in parts():
