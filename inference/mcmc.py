@@ -164,6 +164,7 @@ def _draw(
     warmup, thin = lengths.warmup, lengths.thin
     total = warmup + lengths.draws * thin
     before, after = None, trace.kept
+    draw: tuple[Trace, Counts] = after, ()
     shared: dict[Counts, Counts] = {}
     for t in range(first, total):
         if t == warmup:
@@ -173,7 +174,9 @@ def _draw(
             if trace is not before:
                 before, after = trace, trace.kept
             counts = tuple(tally.counts.items())
-            kept.append((after, shared.setdefault(counts, counts)))
+            if draw[0] is not after or draw[1] != counts:
+                draw = after, shared.setdefault(counts, counts)
+            kept.append(draw)  # one object as long as nothing happens
             tally.counts.clear()
         if journal is not None and journal.due(now=t + 1 == total):
             journal.write((t + 1, turns.turn, trace.kept, tally, learnt.known), kept)
