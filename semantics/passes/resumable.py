@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from ppl.semantics import ir
@@ -54,6 +55,7 @@ class Resumable:
         return any(p.name == self.value for p in self.after.entry.params)
 
 
+@lru_cache(maxsize=64)  # filters ask for it at every run
 def resumable(program: ir.Program) -> Resumable:
     """The program at the last loop of its main block that goes over data.
 
