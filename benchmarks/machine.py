@@ -4,7 +4,7 @@ Both sides infer once in a process of their own on the same core, with the same 
 and their estimates must agree. All figures are processor seconds (`cpu s`), collection of garbage
 and compilation while running included, so that other work on the machine does not count. `NAME`
 leaves out starting, loading and compiling; `NAME-start` is the whole process. WebPPL is installed
-from npm into .cache when it is first needed.
+from npm into .cache when it is first needed. `NAME-xla` compares XLA, compiled, with the machine.
 """
 
 from __future__ import annotations
@@ -66,12 +66,22 @@ CONTESTS = {
     "machine/regression": _chain("regression", 10_000, tolerance=0.1),
     "machine/hmm": _chain("hmm20", 20_000, tolerance=0.25),
 }
-NAMES = ("machine/steps", *(f"{name}{end}" for name in CONTESTS for end in ("", "-start")))
+#: what XLA can run is to be faster there, compiled, than on the machine
+ON_XLA = {
+    f"{name}-xla": CONTESTS[name] for name in ("machine/smc", "machine/regression", "machine/hmm")
+}
+NAMES = (
+    "machine/steps",
+    *(f"{name}{end}" for name in CONTESTS for end in ("", "-start")),
+    *ON_XLA,
+)
 
 
 def measure(wanted: Sequence[str]) -> Iterator[Figure]:
     if "machine/steps" in wanted:
         yield Figure("machine/steps", _seconds_a_step() * 1e6, STEP, 1.0, "cpu us")
+    for name in (n for n in ON_XLA if n in wanted):
+        yield _on_xla(name, ON_XLA[name])
     chosen = {k: c for k, c in CONTESTS.items() if {k, f"{k}-start"} & set(wanted)}
     if not chosen:
         return
@@ -82,6 +92,19 @@ def measure(wanted: Sequence[str]) -> Iterator[Figure]:
             if name + end in wanted:
                 mine, other = (median(x[part] for x in side) for side in (ours, theirs))
                 yield Figure(name + end, mine, other, contest.target, "cpu s")
+
+
+def _on_xla(name: str, contest: Contest) -> Figure:
+    """XLA against the machine."""
+    sides = []
+    for method in (f"{contest.method}-xla", contest.method):
+        command = [sys.executable, "-m", "benchmarks.ours_machine", contest.model, method]
+        sides.append([_run([*command, str(contest.n)]) for _ in range(ROUNDS)])
+    (xla, *_), (machine, *_) = sides
+    if abs(xla[2]["mean"] - machine[2]["mean"]) > (contest.tolerance or 0):
+        raise RuntimeError(f"{contest.model}: XLA and the machine do not estimate the same thing")
+    ours, theirs = (median(found[0] for found in side) for side in sides)
+    return Figure(name, ours, theirs, 1.0, "cpu s")
 
 
 def _seconds_a_step() -> float:

@@ -25,8 +25,8 @@ from ppl.semantics.xla.program import (
     NOTHING,
     Bound,
     Data,
-    _inside_loops,
     _no_value_no_mass,
+    inside_loops,
 )
 from ppl.semantics.xla.redraw import CHOSEN, Redraw
 from ppl.semantics.xla.sites import Free
@@ -217,7 +217,7 @@ def _coordinates(
     for path, pair in shapes.items():
         if path not in discover.ranks:  # a value that is set is no coordinate
             continue
-        x, u = (a.data.shape for a in _inside_loops(pair))
+        x, u = (a.data.shape for a in inside_loops(pair))
         loops[path] = x[: len(x) - discover.ranks[path]]
         if path in discover.discrete:
             found = discover.discrete[path]
@@ -232,4 +232,4 @@ def _coordinates(
 
 def _second(state: State) -> dict[str, Any]:
     """What sites recorded beside their coordinates."""
-    return {path: _inside_loops(pair)[1].data for path, pair in state.sites.items()}
+    return {path: inside_loops(pair)[1].data for path, pair in state.sites.items()}

@@ -23,7 +23,7 @@ from ppl.semantics.xla.held import Held, made_of
 from ppl.semantics.xla.lineage import Lineage, moved, moving
 from ppl.semantics.xla.loops import history_of
 from ppl.semantics.xla.points import Decision, Front, weighted
-from ppl.semantics.xla.program import NOTHING, Bound, Data, _inside_loops
+from ppl.semantics.xla.program import NOTHING, Bound, Data, inside_loops
 from ppl.semantics.xla.redraw import CHOSEN, Redraw
 from ppl.semantics.xla.sequential import Alone, Loop, Result, Stop, Walk, walk
 from ppl.semantics.xla.sequential_scan import Opened
@@ -56,13 +56,13 @@ class Along:
 
 def coordinates(sites: Table, axis: Axis) -> dict[str, Arr]:
     """Of the sites that recorded them, along `axis`."""
-    pairs = {k: _inside_loops(v) for k, v in sites.items()}
+    pairs = {k: inside_loops(v) for k, v in sites.items()}
     return {k: spread(v[1], (axis,)) for k, v in pairs.items() if isinstance(v, tuple)}
 
 
 def values(sites: Table) -> dict[str, RValue]:
     """What sites came to, without coordinates."""
-    pairs = {k: (v, _inside_loops(v)) for k, v in sites.items()}
+    pairs = {k: (v, inside_loops(v)) for k, v in sites.items()}
     return {k: pair[0] if isinstance(pair, tuple) else v for k, (v, pair) in pairs.items()}
 
 

@@ -52,7 +52,7 @@ def _(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     return _no_value_no_mass(*primals), tangents[0]
 
 
-def _inside_loops(pair: RValue) -> tuple[Arr, Arr]:
+def inside_loops(pair: RValue) -> tuple[Arr, Arr]:
     while isinstance(pair, Seq):
         pair = pair.items
     return pair
@@ -254,7 +254,7 @@ class Bound:
             SiteInfo(path, x.data.shape, u.data.shape, found.span, found.family)
             for path, pair in shapes.items()
             if path in discover.found  # a value that is set is no coordinate
-            for (x, u), found in ((_inside_loops(pair), discover.found[path]),)
+            for (x, u), found in ((inside_loops(pair), discover.found[path]),)
         )
         return sites, summed
 
@@ -289,7 +289,7 @@ class Bound:
         _, state = self.execute(
             data, rule=Start(free), omega=omega, axes=(axis,), record=NOTHING, temperature=0.0
         )
-        pairs = {path: _inside_loops(pair) for path, pair in state.sites.items()}
+        pairs = {path: inside_loops(pair) for path, pair in state.sites.items()}
         position = {path: spread(u, (axis,)).data for path, (_, u) in pairs.items()}
         weights = total((f.score for f in state.scores), (axis,)).data
         return state.omega, position, weights
@@ -303,7 +303,7 @@ class Bound:
         _, state = self.execute(
             data, rule=rule, omega=omega, axes=(axis,), given=given, record=NOTHING
         )
-        pairs = {path: _inside_loops(pair) for path, pair in state.sites.items()}
+        pairs = {path: inside_loops(pair) for path, pair in state.sites.items()}
         return {path: spread(u, (axis,)).data for path, (_, u) in pairs.items()}
 
     # --------------------------------------------------------------------------- finite programs

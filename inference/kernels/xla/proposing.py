@@ -41,7 +41,7 @@ from ppl.semantics.omega import Key, path_hash
 from ppl.semantics.xla.axes import Arr
 from ppl.semantics.xla.data import split_static
 from ppl.semantics.xla.placed import telling
-from ppl.semantics.xla.program import NOTHING, Bound, _inside_loops
+from ppl.semantics.xla.program import NOTHING, Bound, inside_loops
 from ppl.semantics.xla.state import total
 from ppl.semantics.xla.values import Rec, RValue, leaves, map_leaves
 
@@ -92,7 +92,7 @@ class Helper:
     ) -> tuple[Any, Arrays, Any]:
         data = {**self.data, **self._asked(now)}
         _, state = self.bound.execute(data, rule=telling, omega=omega, given=given, record=NOTHING)
-        pairs = {path: _inside_loops(pair) for path, pair in state.sites.items()}
+        pairs = {path: inside_loops(pair) for path, pair in state.sites.items()}
         log_q = total((f.score for f in state.scores), ()).data + sum(
             jnp.sum(s.data) for _, s in pairs.values()
         )

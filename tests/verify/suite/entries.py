@@ -28,9 +28,11 @@ TRACES: Programs = {"features": FEATURES | MACHINE_FEATURES, "paths": 12, "size"
 
 
 def smallest(subject: Any) -> Any:
-    """At its smallest size, if it has several. One program of a text, at the largest size that can
-    be run, finds what depends on the text; the others find what depends on its numbers."""
-    return replace(subject, sizes=subject.sizes[:1]) if isinstance(subject, Largest) else subject
+    """At no more than two particles, if it has several sizes. One program of a text, at the largest
+    size that can be run, finds what depends on the text; the others what depends on its numbers."""
+    if not isinstance(subject, Largest):
+        return subject
+    return replace(subject, sizes=tuple(n for n in subject.sizes if n <= 2))
 
 
 @dataclass(frozen=True)
